@@ -1,0 +1,43 @@
+//! The pure leaf of Firehall: what every room agrees on. No clock, no IO, no randomness.
+
+mod alert;
+mod attempt;
+mod finding;
+mod id;
+mod incident;
+mod labels;
+pub mod limits;
+mod outcome;
+mod people;
+mod record;
+mod secret;
+mod signature;
+mod time;
+mod ty;
+mod work;
+
+pub use alert::{Alert, AlertState, Link, Monitor, Severity};
+pub use attempt::{AttemptKey, AttemptReport, ExitStatus, Failure, FailureKind, Placement, Usage, Verdict};
+pub use finding::{CheckItem, Evidence, Finding, Level};
+pub use id::{AgentId, AlertId, Entropy, IdError, IncidentId, LeaseToken, RunId, SessionId};
+pub use incident::Incident;
+pub use labels::{Label, LabelError, Labels, is_host_label};
+pub use outcome::{RunOutcome, StepOutcome};
+pub use people::{Invitation, Match, Person, WarRoom};
+pub use record::{AttemptRecord, RunRecord, StepRecord};
+pub use secret::Secret;
+pub use signature::{Catalogue, Effect, IfLost, Output, Param, Signature, Trust};
+pub use time::{Millis, Timestamp};
+pub use ty::{Field, Type, TypeError, TypeParseError};
+pub use work::{
+    ActionWork, ContainerWork, HostView, Network, OutputDecl, OutputFrom, Resources, Retry, RetryOn, Work,
+    WorkBody,
+};
+
+/// A value of the workflow language in its JSON form.
+pub type Value = serde_json::Value;
+/// A JSON object in the language's form: names in order.
+pub type Object = serde_json::Map<String, serde_json::Value>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+//! Every limit of the system with its name. A limit that is exceeded is a clear error, never a cut that nobody sees.
+
+use crate::Millis;
+
+/// A webhook body; beyond it the answer is 413.
+pub const WEBHOOK_BODY_BYTES: usize = 1024 * 1024;
+/// How much of an oversized webhook body is read and thrown away so that the sender sees the 413.
+pub const WEBHOOK_DRAIN_BYTES: usize = 16 * 1024 * 1024;
+/// A workflow definition's source.
+pub const DEFINITION_BYTES: usize = 1024 * 1024;
+/// Steps of one workflow.
+pub const STEPS: usize = 10_000;
+/// Items of one `foreach`.
+pub const ITEMS: usize = 1_000;
+/// An expression's source.
+pub const EXPRESSION_BYTES: usize = 2 * 1024;
+/// Nesting of an expression.
+pub const EXPRESSION_DEPTH: usize = 32;
+/// One value that an expression may produce, in its JSON form.
+pub const VALUE_BYTES: usize = 256 * 1024;
+/// All outputs of one attempt together, in their JSON form.
+pub const OUTPUTS_BYTES: usize = 256 * 1024;
+/// One log chunk on the wire.
+pub const LOG_CHUNK_BYTES: usize = 64 * 1024;
+/// What one attempt may write to each of its streams before the middle is dropped and counted.
+pub const LOG_STREAM_BYTES: u64 = 64 * 1024 * 1024;
+/// One gRPC message, both directions, both sides.
+pub const MESSAGE_BYTES: usize = 2 * 1024 * 1024;
+/// Degradation reasons of one attempt.
+pub const REASONS: usize = 32;
+/// One reason or failure message, characters.
+pub const MESSAGE_CHARS: usize = 2_000;
+
+/// How long a step waits for an agent by default.
+pub const PICKUP_MS: Millis = 5 * 60_000;
+/// An attempt's time by default.
+pub const TIMEOUT_MS: Millis = 10 * 60_000;
+/// The longest timeout that a definition may ask for.
+pub const TIMEOUT_MAX_MS: Millis = 24 * 3_600_000;
+/// Between TERM and KILL.
+pub const GRACE_MS: Millis = 5_000;
+/// Unary heartbeats of an agent.
+pub const HEARTBEAT_MS: Millis = 5_000;
+/// Missed heartbeats after which an agent shows as disconnected.
+pub const HEARTBEATS_MISSED: u64 = 3;
+/// The longest disconnect budget of an attempt.
+pub const DISCONNECT_MAX_MS: Millis = 3_600_000;
+/// The disconnect budget of an attempt that may be run again.
+pub const DISCONNECT_RERUN_MS: Millis = 60_000;
+/// How long after a lease's end the server judges an attempt lost.
+pub const LEASE_MARGIN_MS: Millis = 10_000;
+/// Reruns of lost attempts that `if-lost: rerun` allows, apart from the retry budget.
+pub const RERUNS: u32 = 2;
+/// How long an idempotency key is kept.
+pub const IDEMPOTENCY_MS: Millis = 7 * 24 * 3_600_000;
+/// For how long two webhook bodies without a key count as one by their hash.
+pub const BODY_DEDUPE_MS: Millis = 10 * 60_000;

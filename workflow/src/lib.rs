@@ -1,0 +1,18 @@
+//! The language: text → Spec (with spans) → Plan. Pure.
+
+mod eval;
+mod plan;
+
+pub use eval::{EvalError, Expr, NeedsStatus, Scope, Template};
+pub use plan::{Body, FanOut, Input, InputError, OnAlert, Plan, PlanStep};
+
+/// The known word nearest to a given one, if one is near enough to be meant.
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.len().max(word.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}

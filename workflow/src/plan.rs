@@ -1,0 +1,238 @@
+//! The plan: a workflow compiled and checked. It is what a run pins and what the engine reads; it is stored in the
+//! run's first event as JSON, so its form is versioned.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use types::{
+    HostView, IfLost, Millis, Network, Object, OutputDecl, OutputFrom, Resources, Retry, Type, Value,
+};
+
+use crate::eval::{Expr, Template};
+
+/// A workflow compiled and checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The form of this plan, `Plan::FORMAT`.
+    pub format: u32,
+    /// The workflow's name.
+    pub name: String,
+    /// One line for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// SHA-256 of the definition's source, hex.
+    pub source_digest: String,
+    /// The alerts that start it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_alert: Option<OnAlert>,
+    /// Its inputs, by name.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, Input>,
+    /// Its steps in the definition's order. Each need stands for a step of the plan; there is no cycle.
+    pub steps: Vec<PlanStep>,
+}
+
+/// Binds a workflow to alerts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OnAlert {
+    /// Reads `alert`; absent means each alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Expr>,
+}
+
+/// A typed input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub ty: Type,
+    /// Its value when none is given; without one it is required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Value>,
+    /// The allowed values, when not empty.
+    #[serde(default, rename = "enum")]
+    pub one_of: Vec<Value>,
+    /// One line for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// A step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanStep {
+    /// `[a-z][a-z0-9_-]*`, unique also with `-` read as `_`.
+    pub key: String,
+    /// A name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The steps it waits for: those named in `needs` and those whose outputs it reads.
+    /// The steps that it follows are not among them.
+    pub needs: BTreeSet<String>,
+    /// Its condition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Expr>,
+    /// Whether `when` asks for `succeeded()`, `degraded()`, `failed()`, `always()` or `cancelled()`:
+    /// then it replaces the default edge.
+    #[serde(default)]
+    pub when_replaces_edge: bool,
+    /// Its fan-out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fan_out: Option<FanOut>,
+    /// Labels that the agent must have; the values are host labels or trusted text.
+    #[serde(default)]
+    pub runs_on: BTreeMap<String, Template>,
+    /// How long it may wait for an agent.
+    pub pickup_ms: Millis,
+    /// Each attempt's time.
+    pub timeout_ms: Millis,
+    /// Between TERM and KILL.
+    pub grace_ms: Millis,
+    /// How long an attempt goes on without the server.
+    pub disconnect_ms: Millis,
+    /// When it is tried again.
+    pub retry: Retry,
+    /// Whether its failure only degrades the run.
+    #[serde(default)]
+    pub allow_failure: bool,
+    /// What happens when its agent is lost.
+    pub if_lost: IfLost,
+    /// How long `if-lost: ask` waits for a person.
+    pub ask_ms: Millis,
+    /// Its declared outputs.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, OutputDecl>,
+    /// What it does.
+    pub body: Body,
+}
+
+/// Several items of one step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum FanOut {
+    /// `foreach`: one item for each element of a list.
+    Each {
+        /// The list.
+        items: Template,
+        /// How many at once; absent means all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_parallel: Option<u32>,
+    },
+    /// `follow`: one item for each batch of items that other steps' fan-outs have finished since the last batch.
+    /// `each.value` is the list of them. One item at a time; the step ends when they have ended and all is consumed.
+    Follow {
+        /// The fan-outs that are followed.
+        steps: BTreeSet<String>,
+        /// How long a batch waits for more before it starts, unless all have landed.
+        gather_ms: Millis,
+    },
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Body {
+    /// A built-in action.
+    Action {
+        /// `slack/war-room`.
+        action: String,
+        /// Its major version.
+        major: u32,
+        /// Its signature's digest.
+        digest: String,
+        /// The connection that the agent must hold.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connection: Option<String>,
+        /// Its parameters; those that are not given have their default already.
+        with: BTreeMap<String, Template>,
+    },
+    /// A fresh container.
+    Container {
+        /// The image, a trusted text.
+        image: Template,
+        /// The program and its arguments, each a trusted text.
+        argv: Vec<Template>,
+        /// Environment.
+        env: BTreeMap<String, Template>,
+        /// Environment names whose value is an agent's secret.
+        secrets: BTreeMap<String, String>,
+        /// Limits.
+        resources: Resources,
+        /// Network.
+        network: Network,
+        /// Host trees.
+        host_view: BTreeSet<HostView>,
+        /// Working directory.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workdir: Option<String>,
+        /// Numeric user.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<u32>,
+        /// Where outputs are read from.
+        output_from: OutputFrom,
+    },
+}
+
+/// Why inputs do not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputError {
+    /// The input's name.
+    pub name: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl std::fmt::Display for InputError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "input {:?}: {}", self.name, self.message)
+    }
+}
+
+impl Plan {
+    /// The form that this build writes.
+    pub const FORMAT: u32 = 1;
+
+    /// A step by its key.
+    #[must_use]
+    pub fn step(&self, key: &str) -> Option<&PlanStep> {
+        self.steps.iter().find(|step| step.key == key)
+    }
+
+    /// Fills in defaults and checks types and allowed values.
+    ///
+    /// # Errors
+    /// Every input that is unknown, missing, mistyped or not allowed.
+    pub fn bind_inputs(&self, given: &Object) -> Result<Object, Vec<InputError>> {
+        let mut bound = Object::new();
+        let mut errors = Vec::new();
+        let mut wrong = |name: &str, message: String| {
+            errors.push(InputError {
+                name: name.to_owned(),
+                message,
+            })
+        };
+        for name in given.keys().filter(|name| !self.inputs.contains_key(*name)) {
+            let known = self.inputs.keys().map(String::as_str);
+            match crate::nearest(name, known) {
+                Some(near) => wrong(
+                    name,
+                    format!("no such input of {}; did you mean {near:?}?", self.name),
+                ),
+                None => wrong(name, format!("no such input of {}", self.name)),
+            }
+        }
+        for (name, input) in &self.inputs {
+            match given.get(name).or(input.default.as_ref()) {
+                None => wrong(name, format!("required ({}) and not given", input.ty)),
+                Some(value) => match input.ty.check(value) {
+                    Err(error) => wrong(name, error.to_string()),
+                    Ok(()) if !input.one_of.is_empty() && !input.one_of.contains(value) => {
+                        let allowed: Vec<String> = input.one_of.iter().map(ToString::to_string).collect();
+                        wrong(name, format!("not one of {}", allowed.join(", ")));
+                    }
+                    Ok(()) => drop(bound.insert(name.clone(), value.clone())),
+                },
+            }
+        }
+        if errors.is_empty() { Ok(bound) } else { Err(errors) }
+    }
+}
