@@ -1,1 +1,25 @@
-//! engine
+//! One run: events, the state folded from them, and decisions. Pure: no clock, no IO, no randomness.
+//!
+//! `decide(run, command, context) → events` and `Run::evolve(event)`; replay goes through the same `evolve` as live
+//! work. Time and entropy come in with the command.
+
+mod advance;
+mod command;
+mod deadline;
+mod decide;
+mod ending;
+mod event;
+pub mod history;
+pub mod placement;
+mod record;
+mod report;
+mod scope;
+mod state;
+
+pub use command::{Command, Context, Decision, Rejected, ReportBody, ToAgent};
+pub use decide::{decide, start};
+pub use event::{At, AttemptQueued, Event, Reason, RunStarted, Trigger};
+pub use state::{Attempt, Cancel, Ended, Item, ItemEnd, Lease, Life, Phase, Run, Step};
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,9 @@
-//! proto
+//! The wire: messages and services of `firehall.v1`, generated from `firehall/v1/*.proto`.
+//! Conversions to the domain stand at the edges: `server/api`, `agent`, `sdk`.
+
+#![allow(missing_docs, clippy::all, unreachable_pub, unused_qualifications, reason = "generated")]
+
+/// Package `firehall.v1`.
+pub mod v1 {
+    tonic::include_proto!("firehall.v1");
+}

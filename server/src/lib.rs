@@ -1,1 +1,1 @@
-//! server
+pub mod store;

@@ -236,3 +236,29 @@ impl Plan {
         if errors.is_empty() { Ok(bound) } else { Err(errors) }
     }
 }
+
+impl PlanStep {
+    /// Whether one of its expressions may read `run`. A false yes costs time only.
+    #[must_use]
+    pub fn reads_run(&self) -> bool {
+        fn in_expr(expr: &Expr) -> bool {
+            expr.0.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == "run")
+        }
+        fn in_template(template: &Template) -> bool {
+            match template {
+                Template::Literal(_) => false,
+                Template::Expr(expr) => in_expr(expr),
+                Template::Concat(parts) | Template::List(parts) => parts.iter().any(in_template),
+                Template::Map(parts) => parts.values().any(in_template),
+            }
+        }
+        let body = match &self.body {
+            Body::Action { with, .. } => with.values().any(in_template),
+            Body::Container { image, argv, env, .. } => {
+                in_template(image) || argv.iter().any(in_template) || env.values().any(in_template)
+            }
+        };
+        let items = matches!(&self.fan_out, Some(FanOut::Each { items, .. }) if in_template(items));
+        body || items || self.when.as_ref().is_some_and(in_expr) || self.runs_on.values().any(in_template)
+    }
+}

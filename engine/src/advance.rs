@@ -1,0 +1,332 @@
+//! What becomes ready: edges, conditions, fan-outs, followers.
+
+use std::collections::BTreeMap;
+
+use types::{
+    ActionWork, ContainerWork, Failure, FailureKind, Object, StepOutcome, Value, Work, WorkBody, limits,
+};
+use workflow::{Body, EvalError, FanOut, PlanStep, Scope, Template};
+
+use crate::{
+    AttemptQueued, Event, Phase,
+    decide::Decider,
+    state::{at_of, followed},
+};
+
+impl Decider<'_> {
+    /// Carries on until nothing more follows without the world.
+    pub(crate) fn settle(&mut self) {
+        while let Some(i) = self.dirty.pop_first() {
+            match self.run.steps[i].phase {
+                Phase::Waiting => self.consider(i),
+                Phase::Active => self.carry_on(i),
+                Phase::Ended(_) => {}
+            }
+        }
+        self.end_run();
+    }
+
+    fn consider(&mut self, i: usize) {
+        let plan = std::sync::Arc::clone(&self.run.plan);
+        let plan = &plan.steps[i];
+        if self.run.cancel.is_some() && !plan.when_replaces_edge {
+            self.emit(Event::StepNotRun {
+                step: plan.key.clone(),
+            });
+            self.wake_dependents(&plan.key);
+            return;
+        }
+        let mut broken = None;
+        for key in &plan.needs {
+            let Some((_, need)) = self.run.step(key) else {
+                continue;
+            };
+            match need.phase {
+                Phase::Ended(ended) if !need.holds() && broken.is_none() => {
+                    broken = Some((key.clone(), ended))
+                }
+                Phase::Ended(_) => {}
+                Phase::Waiting | Phase::Active => return,
+            }
+        }
+        if !self.followed_have_begun(plan) {
+            return;
+        }
+        match broken {
+            Some((because, ended)) if !plan.when_replaces_edge => {
+                self.emit(Event::StepOmitted {
+                    step: plan.key.clone(),
+                    because,
+                    ended,
+                });
+                self.wake_dependents(&plan.key);
+            }
+            _ => self.condition(i, plan),
+        }
+    }
+
+    /// A follower begins once one of those it follows has, or all are over.
+    fn followed_have_begun(&self, plan: &PlanStep) -> bool {
+        let mut phases = followed(plan)
+            .filter_map(|key| Some(self.run.step(key)?.1.phase))
+            .peekable();
+        phases.peek().is_none() || {
+            let phases: Vec<Phase> = phases.collect();
+            phases.contains(&Phase::Active) || phases.iter().all(|phase| matches!(phase, Phase::Ended(_)))
+        }
+    }
+
+    fn condition(&mut self, i: usize, plan: &PlanStep) {
+        let scope = self.run.scope(plan, self.now());
+        if let Some(when) = &plan.when {
+            match when.eval(&scope) {
+                Ok(Value::Bool(true)) => {}
+                Ok(Value::Bool(false)) => {
+                    self.emit(Event::StepSkipped {
+                        step: plan.key.clone(),
+                    });
+                    self.wake_dependents(&plan.key);
+                    return;
+                }
+                Ok(_) => return self.unready(plan, "`when` is neither true nor false".to_owned()),
+                Err(error) => return self.unready(plan, error.to_string()),
+            }
+        }
+        match &plan.fan_out {
+            None => self.queue(plan, None, &scope),
+            Some(FanOut::Follow { .. }) => {
+                self.emit(Event::StepFollowing {
+                    step: plan.key.clone(),
+                });
+                self.dirty.insert(i);
+            }
+            Some(FanOut::Each { items, .. }) => match items.eval(&scope) {
+                Ok(Value::Array(items)) if items.len() > limits::ITEMS => {
+                    self.unready(
+                        plan,
+                        format!("`foreach` has {} items, at most {}", items.len(), limits::ITEMS),
+                    );
+                }
+                Ok(Value::Array(items)) => {
+                    self.emit(Event::StepFannedOut {
+                        step: plan.key.clone(),
+                        items,
+                    });
+                    self.wake_dependents(&plan.key);
+                    self.dirty.insert(i);
+                }
+                Ok(_) => self.unready(plan, "`foreach` is not a list".to_owned()),
+                Err(error) => self.unready(plan, error.to_string()),
+            },
+        }
+    }
+
+    /// The step's own expressions have no value: it fails before it begins.
+    fn unready(&mut self, plan: &PlanStep, message: String) {
+        self.end_step(&plan.key, StepOutcome::Failed, vec![message]);
+    }
+
+    fn carry_on(&mut self, i: usize) {
+        let plan = std::sync::Arc::clone(&self.run.plan);
+        let plan = &plan.steps[i];
+        let stopping = self.run.cancel.is_some() && !plan.when_replaces_edge;
+        if stopping {
+            self.stop_items(i, plan);
+        }
+        match &plan.fan_out {
+            None => {}
+            Some(FanOut::Each { max_parallel, .. }) => {
+                if !stopping {
+                    self.fill(i, plan, *max_parallel);
+                }
+                if self.run.all_items_over(i) {
+                    self.join(i);
+                }
+            }
+            Some(FanOut::Follow { gather_ms, .. }) => self.follow(i, plan, *gather_ms, stopping),
+        }
+    }
+
+    /// After a cancel: what has no live attempt ends here.
+    fn stop_items(&mut self, i: usize, plan: &PlanStep) {
+        for n in 0..self.run.steps[i].items.len() {
+            let item = &self.run.steps[i].items[n];
+            let live = item
+                .attempts
+                .last()
+                .is_some_and(|attempt| !attempt.life.is_over());
+            if item.ended.is_some() || live || matches!(self.run.steps[i].phase, Phase::Ended(_)) {
+                continue;
+            }
+            let at = at_of(plan, n, item.attempts.len());
+            self.end_item(&at, StepOutcome::Cancelled, Vec::new());
+        }
+    }
+
+    /// Begins as many items as may run at once.
+    fn fill(&mut self, i: usize, plan: &PlanStep, max_parallel: Option<u32>) {
+        let most = max_parallel.map_or(usize::MAX, |n| n.max(1) as usize);
+        let mut live = self.run.items_live(i);
+        if live >= most || self.run.steps[i].items.iter().all(crate::Item::begun) {
+            return;
+        }
+        let scope = self.run.scope(plan, self.now());
+        for n in 0..self.run.steps[i].items.len() {
+            if live >= most {
+                break;
+            }
+            if self.run.steps[i].items[n].begun() {
+                continue;
+            }
+            let index = u32::try_from(n).unwrap_or(u32::MAX);
+            let scope = self.run.item_scope(plan, &scope, index);
+            self.queue(plan, Some(index), &scope);
+            live += usize::from(self.run.steps[i].items[n].ended.is_none());
+        }
+    }
+
+    fn follow(&mut self, i: usize, plan: &PlanStep, gather_ms: u64, stopping: bool) {
+        if !self.run.all_items_over(i) {
+            return;
+        }
+        let (landed, first, all_over) = self.run.landed(i);
+        if (landed.is_empty() && all_over) || stopping {
+            self.join(i);
+            return;
+        }
+        let due = first.is_some_and(|first| self.now() >= first.plus(gather_ms));
+        if landed.is_empty() || !(all_over || due) {
+            return;
+        }
+        let index = u32::try_from(self.run.steps[i].items.len()).unwrap_or(u32::MAX);
+        self.emit(Event::StepBatch {
+            step: plan.key.clone(),
+            index,
+            of: landed,
+        });
+        let scope = self.run.scope(plan, self.now());
+        let scope = self.run.item_scope(plan, &scope, index);
+        self.queue(plan, Some(index), &scope);
+    }
+
+    /// The next try of an item: after a retry's delay or a lost agent.
+    pub(crate) fn queue_item(&mut self, key: &str, index: Option<u32>) {
+        let plan = std::sync::Arc::clone(&self.run.plan);
+        let Some(plan) = plan.step(key) else { return };
+        let mut scope = self.run.scope(plan, self.now());
+        if let Some(index) = index {
+            scope = self.run.item_scope(plan, &scope, index);
+        }
+        self.queue(plan, index, &scope);
+    }
+
+    /// Evaluates an item's work and puts an attempt into the queue, or refuses the item.
+    fn queue(&mut self, plan: &PlanStep, index: Option<u32>, scope: &Scope) {
+        let tries = self
+            .run
+            .step(&plan.key)
+            .and_then(|(_, step)| step.items.get(index.unwrap_or(0) as usize))
+            .map_or(0, |item| item.attempts.len());
+        let at = at_of(plan, index.unwrap_or(0) as usize, tries + 1);
+        match evaluate(plan, scope) {
+            Ok((work, runs_on, connection)) => {
+                let pickup_by = self.now().plus(plan.pickup_ms);
+                let queued = AttemptQueued {
+                    at,
+                    work,
+                    runs_on,
+                    connection,
+                    pickup_by,
+                };
+                self.emit(Event::AttemptQueued(Box::new(queued)));
+            }
+            Err(error) => {
+                let failure = Failure::new(FailureKind::Expression, error.to_string());
+                let reasons = vec![failure.message.clone()];
+                self.emit(Event::ItemRefused {
+                    step: plan.key.clone(),
+                    index,
+                    failure,
+                });
+                self.end_item(&at, StepOutcome::Failed, reasons);
+            }
+        }
+    }
+}
+
+type Evaluated = (Work, BTreeMap<String, String>, Option<String>);
+
+fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, EvalError> {
+    let texts = |map: &BTreeMap<String, Template>| -> Result<BTreeMap<String, String>, EvalError> {
+        map.iter()
+            .map(|(key, template)| Ok((key.clone(), text(template, scope)?)))
+            .collect()
+    };
+    let (body, connection) = match &plan.body {
+        Body::Action {
+            action,
+            major,
+            digest,
+            connection,
+            with,
+        } => {
+            let params: Object = with
+                .iter()
+                .map(|(key, t)| Ok((key.clone(), t.eval(scope)?)))
+                .collect::<Result<_, EvalError>>()?;
+            let work = ActionWork {
+                action: action.clone(),
+                major: *major,
+                digest: digest.clone(),
+                params,
+            };
+            (WorkBody::Action(work), connection.clone())
+        }
+        Body::Container {
+            image,
+            argv,
+            env,
+            secrets,
+            resources,
+            network,
+            host_view,
+            workdir,
+            user,
+            output_from,
+        } => {
+            let argv = argv
+                .iter()
+                .map(|part| text(part, scope))
+                .collect::<Result<_, _>>()?;
+            let work = ContainerWork {
+                image: text(image, scope)?,
+                argv,
+                env: texts(env)?,
+                secrets: secrets.clone(),
+                resources: *resources,
+                network: *network,
+                host_view: host_view.clone(),
+                workdir: workdir.clone(),
+                user: *user,
+                output_from: *output_from,
+            };
+            (WorkBody::Container(work), None)
+        }
+    };
+    let work = Work {
+        body,
+        outputs: plan.outputs.clone(),
+        timeout_ms: plan.timeout_ms,
+        grace_ms: plan.grace_ms,
+        disconnect_ms: plan.disconnect_ms,
+    };
+    Ok((work, texts(&plan.runs_on)?, connection))
+}
+
+/// A template as text: a scalar as it is written, a list or an object as JSON.
+fn text(template: &Template, scope: &Scope) -> Result<String, EvalError> {
+    Ok(match template.eval(scope)? {
+        Value::String(text) => text,
+        other => other.to_string(),
+    })
+}

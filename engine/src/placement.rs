@@ -1,0 +1,145 @@
+//! Which agent takes an attempt: `runs-on` ∧ `requires` ∧ the agent's policy ∧ a free slot, over a snapshot.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use types::{AgentId, HostView, Labels, Network, SessionId, Work, WorkBody};
+
+/// The agents as of now.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    /// All that are known, connected or not.
+    pub agents: Vec<Candidate>,
+}
+
+/// An agent as placement sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// Its id.
+    pub id: AgentId,
+    /// Its name.
+    pub name: String,
+    /// Its session; none means that nothing is offered to it.
+    pub session: Option<SessionId>,
+    /// Its labels.
+    pub labels: Labels,
+    /// Action names with the digest of the signature that it has.
+    pub actions: BTreeMap<String, String>,
+    /// Names of its secrets.
+    pub secrets: BTreeSet<String>,
+    /// Names of its connections.
+    pub connections: BTreeSet<String>,
+    /// What its operator grants: `host-view:proc`, `network:host`.
+    pub grants: BTreeSet<String>,
+    /// Its usable runtimes.
+    pub runtimes: BTreeSet<String>,
+    /// Slots that are free for offers.
+    pub free: u32,
+}
+
+/// What an attempt wants.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The work.
+    pub work: &'a Work,
+    /// Labels.
+    pub runs_on: &'a BTreeMap<String, String>,
+    /// A connection.
+    pub connection: Option<&'a str>,
+}
+
+/// Chooses the matching connected agent with the most free slots; the first by name among equals.
+///
+/// # Errors
+/// In words, why none: what was wanted that no agent has, or that those who have it are busy or away.
+pub fn place<'a>(snapshot: &'a Snapshot, wanted: &Wanted<'_>) -> Result<&'a Candidate, String> {
+    let mut lacks: BTreeMap<String, usize> = BTreeMap::new();
+    let mut fitting = Vec::new();
+    for agent in &snapshot.agents {
+        match missing(agent, wanted) {
+            Some(lack) => *lacks.entry(lack).or_default() += 1,
+            None => fitting.push(agent),
+        }
+    }
+    if fitting.is_empty() {
+        if snapshot.agents.is_empty() {
+            return Err(
+                "no agent has ever connected: start one with `firehall agent --server URL`".to_owned(),
+            );
+        }
+        let lacks: Vec<String> = lacks
+            .into_iter()
+            .map(|(lack, n)| format!("{lack} ({n} of {})", snapshot.agents.len()))
+            .collect();
+        return Err(format!("no agent fits: {}", lacks.join("; ")));
+    }
+    fitting
+        .iter()
+        .filter(|agent| agent.session.is_some() && agent.free > 0)
+        .min_by(|a, b| {
+            b.free
+                .cmp(&a.free)
+                .then_with(|| a.name.cmp(&b.name))
+                .then_with(|| a.id.cmp(&b.id))
+        })
+        .copied()
+        .ok_or_else(|| {
+            let names: Vec<String> = fitting
+                .iter()
+                .take(8)
+                .map(|a| {
+                    format!(
+                        "{} is {}",
+                        a.name,
+                        if a.session.is_some() {
+                            "busy"
+                        } else {
+                            "disconnected"
+                        }
+                    )
+                })
+                .collect();
+            names.join(", ")
+        })
+}
+
+/// The first thing that the agent lacks, for ever as it is now; not whether it is free.
+fn missing(agent: &Candidate, wanted: &Wanted<'_>) -> Option<String> {
+    if let Some((key, value)) = wanted
+        .runs_on
+        .iter()
+        .find(|(key, value)| !agent.labels.has(key, value))
+    {
+        return Some(format!("no label {key}={value}"));
+    }
+    if let Some(connection) = wanted.connection.filter(|c| !agent.connections.contains(*c)) {
+        return Some(format!("no connection {connection}"));
+    }
+    match &wanted.work.body {
+        WorkBody::Action(action) => match agent.actions.get(&action.action) {
+            None => Some(format!("no action {}", action.action)),
+            Some(digest) if *digest != action.digest => Some(format!(
+                "another version of action {} (update the agent, or store the workflow again)",
+                action.action
+            )),
+            Some(_) => None,
+        },
+        WorkBody::Container(container) => {
+            if agent.runtimes.is_empty() {
+                return Some("no usable container runtime".to_owned());
+            }
+            if let Some(secret) = container.secrets.values().find(|s| !agent.secrets.contains(*s)) {
+                return Some(format!("no secret {secret} (`--secret-env {secret}`)"));
+            }
+            let views = container
+                .host_view
+                .iter()
+                .map(|v| format!("host-view:{}", HostView::as_str(*v)));
+            let network = (container.network != Network::None)
+                .then(|| format!("network:{}", container.network.as_str()));
+            views
+                .chain(network)
+                .find(|grant| !agent.grants.contains(grant))
+                .map(|grant| format!("not granted by its operator: {grant} (`--allow {grant}`)"))
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The in-memory model: what the other stores must equal. For tests and simulations; it keeps nothing.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use types::{AgentId, AlertId, AttemptKey, IncidentId, RunId, Timestamp};
+
+use super::{
+    AgentRow, Append, Claim, Evidence, Head, IncidentHead, LogPiece, LogStream, RunFilter, RunHead, Store,
+    StoreError, StoredEvent, StreamAppend, StreamId, WorkflowRow, check,
+    log_piece::{Fit, Kept, end_mark, fit},
+};
+
+/// A store in memory.
+pub struct MemoryStore {
+    state: Mutex<State>,
+    committed: watch::Sender<u64>,
+    logs_committed: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    closed: bool,
+    /// The cursor of an event is its index + 1.
+    events: Vec<StoredEvent>,
+    /// Cursors of the events of a stream; the seq of an event is its index + 1.
+    streams: BTreeMap<StreamId, Vec<u64>>,
+    runs: BTreeMap<RunId, RunHead>,
+    incidents: BTreeMap<IncidentId, IncidentHead>,
+    claims: BTreeMap<(String, String), Claim>,
+    evidence: BTreeMap<AlertId, Evidence>,
+    workflows: BTreeMap<(String, String), WorkflowRow>,
+    newest: BTreeMap<String, String>,
+    agents: BTreeMap<AgentId, (AgentRow, u64)>,
+    logs: BTreeMap<(AttemptKey, LogStream), Log>,
+}
+
+#[derive(Default)]
+struct Log {
+    pieces: Vec<Kept>,
+    held: u64,
+    ended: bool,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            state: Mutex::default(),
+            committed: watch::Sender::new(0),
+            logs_committed: watch::Sender::new(0),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No method leaves the state half changed, so a panic elsewhere does not spoil it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writable(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.state();
+        if state.closed {
+            return Err(StoreError::Unavailable("the store is closed".to_owned()));
+        }
+        Ok(state)
+    }
+}
+
+impl State {
+    fn check(&self, append: &Append) -> Result<(), StoreError> {
+        let mut taken = BTreeSet::new();
+        for claim in &append.claims {
+            let key = (claim.scope.clone(), claim.key.clone());
+            if let Some(held) = self.claims.get(&key).filter(|held| held.expires_at > claim.at) {
+                return Err(StoreError::Claimed(Box::new(held.clone())));
+            }
+            if !taken.insert(key) {
+                return Err(StoreError::Invalid(format!("key {:?} is claimed twice", claim.key)));
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for part in &append.streams {
+            if !seen.insert(&part.stream) {
+                return Err(StoreError::Invalid(format!("{} is appended to twice", part.stream)));
+            }
+            let actual = self.streams.get(&part.stream).map_or(0, |cursors| cursors.len() as u64);
+            if actual != part.expected_seq {
+                let (stream, expected) = (part.stream.clone(), part.expected_seq);
+                return Err(StoreError::Conflict { stream, expected, actual });
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, part: StreamAppend) {
+        let StreamAppend { stream, events, head, .. } = part;
+        for event in events {
+            let cursor = self.events.len() as u64 + 1;
+            let cursors = self.streams.entry(stream.clone()).or_default();
+            cursors.push(cursor);
+            self.events.push(StoredEvent {
+                stream: stream.clone(),
+                seq: cursors.len() as u64,
+                cursor,
+                at: event.at,
+                kind: event.kind,
+                version: event.version,
+                body: event.body,
+            });
+        }
+        match (stream, head) {
+            (StreamId::Run(id), Head::Run(head)) => drop(self.runs.insert(id, head)),
+            (StreamId::Incident(id), Head::Incident(head)) => drop(self.incidents.insert(id, head)),
+            (stream, _) => unreachable!("check::append lets no other head of {stream} pass"),
+        }
+    }
+
+    fn write_piece(&mut self, piece: LogPiece) -> u64 {
+        let log = self.logs.entry((piece.attempt.clone(), piece.stream)).or_default();
+        match fit(log.held, log.ended, &piece) {
+            Fit::Refused => {}
+            Fit::Held { ends } => log.ended |= ends,
+            Fit::Keep { skip, offset, held } => {
+                let data = piece.data.get(skip..).unwrap_or_default().to_vec();
+                log.pieces.push(Kept { start: log.held, offset, data });
+                log.held = held;
+                log.ended = piece.end;
+            }
+        }
+        log.held
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn append(&self, append: Append) -> Result<u64, StoreError> {
+        let mut state = self.writable()?;
+        check::append(&append)?;
+        state.check(&append)?;
+        for claim in append.claims {
+            state.claims.insert((claim.scope.clone(), claim.key.clone()), claim);
+        }
+        for evidence in append.evidence {
+            state.evidence.entry(evidence.alert.clone()).or_insert(evidence);
+        }
+        if append.streams.is_empty() {
+            return Ok(0);
+        }
+        append.streams.into_iter().for_each(|part| state.apply(part));
+        let cursor = state.events.len() as u64;
+        self.committed.send_replace(cursor);
+        Ok(cursor)
+    }
+
+    fn committed(&self) -> watch::Receiver<u64> {
+        self.committed.subscribe()
+    }
+
+    async fn events(&self, stream: &StreamId, after_seq: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        let state = self.state();
+        let events = state.events.iter().filter(|event| event.stream == *stream && event.seq > after_seq);
+        Ok(events.take(limit as usize).cloned().collect())
+    }
+
+    async fn events_after(&self, cursor: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        let state = self.state();
+        let events = state.events.iter().filter(|event| event.cursor > cursor);
+        Ok(events.take(limit as usize).cloned().collect())
+    }
+
+    async fn run(&self, id: &RunId) -> Result<Option<RunHead>, StoreError> {
+        Ok(self.state().runs.get(id).cloned())
+    }
+
+    async fn runs(&self, filter: &RunFilter) -> Result<Vec<(RunId, RunHead)>, StoreError> {
+        let state = self.state();
+        let wanted = state.runs.iter().rev().filter(|(id, head)| {
+            filter.before.as_ref().is_none_or(|before| *id < before)
+                && filter.workflow.as_ref().is_none_or(|name| head.workflow == *name)
+                && (!filter.live || head.outcome.is_none())
+        });
+        let page = wanted.take(filter.limit as usize);
+        Ok(page.map(|(id, head)| (id.clone(), head.clone())).collect())
+    }
+
+    async fn incident(&self, id: &IncidentId) -> Result<Option<IncidentHead>, StoreError> {
+        Ok(self.state().incidents.get(id).cloned())
+    }
+
+    async fn incidents(&self, limit: u32) -> Result<Vec<(IncidentId, IncidentHead)>, StoreError> {
+        let state = self.state();
+        let page = state.incidents.iter().rev().take(limit as usize);
+        Ok(page.map(|(id, head)| (id.clone(), head.clone())).collect())
+    }
+
+    async fn incident_by_key(&self, dedupe_key: &str) -> Result<Option<(IncidentId, IncidentHead)>, StoreError> {
+        let state = self.state();
+        let newest = state.incidents.iter().rev().find(|(_, head)| head.dedupe_key == dedupe_key);
+        Ok(newest.map(|(id, head)| (id.clone(), head.clone())))
+    }
+
+    async fn claim(&self, scope: &str, key: &str, now: Timestamp) -> Result<Option<Claim>, StoreError> {
+        let state = self.state();
+        let claim = state.claims.get(&(scope.to_owned(), key.to_owned()));
+        Ok(claim.filter(|claim| claim.expires_at > now).cloned())
+    }
+
+    async fn evidence(&self, alert: &AlertId) -> Result<Option<Evidence>, StoreError> {
+        Ok(self.state().evidence.get(alert).cloned())
+    }
+
+    async fn put_workflow(&self, row: WorkflowRow) -> Result<bool, StoreError> {
+        let mut state = self.writable()?;
+        if state.newest.get(&row.name) == Some(&row.version) {
+            return Ok(false);
+        }
+        state.newest.insert(row.name.clone(), row.version.clone());
+        state.workflows.insert((row.name.clone(), row.version.clone()), row);
+        Ok(true)
+    }
+
+    async fn workflow(&self, name: &str, version: Option<&str>) -> Result<Option<WorkflowRow>, StoreError> {
+        let state = self.state();
+        let newest = state.newest.get(name).map(String::as_str);
+        let Some(version) = version.or(newest) else { return Ok(None) };
+        Ok(state.workflows.get(&(name.to_owned(), version.to_owned())).cloned())
+    }
+
+    async fn workflows(&self) -> Result<Vec<WorkflowRow>, StoreError> {
+        let state = self.state();
+        let keys = state.newest.iter().map(|(name, version)| (name.clone(), version.clone()));
+        Ok(keys.filter_map(|key| state.workflows.get(&key).cloned()).collect())
+    }
+
+    async fn agent_session(&self, agent: AgentRow, dial: u64) -> Result<Option<u64>, StoreError> {
+        let mut state = self.writable()?;
+        check::number("the dial", dial)?;
+        let highest = state.agents.get(&agent.id).map_or(0, |(_, dial)| *dial);
+        if dial <= highest {
+            return Ok(Some(highest));
+        }
+        state.agents.insert(agent.id.clone(), (agent, dial));
+        Ok(None)
+    }
+
+    async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
+        let mut agents: Vec<_> = self.state().agents.values().map(|(row, _)| row.clone()).collect();
+        agents.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        Ok(agents)
+    }
+
+    async fn write_logs(&self, pieces: Vec<LogPiece>) -> Result<Vec<u64>, StoreError> {
+        let mut state = self.writable()?;
+        let held = pieces.into_iter().map(|piece| state.write_piece(piece)).collect();
+        self.logs_committed.send_modify(|commits| *commits += 1);
+        Ok(held)
+    }
+
+    async fn read_log(
+        &self,
+        attempt: &AttemptKey,
+        stream: LogStream,
+        offset: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<LogPiece>, StoreError> {
+        let state = self.state();
+        let Some(log) = state.logs.get(&(attempt.clone(), stream)) else { return Ok(Vec::new()) };
+        if offset >= log.held && log.ended {
+            return Ok(vec![end_mark(attempt, stream, offset)]);
+        }
+        let mut pieces: Vec<LogPiece> = Vec::new();
+        let mut bytes = 0;
+        for kept in log.pieces.iter().filter(|kept| kept.end() > offset) {
+            if !pieces.is_empty() && bytes >= max_bytes {
+                break;
+            }
+            let ends = log.ended && kept.end() == log.held;
+            let piece = kept.clone().cut(attempt, stream, offset, ends);
+            bytes += piece.data.len();
+            pieces.push(piece);
+        }
+        Ok(pieces)
+    }
+
+    fn logs_committed(&self) -> watch::Receiver<u64> {
+        self.logs_committed.subscribe()
+    }
+
+    async fn close(&self) {
+        self.state().closed = true;
+    }
+}
