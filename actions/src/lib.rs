@@ -1,1 +1,18 @@
-//! actions
+//! Built-in steps, one file each: signature, code, tests. One contract for all: checked JSON in, checked JSON
+//! out, reasons for what could not be done, or an error with its kind.
+
+mod action;
+mod args;
+mod clock;
+mod connections;
+mod datadog;
+mod desk;
+mod log;
+mod registry;
+mod slack;
+
+pub use action::{Action, ActionContext, ActionError, ActionOutput};
+pub use clock::Clock;
+pub use connections::{ConnectionError, Connections, DatadogConnection, SlackConnection};
+pub use log::LogSink;
+pub use registry::Registry;

@@ -1,1 +1,22 @@
-fn main() {}
+//! The one binary.
+
+mod args;
+mod commands;
+mod entry;
+mod exit;
+mod input;
+mod live;
+mod out;
+mod table;
+mod telemetry;
+mod text;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Before a thread, a runtime or an argument parser exists: the shim forks.
+    if let Some(code) = commands::shim::if_asked() {
+        return code;
+    }
+    entry::main()
+}

@@ -1,1 +1,6 @@
-//! emulators
+//! Vendors' HTTP APIs, faked faithfully and with state, for the demo, drills and tests only.
+//!
+//! An emulator keeps the vendor's documented rules, including the awkward ones (short pages, errors in
+//! an HTTP 200, limits that bite), so that a program which works here has met them before production.
+
+pub mod slack;

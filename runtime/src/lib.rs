@@ -1,1 +1,40 @@
-//! runtime
+//! The native runtime: each step in a fresh hardened container on the host's own system (`image: host`), without a
+//! daemon.
+//!
+//! An attempt belongs to a **shim** of its own: this binary executed again as `… shim DIR`, single-threaded, in its
+//! own session, outliving the agent. It starts the container through youki's libcontainer (only in
+//! `shim/container.rs`), writes its output to capped files, enforces the timeout, and leaves `exit.json`. The agent
+//! holds a [`Native`], starts, adopts, stops and removes attempts by their directory, and [`Handle::wait`]s.
+//!
+//! The attempt's directory (0700, below the agent's data directory):
+//!
+//! | file | what |
+//! |---|---|
+//! | `lock` | `flock` held by the shim for its life; its pid and start time |
+//! | `job.json` | the [`ContainerSpec`] as started; never a secret |
+//! | `started` | durable before the container may execute anything: with it and without `exit.json` the attempt is *lost* |
+//! | `out`, `err` | the step's streams, capped; see [`StreamRecord`] for what was dropped and where |
+//! | `run/output`, `run/degraded` | what the step wrote to `$FIREHALL_OUTPUT` and `$FIREHALL_DEGRADED`, copied at its end |
+//! | `stop` | the wish to stop |
+//! | `exit.json` | the [`ExitRecord`]: written, synced, renamed, directory synced |
+//! | `shim.log` | what the shim could not tell otherwise |
+
+mod attempt_dir;
+mod cgroup;
+mod clock;
+mod native;
+mod probe;
+mod record;
+mod seccomp;
+pub mod shim;
+mod skeleton;
+mod slot;
+mod spec;
+mod sys;
+
+pub use attempt_dir::{AttemptDir, RUN_FILE_BYTES};
+pub use native::{Adopted, Ended, Handle, Native, NativeError, Secrets, ShimCommand};
+pub use probe::{Support, Unsupported};
+pub use record::{ExitRecord, Hardening, StartError, StartErrorKind, StreamRecord};
+pub use spec::{ContainerSpec, SpecError};
+pub use types::{HostView, Network};

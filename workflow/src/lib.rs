@@ -1,9 +1,20 @@
 //! The language: text → Spec (with spans) → Plan. Pure.
 
+mod code;
+mod diagnostic;
 mod eval;
+mod expr;
+mod graph;
 mod plan;
+mod source;
+mod spec;
+mod template;
+mod yaml;
 
+pub use code::{Code, explain};
+pub use diagnostic::{Diagnostic, Label, Severity, Span, Suggestion, to_json};
 pub use eval::{EvalError, Expr, NeedsStatus, Scope, Template};
+pub use source::SourceFile;
 pub use plan::{Body, FanOut, Input, InputError, OnAlert, Plan, PlanStep};
 
 /// The known word nearest to a given one, if one is near enough to be meant.

@@ -1,1 +1,26 @@
-//! sdk
+//! The client's side of `firehall.v1`: typed calls, typed views, a run's history followed over interruptions and
+//! folded into a picture for people. The conversions between proto and the domain stand here and nowhere else on
+//! this side.
+
+mod client;
+mod error;
+mod event;
+pub mod live;
+mod logs;
+mod time;
+mod view;
+mod watch;
+
+pub use client::{Client, LogsOf, Start, What};
+pub use error::{Error, Refusal};
+pub use event::{At, Body, Event, PlanHead, Reason, StepHead};
+pub use logs::LogPiece;
+pub use time::rfc3339;
+pub use view::{
+    AgentState, AgentView, AttemptState, AttemptView, CompileView, DiagnosticView, IncidentView, RunView,
+    StepState, StepView, WorkflowView,
+};
+pub use watch::{Notice, Watch};
+
+/// The wire's name of a step's output stream.
+pub use proto::v1::LogStream;

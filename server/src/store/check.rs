@@ -1,9 +1,20 @@
 //! What every store refuses before it looks at what it holds.
 
+use std::collections::BTreeSet;
+
 use super::{Append, Head, StoreError, StreamAppend, StreamId};
 
-/// An append that can be stored: each stream has events, a head of its kind and a seq that does not overflow.
+/// An append that can be stored: no stream and no key twice, and each stream has events, a head of its kind and a seq
+/// that does not overflow.
 pub(super) fn append(append: &Append) -> Result<(), StoreError> {
+    let mut keys = BTreeSet::new();
+    if let Some(twice) = append.claims.iter().find(|claim| !keys.insert((&claim.scope, &claim.key))) {
+        return Err(StoreError::Invalid(format!("key {:?} of {:?} is claimed twice", twice.key, twice.scope)));
+    }
+    let mut streams = BTreeSet::new();
+    if let Some(twice) = append.streams.iter().find(|part| !streams.insert(&part.stream)) {
+        return Err(StoreError::Invalid(format!("{} is appended to twice", twice.stream)));
+    }
     append.streams.iter().try_for_each(stream)
 }
 

@@ -1,0 +1,80 @@
+//! From the command line to an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    args::{Cli, Command},
+    commands, out,
+    exit::{Done, Exit, Fault},
+    text,
+};
+
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for and come on standard output; clap knows which is which.
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Succeeded };
+            return match error.print() {
+                Ok(()) => code.into(),
+                Err(_) => Exit::Pipe.into(),
+            };
+        }
+    };
+    match run(cli.command) {
+        Ok(exit) => exit.into(),
+        Err(fault) => {
+            if !fault.message.is_empty() {
+                out::note(&format!("firehall: {}", text::block(&fault.to_string())));
+            }
+            fault.exit.into()
+        }
+    }
+}
+
+fn run(command: Command) -> Done {
+    // These have a life of their own before a runtime exists.
+    let command = match command {
+        Command::Agent(args) => return commands::agent::main(args),
+        Command::Dev(args) => return commands::dev::main(args),
+        other => other,
+    };
+    block_on(dispatch(command))
+}
+
+/// Runs a future to its end on the usual runtime.
+pub(crate) fn block_on(future: impl Future<Output = Done>) -> Done {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::failed(format!("no runtime: {error}")))?;
+    let done = runtime.block_on(future);
+    // A blocked read of standard input must not hold the process.
+    runtime.shutdown_background();
+    done
+}
+
+async fn dispatch(command: Command) -> Done {
+    match command {
+        Command::Server(args) => commands::server::main(args).await,
+        Command::Check(args) => commands::check::main(&args),
+        Command::Run(args) => commands::run::main(args).await,
+        Command::Runs(args) => commands::runs::main(args).await,
+        Command::Show(args) => commands::show::main(args).await,
+        Command::Watch(args) => commands::watch::main(args).await,
+        Command::Logs(args) => commands::logs::main(args).await,
+        Command::Cancel(args) => commands::cancel::main(args).await,
+        Command::Resolve(args) => commands::resolve::main(args).await,
+        Command::Agents(args) => commands::agents::main(args).await,
+        Command::Incidents(args) => commands::incidents::main(args).await,
+        Command::Actions(args) => commands::actions::main(&args),
+        Command::Workflows(args) => commands::workflows::main(args).await,
+        Command::Put(args) => commands::put::main(args).await,
+        Command::Sources(args) => commands::sources::main(&args),
+        Command::Emulator(args) => commands::emulator::main(args).await,
+        Command::Demo(args) => Box::pin(commands::demo::main(args)).await,
+        Command::Agent(_) | Command::Dev(_) => Err(Fault::failed("dispatched before")),
+    }
+}

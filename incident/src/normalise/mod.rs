@@ -1,0 +1,82 @@
+//! A body as it came → one alert, or a precise refusal.
+
+mod body;
+mod datadog;
+mod fields;
+mod plain;
+mod severity;
+
+use serde_json::{Map, Value};
+use types::Alert;
+
+use crate::{Delivery, Refused, Source};
+
+/// The most hosts, tags or links that are kept of one alert; a cut is noted in the alert.
+pub const LIST_ITEMS: usize = 1_000;
+
+/// Which of the shapes we know the body had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// Datadog's own template, which lacks what is needed to deduplicate or to recover.
+    DatadogDefault,
+    /// The template that [`datadog_template`] gives.
+    DatadogTemplate,
+    /// An incident with `alerts`, `dashboard_url`, `triggered_at`, as older incident tools post it.
+    Original,
+    /// The generic shape.
+    Generic,
+}
+
+/// What a body became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Normalised {
+    /// The alert.
+    pub alert: Alert,
+    /// The shape it was read from.
+    pub shape: Shape,
+    /// What makes this delivery a repeat.
+    pub delivery: Delivery,
+}
+
+/// The webhook payload template to put into Datadog's webhook tile ("Encode as form" off).
+#[must_use]
+pub fn datadog_template() -> &'static str {
+    datadog::TEMPLATE
+}
+
+/// Reads a body posted to a source's path. The text in it stays as it is, whatever it says.
+///
+/// # Errors
+/// When the body can never be understood; sending it again does not help.
+pub fn normalise(source: Source, content_type: Option<&str>, body: &[u8]) -> Result<Normalised, Refused> {
+    body::accept(content_type)?;
+    let object = body::object(body)?;
+    let shape = sniff(source, &object);
+    let mut read = match shape {
+        Shape::DatadogDefault => datadog::default_template(&object)?,
+        Shape::DatadogTemplate => datadog::recommended(&object)?,
+        Shape::Original | Shape::Generic => plain::read(source, &object)?,
+    };
+    if source == Source::Generic && datadog::is_recommended(&object) {
+        read.note("this looks like a Datadog template: post it to /webhook/datadog-incident");
+    }
+    let (alert, by_body) = read.finish(body);
+    let delivery = Delivery::of(&alert, by_body);
+    Ok(Normalised {
+        alert,
+        shape,
+        delivery,
+    })
+}
+
+fn sniff(source: Source, object: &Map<String, Value>) -> Shape {
+    if source == Source::Datadog && datadog::is_recommended(object) {
+        Shape::DatadogTemplate
+    } else if source == Source::Datadog && datadog::is_default(object) {
+        Shape::DatadogDefault
+    } else if plain::is_original(object) {
+        Shape::Original
+    } else {
+        Shape::Generic
+    }
+}

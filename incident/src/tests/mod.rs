@@ -1,0 +1,4 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+mod findings;
+mod group;
+mod normalise;

@@ -1,0 +1,188 @@
+//! The files of one attempt's directory: the only thing that agent and shim share.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::ExitRecord;
+
+/// What a step may write to `$FIREHALL_OUTPUT` and `$FIREHALL_DEGRADED` together, in bytes: a write beyond it fails in
+/// the step (no space left).
+pub const RUN_FILE_BYTES: u64 = 1024 * 1024;
+
+/// The paths of one attempt.
+#[derive(Debug, Clone)]
+pub struct AttemptDir {
+    path: PathBuf,
+}
+
+/// A shim as its lock file names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ShimId {
+    pub pid: i32,
+    pub start_time: u64,
+}
+
+impl AttemptDir {
+    /// The attempt that lives in this directory.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Standard output, to be tailed.
+    #[must_use]
+    pub fn stdout(&self) -> PathBuf {
+        self.path.join("out")
+    }
+
+    /// Standard error, to be tailed.
+    #[must_use]
+    pub fn stderr(&self) -> PathBuf {
+        self.path.join("err")
+    }
+
+    /// What the step wrote to `$FIREHALL_OUTPUT`; empty when it wrote nothing. Complete once there is an exit record.
+    ///
+    /// # Errors
+    /// The file is not a regular one, is larger than [`RUN_FILE_BYTES`], or cannot be read.
+    pub fn output(&self) -> io::Result<Vec<u8>> {
+        read_small(&self.path.join("run/output"), RUN_FILE_BYTES)
+    }
+
+    /// What the step wrote to `$FIREHALL_DEGRADED`; as [`AttemptDir::output`].
+    ///
+    /// # Errors
+    /// As [`AttemptDir::output`].
+    pub fn degraded(&self) -> io::Result<Vec<u8>> {
+        read_small(&self.path.join("run/degraded"), RUN_FILE_BYTES)
+    }
+
+    /// The exit record, when there is one.
+    ///
+    /// # Errors
+    /// The record cannot be read or is not one.
+    pub fn exit_record(&self) -> io::Result<Option<ExitRecord>> {
+        match fs_err::read(self.exit()) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::other),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn job(&self) -> PathBuf {
+        self.path.join("job.json")
+    }
+
+    pub(crate) fn exit(&self) -> PathBuf {
+        self.path.join("exit.json")
+    }
+
+    pub(crate) fn started(&self) -> PathBuf {
+        self.path.join("started")
+    }
+
+    pub(crate) fn stop(&self) -> PathBuf {
+        self.path.join("stop")
+    }
+
+    pub(crate) fn shim_log(&self) -> PathBuf {
+        self.path.join("shim.log")
+    }
+
+    /// Opens the lock file; `None` when a shim (or a starter) holds it.
+    pub(crate) fn try_lock(&self) -> io::Result<Option<File>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.path.join("lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Who holds the lock, once it has said so.
+    pub(crate) fn shim_id(&self) -> io::Result<Option<ShimId>> {
+        let text = match std::fs::read_to_string(self.path.join("lock")) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // The newline says that the line is whole.
+        let Some(line) = text.strip_suffix('\n') else {
+            return Ok(None);
+        };
+        let id = line.split_once(' ').and_then(|(pid, start)| {
+            Some(ShimId {
+                pid: pid.parse().ok()?,
+                start_time: start.parse().ok()?,
+            })
+        });
+        id.map(Some)
+            .ok_or_else(|| io::Error::other("the lock file is not a shim's"))
+    }
+}
+
+/// Reads a regular file of limited size without following a link and without waiting on a FIFO.
+pub(crate) fn read_small(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other(format!(
+            "{} is not a regular file",
+            path.display()
+        )));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::other(format!(
+            "{} is larger than {limit} bytes",
+            path.display()
+        )));
+    }
+    Ok(bytes)
+}
+
+/// Writes a file so that after a crash it is there whole or not at all.
+pub(crate) fn write_durably(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let tmp = dir.join(format!("{name}.tmp"));
+    let mut file = File::create(&tmp)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&tmp, dir.join(name))?;
+    sync_dir(dir)
+}
+
+/// Makes a directory's entries durable.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// The start time of a process in clock ticks since boot (field 22 of `/proc/PID/stat`): with the pid it names a
+/// process for good. `None` when there is no such process, or only its zombie.
+pub(crate) fn start_time(pid: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in field 2 may hold spaces and parentheses: count from its end.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}

@@ -1,0 +1,426 @@
+//! The agent's side: attempts by their directory.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, Seek, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::Signal;
+use types::Secret;
+
+use crate::attempt_dir::{AttemptDir, start_time};
+use crate::cgroup::{self, Group};
+use crate::shim::Job;
+use crate::{ContainerSpec, ExitRecord, SpecError, skeleton, spec, sys};
+
+/// Secret environment: name and value.
+pub type Secrets = Vec<(String, Secret)>;
+
+/// How long a new shim may take to write its name into the lock file.
+const SIGN: Duration = Duration::from_secs(5);
+/// How long the processes of a dead shim may take to follow it.
+const FOLLOW: Duration = Duration::from_secs(5);
+
+/// The program that is executed as the shim; the attempt's directory is appended to its arguments.
+#[derive(Debug, Clone)]
+pub struct ShimCommand {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments before the directory.
+    pub args: Vec<String>,
+}
+
+impl ShimCommand {
+    /// This very program as `… shim DIR`. By `/proc/self/exe`, so an agent whose file was replaced by an upgrade goes on
+    /// with shims of its own version.
+    #[must_use]
+    pub fn current() -> Self {
+        Self {
+            program: PathBuf::from("/proc/self/exe"),
+            args: vec!["shim".to_owned()],
+        }
+    }
+}
+
+/// The native runtime of one agent. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Native {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    skeleton: PathBuf,
+    shim: ShimCommand,
+    layout: cgroup::Layout,
+    /// Shims that this process started: they are its children and must be waited for.
+    children: Mutex<Vec<Child>>,
+}
+
+/// An attempt whose shim lives.
+#[derive(Debug)]
+pub struct Handle {
+    native: Native,
+    dir: AttemptDir,
+    pidfd: OwnedFd,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// With its record.
+    Finished(Box<ExitRecord>),
+    /// Certainly without executing anything: it may be started again. The shim's last words, if any.
+    NeverStarted(String),
+    /// It may have run, and nobody knows how it ended. Its processes are gone.
+    Lost,
+}
+
+/// What was found in an attempt's directory.
+#[derive(Debug)]
+pub enum Adopted {
+    /// Its shim lives.
+    Running(Handle),
+    /// It ended.
+    Ended(Ended),
+}
+
+/// Why the runtime could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum NativeError {
+    /// The spec cannot be run.
+    #[error("the step cannot be run here: {0}")]
+    Spec(#[from] SpecError),
+    /// This host has no cgroups that we can use.
+    #[error("no usable cgroups: {0}")]
+    Cgroups(String),
+    /// The attempt's shim lives: stop it first.
+    #[error("the attempt is still running")]
+    Running,
+    /// The machine refused.
+    #[error("{what}: {cause}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// The cause.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+fn failed(what: &'static str) -> impl FnOnce(io::Error) -> NativeError {
+    move |cause| NativeError::Io { what, cause }
+}
+
+impl Native {
+    /// Opens the runtime on a directory of the agent's own (made 0700) and builds the root that all steps share.
+    ///
+    /// # Errors
+    /// The directory cannot be written, or the host has no usable cgroups. [`Native::probe`] says more.
+    pub fn open(state: &Path, shim: ShimCommand) -> Result<Self, NativeError> {
+        let layout = cgroup::detect().map_err(NativeError::Cgroups)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(state)
+            .map_err(failed("cannot make the state directory"))?;
+        let skeleton = skeleton::ensure(state).map_err(failed("cannot build the steps' root"))?;
+        let skeleton = fs_err::canonicalize(skeleton).map_err(failed("cannot find the steps' root"))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                skeleton,
+                shim,
+                layout,
+                children: Mutex::default(),
+            }),
+        })
+    }
+
+    /// Starts an attempt in `dir`, which is made (0700) when it is missing; its parent must exist.
+    ///
+    /// Idempotent by the directory: one that runs is adopted, one that ended (or is lost) is returned as such, and
+    /// nothing is started twice. Returns once the shim has all it needs; everything after that is in the record.
+    /// Blocks for about a millisecond.
+    ///
+    /// # Errors
+    /// The spec or a secret's name is refused, or no shim can be started: nothing has run then.
+    pub fn start(&self, dir: &Path, spec: &ContainerSpec, secrets: &Secrets) -> Result<Adopted, NativeError> {
+        spec.validate()?;
+        for (name, value) in secrets {
+            spec::validate_env(name, value.expose().as_bytes())?;
+        }
+        self.reap();
+        match DirBuilder::new().mode(0o700).create(dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed("cannot make the attempt's directory")(error));
+            }
+            _ => {}
+        }
+        let files = AttemptDir::new(dir);
+        let Some(lock) = files.try_lock().map_err(failed("cannot lock the attempt"))? else {
+            return self.adopt(dir);
+        };
+        lock.set_len(0).map_err(failed("cannot clear the lock file"))?;
+        match self.ended(&files)? {
+            Ended::NeverStarted(_) => {}
+            ended => return Ok(Adopted::Ended(ended)),
+        }
+        self.destroy_group(&spec.id)?;
+        let child = self
+            .spawn(&files, lock, spec, secrets)
+            .map_err(failed("cannot start the shim"))?;
+        let pidfd = sys::pidfd_open(child.id().cast_signed()).map_err(failed("cannot watch the shim"))?;
+        self.inner
+            .children
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(child);
+        Ok(Adopted::Running(Handle {
+            native: self.clone(),
+            dir: files,
+            pidfd,
+        }))
+    }
+
+    /// The shim inherits the lock as its standard input and the secrets as its standard output; its environment is empty.
+    fn spawn(
+        &self,
+        files: &AttemptDir,
+        lock: File,
+        spec: &ContainerSpec,
+        secrets: &Secrets,
+    ) -> io::Result<Child> {
+        let job = Job {
+            spec: spec.clone(),
+            skeleton: self.inner.skeleton.clone(),
+        };
+        let json = serde_json::to_vec_pretty(&job)?;
+        let open = |path: PathBuf| {
+            File::options()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(path)
+        };
+        open(files.job())?.write_all(&json)?;
+        let log = open(files.shim_log())?;
+        Command::new(&self.inner.shim.program)
+            .args(&self.inner.shim.args)
+            .arg(files.path())
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(lock))
+            .stdout(Stdio::from(in_memory(secrets)?))
+            .stderr(Stdio::from(log))
+            .spawn()
+    }
+
+    /// What lives or lies in an attempt's directory, after a restart of the agent for instance.
+    ///
+    /// # Errors
+    /// The directory cannot be read, or holds a record that is not one.
+    pub fn adopt(&self, dir: &Path) -> Result<Adopted, NativeError> {
+        let files = AttemptDir::new(dir);
+        if !dir.exists() {
+            return Ok(Adopted::Ended(Ended::NeverStarted(String::new())));
+        }
+        self.settle(&files)
+    }
+
+    /// Finds the living shim, or how it ended without one.
+    fn settle(&self, files: &AttemptDir) -> Result<Adopted, NativeError> {
+        let deadline = crate::clock::boot() + SIGN;
+        loop {
+            if let Some(_lock) = files.try_lock().map_err(failed("cannot lock the attempt"))? {
+                return Ok(Adopted::Ended(self.ended(files)?));
+            }
+            match find_shim(files).map_err(failed("cannot find the shim"))? {
+                Shim::Alive(pidfd) => {
+                    return Ok(Adopted::Running(Handle {
+                        native: self.clone(),
+                        dir: files.clone(),
+                        pidfd,
+                    }));
+                }
+                // It was killed while it made the container: what it forked holds its lock and waits for ever.
+                Shim::Dead => {
+                    if let Some(id) = job_id(files) {
+                        self.destroy_group(&id)?;
+                    }
+                }
+                Shim::Unsigned => {}
+            }
+            if crate::clock::boot() >= deadline {
+                let cause = io::Error::other("its lock is held, but no living shim has signed it");
+                return Err(failed("cannot adopt the attempt")(cause));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// How an attempt without a living shim ended; its lock is ours meanwhile.
+    fn ended(&self, files: &AttemptDir) -> Result<Ended, NativeError> {
+        if let Some(record) = files
+            .exit_record()
+            .map_err(failed("cannot read the exit record"))?
+        {
+            return Ok(Ended::Finished(Box::new(record)));
+        }
+        if files.started().exists() {
+            if let Some(id) = job_id(files) {
+                self.destroy_group(&id)?;
+            }
+            return Ok(Ended::Lost);
+        }
+        Ok(Ended::NeverStarted(
+            std::fs::read_to_string(files.shim_log())
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
+        ))
+    }
+
+    /// Asks for an attempt's end: TERM, its grace, KILL, carried out by the shim. One that has not started yet will not;
+    /// one that ended already is no error. Wait for the end as usual.
+    ///
+    /// # Errors
+    /// The wish cannot be written or sent.
+    pub fn stop(&self, dir: &Path) -> Result<(), NativeError> {
+        let files = AttemptDir::new(dir);
+        // First the wish, then the signal: a shim that has not signed yet reads the wish before it starts anything.
+        File::create(files.stop()).map_err(failed("cannot write the stop wish"))?;
+        if let Shim::Alive(pidfd) = find_shim(&files).map_err(failed("cannot find the shim"))? {
+            sys::pidfd_signal(&pidfd, Signal::SIGTERM).map_err(failed("cannot signal the shim"))?;
+        }
+        Ok(())
+    }
+
+    /// Removes all that an ended attempt left: what lives in its cgroup, the cgroup, the directory. Nothing there is
+    /// fine.
+    ///
+    /// # Errors
+    /// It is still running, or something cannot be removed.
+    pub fn remove(&self, dir: &Path) -> Result<(), NativeError> {
+        self.reap();
+        let files = AttemptDir::new(dir);
+        if !dir.exists() {
+            return Ok(());
+        }
+        if matches!(self.settle(&files)?, Adopted::Running(_)) {
+            return Err(NativeError::Running);
+        }
+        let Some(_lock) = files.try_lock().map_err(failed("cannot lock the attempt"))? else {
+            return Err(NativeError::Running);
+        };
+        if let Some(id) = job_id(&files) {
+            self.destroy_group(&id)?;
+        }
+        fs_err::remove_dir_all(dir).map_err(failed("cannot remove the attempt's directory"))
+    }
+
+    fn destroy_group(&self, id: &str) -> Result<(), NativeError> {
+        let cpu = matches!(&self.inner.layout, cgroup::Layout::V1 { cpu: Some(_), .. });
+        let group = Group::open(&self.inner.layout, id, cpu).map_err(failed("cannot open the cgroups"))?;
+        group
+            .destroy(FOLLOW)
+            .map_err(failed("cannot remove the step's cgroup"))
+    }
+
+    /// Waits for those of our shims that have ended, so that none stays a zombie.
+    fn reap(&self) {
+        let mut children = self.inner.children.lock().unwrap_or_else(PoisonError::into_inner);
+        children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    }
+}
+
+impl Handle {
+    /// The attempt's files.
+    #[must_use]
+    pub fn dir(&self) -> &AttemptDir {
+        &self.dir
+    }
+
+    /// Waits for the shim's end without polling. May be dropped and called again.
+    ///
+    /// # Errors
+    /// The process cannot be watched, or its record cannot be read.
+    pub async fn wait(&self) -> Result<Ended, NativeError> {
+        let mut pidfd = self.pidfd.try_clone().map_err(failed("cannot watch the shim"))?;
+        loop {
+            let watched = sys::readable(pidfd).map_err(failed("cannot watch the shim"))?;
+            // A pidfd is readable once its process has ended (pidfd_open(2)).
+            watched
+                .readable()
+                .await
+                .map_err(failed("cannot watch the shim"))?
+                .retain_ready();
+            self.native.reap();
+            match self.native.settle(&self.dir)? {
+                Adopted::Ended(ended) => return Ok(ended),
+                // Somebody started it anew, which only one that never started allows.
+                Adopted::Running(again) => pidfd = again.pidfd,
+            }
+        }
+    }
+
+    /// As [`Native::stop`].
+    ///
+    /// # Errors
+    /// As [`Native::stop`].
+    pub fn stop(&self) -> Result<(), NativeError> {
+        self.native.stop(self.dir.path())
+    }
+}
+
+/// Who the lock file names.
+enum Shim {
+    /// Nobody yet.
+    Unsigned,
+    /// A shim that is gone.
+    Dead,
+    /// A living one.
+    Alive(OwnedFd),
+}
+
+fn find_shim(files: &AttemptDir) -> io::Result<Shim> {
+    let Some(id) = files.shim_id()? else {
+        return Ok(Shim::Unsigned);
+    };
+    let pidfd = match sys::pidfd_open(id.pid) {
+        Ok(pidfd) => pidfd,
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(Shim::Dead),
+        Err(error) => return Err(error),
+    };
+    // Compared after the descriptor was opened: from then on the number cannot lead to another process.
+    if start_time(id.pid) == Some(id.start_time) {
+        Ok(Shim::Alive(pidfd))
+    } else {
+        Ok(Shim::Dead)
+    }
+}
+
+/// The attempt's id from `job.json`; none when it did not come that far.
+fn job_id(files: &AttemptDir) -> Option<String> {
+    let job: Job = serde_json::from_slice(&std::fs::read(files.job()).ok()?).ok()?;
+    spec::validate_id(&job.spec.id).is_ok().then_some(job.spec.id)
+}
+
+/// Secrets go to the shim in memory only: no argument, no environment, no file.
+fn in_memory(secrets: &Secrets) -> io::Result<File> {
+    let plain: Vec<(&str, &str)> = secrets
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.expose()))
+        .collect();
+    let mut memory = File::from(memfd_create(c"firehall-secrets", MFdFlags::MFD_CLOEXEC)?);
+    let mut json = serde_json::to_vec(&plain)?;
+    memory.write_all(&json)?;
+    json.fill(0);
+    memory.rewind()?;
+    Ok(memory)
+}

@@ -1,0 +1,116 @@
+//! How an attempt's container ended: the content of `exit.json`.
+
+use serde::{Deserialize, Serialize};
+use types::Millis;
+
+/// The shim's own account of an attempt, written once.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ExitRecord {
+    /// The main process's exit code, when it exited by itself.
+    pub code: Option<i32>,
+    /// The signal that ended it, when one did.
+    pub signal: Option<i32>,
+    /// Processes of the step that the kernel killed for memory; a fact beside the exit code.
+    pub oom_kills: u32,
+    /// The timeout passed.
+    pub timed_out: bool,
+    /// We were asked to stop it.
+    pub stopped: bool,
+    /// TERM and the grace were not enough.
+    pub killed_after_grace: bool,
+    /// Why the main process never ran.
+    pub start_error: Option<StartError>,
+    /// Whether the step's program was executed.
+    pub started: bool,
+    /// Wall clock, milliseconds since the epoch; for people.
+    pub started_at_ms: i64,
+    /// Wall clock, milliseconds since the epoch; for people.
+    pub finished_at_ms: i64,
+    /// From start to end by the boot-time clock.
+    pub duration_ms: Millis,
+    /// Highest memory of the whole step.
+    pub peak_memory_bytes: u64,
+    /// Processor time of all the step's processes; 0 where the host keeps no such account (version 1 without cpuacct).
+    pub cpu_ms: Millis,
+    /// Standard output.
+    pub stdout: StreamRecord,
+    /// Standard error.
+    pub stderr: StreamRecord,
+    /// What was in force, read back; absent when it did not come that far.
+    pub hardening: Option<Hardening>,
+}
+
+/// One stream's account. The file holds the first bytes and, after a loss, the last ones.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StreamRecord {
+    /// Bytes that the step wrote.
+    pub bytes: u64,
+    /// Bytes of them that are not in the file.
+    pub dropped: u64,
+    /// Where in the file the dropped bytes are missing.
+    pub gap_at: Option<u64>,
+    /// Why the file could not be written, when that was the cause of a loss.
+    pub error: Option<String>,
+}
+
+/// Why the main process never ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct StartError {
+    /// The kind, for decisions.
+    pub kind: StartErrorKind,
+    /// One line for people.
+    pub message: String,
+}
+
+impl StartError {
+    pub(crate) fn new(kind: StartErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn runtime(what: &str, cause: impl std::fmt::Display) -> Self {
+        Self::new(StartErrorKind::Runtime, format!("{what}: {cause}"))
+    }
+}
+
+/// The kinds of start errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartErrorKind {
+    /// No such program.
+    NotFound,
+    /// The program is there but cannot be executed.
+    NotExecutable,
+    /// The working directory cannot be entered.
+    Workdir,
+    /// The spec is refused.
+    Spec,
+    /// It was asked to stop before it started.
+    Stopped,
+    /// A part of the hardening was not in force: nothing was run.
+    Hardening,
+    /// The machine, the kernel or libcontainer refused.
+    Runtime,
+}
+
+/// What was in force for the step's processes, read back from the kernel and not from what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hardening {
+    /// `NoNewPrivs` of `/proc/self/status`.
+    pub no_new_privs: bool,
+    /// `Seccomp` of `/proc/self/status`: 2 is a filter.
+    pub seccomp: u8,
+    /// `CapEff`, hexadecimal.
+    pub cap_effective: String,
+    /// `CapBnd`, hexadecimal.
+    pub cap_bounding: String,
+    /// First id of the host that the step's user namespace is mapped to.
+    pub host_uid_base: u32,
+    /// Memory limit as the cgroup says it.
+    pub memory_limit_bytes: Option<u64>,
+    /// Process limit as the cgroup says it, our pid 1 included.
+    pub pids_limit: Option<u64>,
+}

@@ -1,0 +1,278 @@
+//! One attempt from nothing to its record: make everything, start, watch, take everything away.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+
+use super::container::{self, Created};
+use super::init::Plan;
+use super::setup::Shim;
+use super::stage::{self, Stage};
+use super::status::{self, Said};
+use super::watch::{self, Seen, Streams};
+use crate::attempt_dir::{RUN_FILE_BYTES, read_small, sync_dir};
+use crate::cgroup::{self, Group, Limits};
+use crate::slot::{self, Slot};
+use crate::{ExitRecord, Hardening, StartError, StartErrorKind, clock};
+
+/// The user inside when the spec names none.
+pub(super) const DEFAULT_USER: u32 = 1000;
+/// How long the kernel may take to clear an emptied cgroup.
+const DESTROY: Duration = Duration::from_secs(5);
+
+/// Runs it. Whatever goes wrong before the start is a start error of the record.
+pub(super) fn run(shim: &Shim) -> ExitRecord {
+    let begun = clock::boot();
+    let mut record = ExitRecord {
+        started_at_ms: clock::wall_ms(),
+        ..ExitRecord::default()
+    };
+    if let Err(error) = guarded(shim, &mut record) {
+        record.stopped |= error.kind == StartErrorKind::Stopped;
+        record.start_error = Some(error);
+    }
+    record.finished_at_ms = clock::wall_ms();
+    record.duration_ms = millis(clock::boot().saturating_sub(begun));
+    record
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The cgroup exists from before the container to after it, on every path.
+fn guarded(shim: &Shim, record: &mut ExitRecord) -> Result<(), StartError> {
+    shim.spec
+        .validate()
+        .map_err(|error| StartError::new(StartErrorKind::Spec, error.to_string()))?;
+    let layout = cgroup::detect().map_err(|error| StartError::new(StartErrorKind::Runtime, error))?;
+    let group = Group::open(&layout, &shim.spec.id, shim.spec.cpu_millis.is_some())
+        .map_err(|error| StartError::runtime("cgroup", error))?;
+    group
+        .create()
+        .map_err(|error| StartError::runtime("cannot make the cgroup", error))?;
+    let outcome = contained(shim, &group, record);
+    // A cgroup that stays is found again by `remove`; it must not hide how the step ended.
+    if let Err(error) = group.destroy(DESTROY) {
+        eprintln!("firehall shim: {error}");
+    }
+    outcome
+}
+
+fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), StartError> {
+    let slot = slot::take().map_err(|error| StartError::runtime("no user id range", error))?;
+    let user = slot.base + shim.spec.user.unwrap_or(DEFAULT_USER);
+    let stage =
+        stage::enter(shim, user).map_err(|error| StartError::runtime("cannot prepare the mounts", error))?;
+    let pipes = Pipes::new().map_err(|error| StartError::runtime("cannot make pipes", error))?;
+    let plan = Plan::new(shim, &pipes.status_write, &pipes.alive_read, &pipes.alive_write)?;
+    let mut created = container::create(shim, &stage, &slot, group, plan, pipes.out_write, pipes.err_write)?;
+    drop(pipes.status_write);
+    let outcome = started(shim, group, record, &mut created, &slot);
+    let (seen, setup_cpu) = match outcome {
+        Ok(setup_cpu) => {
+            let streams = Streams {
+                out: pipes.out_read,
+                err: pipes.err_read,
+            };
+            (watch::until_end(shim, created.pid, streams), setup_cpu)
+        }
+        Err(error) => {
+            container::kill(created.pid);
+            return Err(error);
+        }
+    };
+    // The container's end is known now; what follows must not lose it.
+    account(shim, group, record, &seen, setup_cpu);
+    let said = status::read(pipes.status_read);
+    collect(shim, &stage, record);
+    judge(record, &seen, said, &slot)
+}
+
+/// From created to started: limits, the last look at the stop wish, the durable marker, go. Returns the processor time
+/// that making the container took, which is not the step's.
+fn started(
+    shim: &Shim,
+    group: &Group,
+    record: &mut ExitRecord,
+    created: &mut Created,
+    slot: &Slot,
+) -> Result<Duration, StartError> {
+    let spec = &shim.spec;
+    let limits = Limits {
+        memory_bytes: spec.memory_bytes,
+        pids: u64::from(spec.pids) + 1,
+        cpu_millis: spec.cpu_millis,
+    };
+    group
+        .limit(limits)
+        .map_err(|error| StartError::runtime("cannot set the limits", error))?;
+    let facts = group
+        .facts()
+        .map_err(|error| StartError::runtime("cannot read the limits back", error))?;
+    record.hardening = Some(Hardening {
+        no_new_privs: false,
+        seccomp: 0,
+        cap_effective: String::new(),
+        cap_bounding: String::new(),
+        host_uid_base: slot.base,
+        memory_limit_bytes: facts.memory_limit,
+        pids_limit: facts.pids_limit,
+    });
+    if facts.memory_limit.is_none_or(|limit| limit > spec.memory_bytes)
+        || facts.pids_limit != Some(limits.pids)
+    {
+        return Err(StartError::new(
+            StartErrorKind::Hardening,
+            "the cgroup does not hold the limits that were set",
+        ));
+    }
+    if shim.dir.stop().exists() {
+        return Err(StartError::new(
+            StartErrorKind::Stopped,
+            "it was stopped before it started",
+        ));
+    }
+    mark_started(shim).map_err(|error| StartError::runtime("cannot write the started marker", error))?;
+    created
+        .start()
+        .map_err(|error| StartError::runtime("libcontainer cannot start the container", error))?;
+    Ok(facts.cpu)
+}
+
+/// From here on the attempt may have run. The marker is an empty file: its directory entry is all there is to sync, and
+/// the attempt directory's own entry.
+fn mark_started(shim: &Shim) -> io::Result<()> {
+    std::fs::File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(shim.dir.started())?;
+    sync_dir(&shim.dir.path().join(".."))?;
+    sync_dir(shim.dir.path())
+}
+
+/// The ends of the four pipes. `alive` never carries a byte: its write end lives in the shim only.
+struct Pipes {
+    out_read: OwnedFd,
+    out_write: OwnedFd,
+    err_read: OwnedFd,
+    err_write: OwnedFd,
+    status_read: OwnedFd,
+    status_write: OwnedFd,
+    alive_read: OwnedFd,
+    alive_write: OwnedFd,
+}
+
+impl Pipes {
+    fn new() -> io::Result<Self> {
+        let (out_read, out_write) = pipe2(OFlag::O_CLOEXEC)?;
+        let (err_read, err_write) = pipe2(OFlag::O_CLOEXEC)?;
+        let (status_read, status_write) = pipe2(OFlag::O_CLOEXEC)?;
+        let (alive_read, alive_write) = pipe2(OFlag::O_CLOEXEC)?;
+        Ok(Self {
+            out_read,
+            out_write,
+            err_read,
+            err_write,
+            status_read,
+            status_write,
+            alive_read,
+            alive_write,
+        })
+    }
+}
+
+fn account(shim: &Shim, group: &Group, record: &mut ExitRecord, seen: &Seen, setup_cpu: Duration) {
+    match group.facts() {
+        Ok(facts) => {
+            record.cpu_ms = millis(facts.cpu.saturating_sub(setup_cpu));
+            record.oom_kills = facts.oom_kills;
+            record.peak_memory_bytes = facts.peak_memory_bytes;
+        }
+        Err(error) => eprintln!(
+            "firehall shim: cannot read the cgroup of {}: {error}",
+            shim.spec.id
+        ),
+    }
+    record.stdout = seen.stdout.clone();
+    record.stderr = seen.stderr.clone();
+    record.timed_out = seen.timed_out;
+    record.stopped = seen.stopped;
+    record.killed_after_grace = seen.killed;
+}
+
+/// Copies what the step wrote for us out of its memory file system.
+fn collect(shim: &Shim, stage: &Stage, record: &mut ExitRecord) {
+    let copy = |name: &str| -> io::Result<()> {
+        let bytes = read_small(&stage.io.join(name), RUN_FILE_BYTES)?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let run = shim.dir.path().join("run");
+        std::fs::create_dir_all(&run)?;
+        std::fs::set_permissions(&run, PermissionsExt::from_mode(0o700))?;
+        crate::attempt_dir::write_durably(&run, name, &bytes)
+    };
+    for name in ["output", "degraded"] {
+        if let Err(error) = copy(name) {
+            // The agent must not take a success whose outputs are gone for one without outputs.
+            let message = format!("the step ran, but its {name} file cannot be read: {error}");
+            record.start_error = Some(StartError::new(StartErrorKind::Runtime, message));
+        }
+    }
+}
+
+/// What our pid 1 said, beside what the kernel says of it.
+fn judge(record: &mut ExitRecord, seen: &Seen, said: Vec<Said>, slot: &Slot) -> Result<(), StartError> {
+    let mut told = false;
+    for word in said {
+        match word {
+            Said::Hardening(mut hardening) => {
+                let limits = record.hardening.take();
+                hardening.host_uid_base = slot.base;
+                hardening.memory_limit_bytes = limits.as_ref().and_then(|h| h.memory_limit_bytes);
+                hardening.pids_limit = limits.as_ref().and_then(|h| h.pids_limit);
+                record.hardening = Some(hardening);
+                record.started = true;
+            }
+            Said::Failed(error) => {
+                record.started = false;
+                return Err(error);
+            }
+            Said::Exited(code) => (record.code, told) = (Some(code), true),
+            Said::Signaled(signal) => (record.signal, told) = (Some(signal), true),
+        }
+    }
+    if !told {
+        // Our pid 1 itself was ended: by our own KILL, or by the kernel for memory.
+        record.code = seen.init_code;
+        record.signal = seen.init_signal;
+        if !record.started && record.signal.is_none() {
+            return Err(StartError::runtime(
+                "the container's first process ended early",
+                format!("{:?}", seen.init_code),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Makes the files that the step writes to, owned by its user.
+pub(super) fn make_run_files(dir: &Path, user: u32) -> io::Result<()> {
+    for name in ["output", "degraded"] {
+        let path = dir.join(name);
+        std::fs::File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        chown(&path, Some(user), Some(user))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! The process that owns one attempt: it starts the container, pumps its output, enforces its time, and writes down how
+//! it ended. Single-threaded for its whole life (libcontainer forks without exec).
+
+mod attempt;
+mod container;
+mod init;
+mod oci;
+mod pump;
+mod setup;
+mod stage;
+mod status;
+mod watch;
+
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+pub(crate) use setup::Job;
+
+use crate::attempt_dir::write_durably;
+
+/// Runs the attempt that lives in `dir` to its end. The binary calls this as `… shim DIR` before it makes a thread or a
+/// runtime: a second thread would make the forks below unsound.
+///
+/// Standard input is the locked lock file, standard output a memory file with the secrets, standard error the log: it
+/// is started by [`crate::Native`] only.
+#[must_use]
+pub fn main(dir: &Path) -> ExitCode {
+    match run(dir) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The log is all that is left: without exit.json the agent sees "lost" or "never started", which is true.
+            eprintln!("firehall shim: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(dir: &Path) -> io::Result<()> {
+    let shim = setup::setup(dir)?;
+    let record = attempt::run(&shim);
+    let json = serde_json::to_vec_pretty(&record).map_err(io::Error::other)?;
+    write_durably(shim.dir.path(), "exit.json", &json)
+}

@@ -1,0 +1,120 @@
+//! The OCI configuration of a step's container: libcontainer reads it from the bundle.
+//!
+//! The program, its environment and its working directory are not in it: our own executor has them, so secrets never
+//! come into a file.
+
+use serde_json::{Value, json};
+use types::{HostView, Network};
+
+use super::setup::Shim;
+use super::stage::Stage;
+use crate::skeleton::USR_LINKS;
+use crate::slot::{SIZE, Slot};
+
+/// What of `/proc` tells of the host or steers it (the OCI default list; `/sys` is not mounted at all).
+const MASKED: &[&str] = &[
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+];
+const READONLY: &[&str] = &[
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
+
+/// The configuration as JSON.
+pub(super) fn config(shim: &Shim, stage: &Stage, slot: &Slot, user: u32) -> Value {
+    let mapping = json!([{ "containerID": 0, "hostID": slot.base, "size": SIZE }]);
+    let mut namespaces = vec!["pid", "mount", "ipc", "uts", "cgroup", "user"];
+    if shim.spec.network != Network::Host {
+        namespaces.push("network");
+    }
+    let namespaces: Vec<Value> = namespaces
+        .into_iter()
+        .map(|kind| json!({ "type": kind }))
+        .collect();
+    json!({
+        "ociVersion": "1.0.2",
+        "root": { "path": stage.root, "readonly": true },
+        "hostname": "step",
+        "process": {
+            "terminal": false,
+            "user": { "uid": user, "gid": user },
+            "args": ["step"],
+            "cwd": "/",
+            "noNewPrivileges": true,
+            "capabilities": {
+                "bounding": [], "effective": [], "inheritable": [], "permitted": [], "ambient": [],
+            },
+            "rlimits": [{ "type": "RLIMIT_CORE", "hard": 0, "soft": 0 }],
+        },
+        "mounts": mounts(shim, stage),
+        "linux": {
+            "uidMappings": mapping,
+            "gidMappings": mapping,
+            "cgroupsPath": format!("/firehall/{}", shim.spec.id),
+            "namespaces": namespaces,
+            "maskedPaths": MASKED,
+            "readonlyPaths": READONLY,
+        },
+    })
+}
+
+fn mounts(shim: &Shim, stage: &Stage) -> Vec<Value> {
+    let tmp = format!("size={}", shim.spec.tmp_bytes);
+    let mut mounts = vec![
+        json!({ "destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"] }),
+        json!({ "destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+                "options": ["nosuid", "noexec", "mode=755", "size=64k"] }),
+        json!({ "destination": "/dev/shm", "type": "tmpfs", "source": "tmpfs",
+                "options": ["nosuid", "noexec", "nodev", "mode=1777", &tmp] }),
+        json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs",
+                "options": ["nosuid", "nodev", "mode=1777", &tmp] }),
+        read_only("/usr", "/usr"),
+        json!({ "destination": "/run/firehall", "type": "bind", "source": stage.io,
+                "options": ["bind", "nosuid", "nodev", "noexec"] }),
+    ];
+    for name in USR_LINKS {
+        let host = format!("/{name}");
+        // A link of a merged-usr system is in the skeleton already.
+        if std::fs::symlink_metadata(&host).is_ok_and(|meta| meta.is_dir()) {
+            mounts.push(read_only(&host, &host));
+        }
+    }
+    for (copy, inside) in &stage.etc {
+        mounts.push(read_only(inside, &copy.to_string_lossy()));
+    }
+    for view in &shim.spec.host_view {
+        match view {
+            HostView::Proc => mounts.push(host("/host/proc", "/proc")),
+            HostView::Sys => {
+                mounts.push(host("/host/sys", "/sys"));
+                for (aside, below) in &stage.cgroups {
+                    let inside = std::path::Path::new("/host/sys/fs/cgroup").join(below);
+                    mounts.push(host(&inside.to_string_lossy(), &aside.to_string_lossy()));
+                }
+            }
+        }
+    }
+    mounts
+}
+
+/// Always `rbind` with `rro`: `rbind,ro` leaves the mounts below writable.
+fn read_only(inside: &str, source: &str) -> Value {
+    json!({ "destination": inside, "type": "bind", "source": source, "options": ["rbind", "rro", "nosuid", "nodev"] })
+}
+
+fn host(inside: &str, source: &str) -> Value {
+    json!({ "destination": inside, "type": "bind", "source": source,
+            "options": ["rbind", "rro", "nosuid", "nodev", "noexec"] })
+}

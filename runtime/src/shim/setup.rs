@@ -1,0 +1,112 @@
+//! The shim's own process: what it inherits, and what it makes of itself.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{chdir, dup2_stdin, dup2_stdout, setsid};
+
+use crate::attempt_dir::{AttemptDir, start_time};
+use crate::{ContainerSpec, sys};
+
+/// Secrets arrive in one memory file; more than this is a mistake.
+const SECRETS_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The shim's process and what it holds.
+pub(super) struct Shim {
+    /// The attempt's directory by a descriptor: it stays reachable whatever is mounted over its path.
+    pub dir: AttemptDir,
+    _dir: OwnedFd,
+    /// The lock; held until this process ends.
+    _lock: File,
+    /// SIGTERM (the wish to stop) and SIGCHLD.
+    pub signals: SignalFd,
+    /// What to run.
+    pub spec: ContainerSpec,
+    /// Secret environment, name and value.
+    pub secrets: Vec<(String, String)>,
+    /// Where the shared root is.
+    pub skeleton: std::path::PathBuf,
+}
+
+/// `job.json`.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub(crate) struct Job {
+    pub spec: ContainerSpec,
+    pub skeleton: std::path::PathBuf,
+}
+
+pub(super) fn setup(dir: &Path) -> io::Result<Shim> {
+    // Signals first: a stop that comes early waits, it does not kill the shim.
+    let signals = block_signals()?;
+    let lock = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut memory = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    dup2_stdin(&null)?;
+    dup2_stdout(&null)?;
+    // A core dump or a debugger would show the secrets.
+    prctl::set_dumpable(false)?;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    setsid()?;
+    prctl::set_child_subreaper(true)?;
+    umask(Mode::from_bits_truncate(0o022));
+    let handle = OwnedFd::from(fs_err::File::open(dir)?.into_file());
+    let dir = AttemptDir::new(format!("/proc/self/fd/{}", handle.as_raw_fd()));
+    chdir("/")?;
+    sign(&lock)?;
+    let job: Job = serde_json::from_slice(&std::fs::read(dir.job())?).map_err(io::Error::other)?;
+    memory.rewind()?;
+    let mut text = Vec::new();
+    memory.take(SECRETS_BYTES).read_to_end(&mut text)?;
+    let secrets = serde_json::from_slice(&text)
+        .map_err(|_| io::Error::other("the secrets are not in the memory file"))?;
+    text.fill(0);
+    Ok(Shim {
+        dir,
+        _dir: handle,
+        _lock: lock,
+        signals,
+        spec: job.spec,
+        secrets,
+        skeleton: job.skeleton,
+    })
+}
+
+/// Writes who we are into the lock file, so that an agent that adopts knows whom to signal.
+fn sign(mut lock: &File) -> io::Result<()> {
+    let pid = std::process::id();
+    let start =
+        start_time(pid.cast_signed()).ok_or_else(|| io::Error::other("/proc/self/stat has no start time"))?;
+    lock.set_len(0)?;
+    lock.rewind()?;
+    lock.write_all(format!("{pid} {start}\n").as_bytes())
+}
+
+fn block_signals() -> io::Result<SignalFd> {
+    let mut all = SigSet::all();
+    // Ours to crash by.
+    for signal in [
+        Signal::SIGSEGV,
+        Signal::SIGBUS,
+        Signal::SIGILL,
+        Signal::SIGFPE,
+        Signal::SIGABRT,
+    ] {
+        all.remove(signal);
+    }
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), None)?;
+    sys::close_from(3, None)?;
+    let mut wanted = SigSet::empty();
+    wanted.add(Signal::SIGTERM);
+    wanted.add(Signal::SIGCHLD);
+    Ok(SignalFd::with_flags(
+        &wanted,
+        SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
+    )?)
+}

@@ -1,0 +1,147 @@
+//! The shim's private mount namespace: one place, passable for any user id, from which libcontainer takes everything.
+//!
+//! The agent's data directory is 0700, and a user namespace's root cannot walk through it. So the shim mounts a small
+//! tmpfs over `/run` *of its own namespace* and binds into it. Nothing of this is seen outside, and all of it goes with
+//! the shim, however it ends.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use types::{HostView, Network};
+
+use super::attempt::make_run_files;
+use super::setup::Shim;
+use crate::attempt_dir::RUN_FILE_BYTES;
+use crate::skeleton;
+
+const STAGE: &str = "/run";
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// Sources for the container's mounts.
+pub(super) struct Stage {
+    /// The shared root.
+    pub root: PathBuf,
+    /// libcontainer's bundle (its config.json).
+    pub bundle: PathBuf,
+    /// libcontainer's state.
+    pub state: PathBuf,
+    /// Bound at `/run/firehall`.
+    pub io: PathBuf,
+    /// Files bound into `/etc`, by their path inside: only with network.
+    pub etc: Vec<(PathBuf, &'static str)>,
+    /// The host's cgroup hierarchies by their path below `/host/sys/fs/cgroup`: only when `/host/sys` is granted.
+    pub cgroups: Vec<(PathBuf, PathBuf)>,
+    _skeleton: std::fs::File,
+}
+
+/// Moves the shim into a mount namespace of its own and prepares it.
+pub(super) fn enter(shim: &Shim, user: u32) -> io::Result<Stage> {
+    // Read before the stage covers /run, where resolv.conf often leads.
+    let etc = match shim.spec.network {
+        Network::Host => read_etc(&["/etc/resolv.conf", "/etc/hosts"]),
+        Network::None | Network::Egress => Vec::new(),
+    };
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(
+        None::<&str>,
+        "/",
+        None::<&str>,
+        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+        None::<&str>,
+    )?;
+    // Opened in this namespace (another's mounts cannot be bound) and before the stage can cover its path.
+    let skeleton = skeleton::hold(&shim.skeleton)?;
+    tmpfs(Path::new(STAGE), "mode=0755,size=4m,nr_inodes=512")?;
+    let dir = |name: &str, mode: u32| make_dir(&Path::new(STAGE).join(name), mode);
+    let root = dir("root", 0o755)?;
+    bind(
+        &PathBuf::from(format!("/proc/self/fd/{}", skeleton.as_raw_fd())),
+        &root,
+        MsFlags::empty(),
+    )?;
+    let io = dir("io", 0o755)?;
+    tmpfs(&io, &format!("mode=0755,size={RUN_FILE_BYTES},nr_inodes=16"))?;
+    make_run_files(&io, user)?;
+    let files = dir("etc", 0o755)?;
+    let etc = etc.into_iter().map(|(inside, bytes)| {
+        let copy = files.join(Path::new(inside).file_name().unwrap_or_default());
+        std::fs::write(&copy, bytes)?;
+        std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o644))?;
+        Ok((copy, inside))
+    });
+    let etc = etc.collect::<io::Result<Vec<_>>>()?;
+    let cgroups = hide_cgroups(shim.spec.host_view.contains(&HostView::Sys))?;
+    Ok(Stage {
+        root,
+        bundle: dir("bundle", 0o700)?,
+        state: dir("state", 0o700)?,
+        io,
+        etc,
+        cgroups,
+        _skeleton: skeleton,
+    })
+}
+
+/// Hides the cgroup mounts from libcontainer, which then leaves cgroups to us (an empty tmpfs at `/sys/fs/cgroup` is a
+/// "legacy" system without controllers to it).
+///
+/// For `/host/sys` they are bound aside first, under names that libcontainer does not take for a controller's.
+fn hide_cgroups(keep: bool) -> io::Result<Vec<(PathBuf, PathBuf)>> {
+    let mut kept = Vec::new();
+    if keep {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+        let points = mounts
+            .lines()
+            .filter_map(|line| Path::new(line.split(' ').nth(4)?).strip_prefix(CGROUPS).ok());
+        let v2_only = points.clone().all(|below| below.as_os_str().is_empty());
+        for (number, below) in points
+            .enumerate()
+            .filter(|(_, below)| v2_only || !below.as_os_str().is_empty())
+        {
+            let aside = make_dir(&Path::new(STAGE).join(format!("cgroup.{number}")), 0o755)?;
+            bind(&Path::new(CGROUPS).join(below), &aside, MsFlags::empty())?;
+            kept.push((aside, below.to_path_buf()));
+        }
+    }
+    if Path::new(CGROUPS).exists() {
+        umount2(CGROUPS, MntFlags::MNT_DETACH)?;
+        tmpfs(Path::new(CGROUPS), "mode=0755,size=64k,nr_inodes=64")?;
+        for (_, below) in &kept {
+            std::fs::create_dir_all(Path::new(CGROUPS).join(below))?;
+        }
+    }
+    Ok(kept)
+}
+
+fn read_etc(paths: &[&'static str]) -> Vec<(&'static str, Vec<u8>)> {
+    // A host without one of them is a host without it; the skeleton's own stays.
+    paths
+        .iter()
+        .filter_map(|path| Some((*path, std::fs::read(path).ok()?)))
+        .collect()
+}
+
+fn make_dir(path: &Path, mode: u32) -> io::Result<PathBuf> {
+    std::fs::create_dir_all(path)?;
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode))?;
+    Ok(path.to_path_buf())
+}
+
+fn tmpfs(at: &Path, options: &str) -> io::Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    Ok(mount(Some("tmpfs"), at, Some("tmpfs"), flags, Some(options))?)
+}
+
+fn bind(from: &Path, to: &Path, more: MsFlags) -> io::Result<()> {
+    Ok(mount(
+        Some(from),
+        to,
+        None::<&str>,
+        MsFlags::MS_BIND | more,
+        None::<&str>,
+    )?)
+}

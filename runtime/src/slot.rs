@@ -1,0 +1,61 @@
+//! A range of the host's user ids for each running step, so that no two steps share one.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+
+/// First id of the first slot. 1879048192 to 2147352575 is the range that systemd's allocation of the id space leaves
+/// unassigned (systemd, UIDS-GIDS.md).
+const BASE: u32 = 1_879_048_192;
+/// Ids of a slot.
+pub(crate) const SIZE: u32 = 65_536;
+/// Steps at once on a host.
+const SLOTS: u32 = 2_048;
+/// One empty file for the whole host: its byte N is locked by who has slot N. On a tmpfs, gone at the next boot.
+const REGISTRY: &str = "/run/firehall.uids";
+
+/// A slot; held until the last copy of its descriptor is closed, by a crash too.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    _registry: File,
+    /// First host id.
+    pub base: u32,
+}
+
+/// Takes the first free slot.
+pub(crate) fn take() -> io::Result<Slot> {
+    let registry = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        .open(REGISTRY)
+        .map_err(|error| io::Error::new(error.kind(), format!("{REGISTRY}: {error}")))?;
+    for slot in 0..SLOTS {
+        let lock = libc::flock {
+            l_type: libc::F_WRLCK as i16,
+            l_whence: libc::SEEK_SET as i16,
+            l_start: i64::from(slot),
+            l_len: 1,
+            l_pid: 0,
+        };
+        match fcntl(&registry, FcntlArg::F_OFD_SETLK(&lock)) {
+            Ok(_) => {
+                return Ok(Slot {
+                    _registry: registry,
+                    base: BASE + slot * SIZE,
+                });
+            }
+            Err(Errno::EAGAIN | Errno::EACCES) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(io::Error::other(format!(
+        "all {SLOTS} user id ranges of this host are in use"
+    )))
+}

@@ -1,0 +1,138 @@
+//! What one attempt's container is asked to be.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use types::{HostView, Millis, Network};
+
+/// The least memory a step may be given: below it the kernel cannot even set the container up.
+const MEMORY_MIN_BYTES: u64 = 8 * 1024 * 1024;
+/// Ids inside the step's user namespace are 0 to this.
+const UID_MAX: u32 = 65_535;
+/// A cgroup's directory name.
+const ID_MAX: usize = 200;
+
+/// One attempt's container. It is written to disk as `job.json`: secrets are passed apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerSpec {
+    /// Deterministic, from the attempt: `[a-z0-9_.-]`, 1 to 200 characters. Names the cgroup.
+    pub id: String,
+    /// The program and its arguments; a program without `/` is looked up in the step's `PATH`.
+    pub argv: Vec<String>,
+    /// Environment in order; a later name wins. `PATH`, `HOME`, `FIREHALL_OUTPUT`, `FIREHALL_DEGRADED` have defaults.
+    pub env: Vec<(String, String)>,
+    /// Absolute working directory inside; `/tmp` by default.
+    pub workdir: Option<String>,
+    /// Numeric user inside, 0 to 65535; 1000 by default. It is never the host's user of that number.
+    pub user: Option<u32>,
+    /// Memory and swap together, tmpfs included; at least 8 MiB.
+    pub memory_bytes: u64,
+    /// Processes and threads of the step; our pid 1 is not counted.
+    pub pids: u32,
+    /// Thousandths of a core, at least 10; none means no limit.
+    pub cpu_millis: Option<u32>,
+    /// Size of `/tmp` and of `/dev/shm`, each.
+    pub tmp_bytes: u64,
+    /// Network: `None` or `Host`; the native runtime has no `Egress`.
+    pub network: Network,
+    /// The host's own trees, read-only under `/host`.
+    pub host_view: BTreeSet<HostView>,
+    /// From the start of the main process to TERM.
+    pub timeout_ms: Millis,
+    /// From TERM to KILL.
+    pub grace_ms: Millis,
+    /// What is kept of each stream, in bytes; see [`crate::StreamRecord`].
+    pub log_cap_bytes: u64,
+}
+
+/// A spec that cannot be run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct SpecError {
+    /// The field at fault.
+    pub field: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+fn fault(field: &'static str, reason: impl Into<String>) -> SpecError {
+    SpecError {
+        field,
+        reason: reason.into(),
+    }
+}
+
+impl ContainerSpec {
+    /// Checks everything that can be checked without the machine.
+    ///
+    /// # Errors
+    /// The first field at fault and why.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        validate_id(&self.id)?;
+        match self.argv.first() {
+            None => return Err(fault("argv", "is empty")),
+            Some(program) if program.is_empty() => return Err(fault("argv", "has an empty program name")),
+            Some(_) => {}
+        }
+        if self.argv.iter().any(|arg| arg.contains('\0')) {
+            return Err(fault("argv", "has a NUL byte, which no program can receive"));
+        }
+        for (name, value) in &self.env {
+            validate_env(name, value.as_bytes())?;
+        }
+        if let Some(dir) = &self.workdir
+            && (!dir.starts_with('/') || dir.contains('\0'))
+        {
+            return Err(fault("workdir", format!("{dir:?} is not an absolute path")));
+        }
+        if self.user.is_some_and(|uid| uid > UID_MAX) {
+            return Err(fault("user", format!("must be at most {UID_MAX}")));
+        }
+        if self.memory_bytes < MEMORY_MIN_BYTES {
+            return Err(fault(
+                "memory_bytes",
+                format!("must be at least {MEMORY_MIN_BYTES}"),
+            ));
+        }
+        if self.pids == 0 {
+            return Err(fault("pids", "must be at least 1"));
+        }
+        if self.cpu_millis.is_some_and(|cpu| cpu < 10) {
+            return Err(fault("cpu_millis", "must be at least 10"));
+        }
+        if self.timeout_ms == 0 {
+            return Err(fault("timeout_ms", "must be at least 1"));
+        }
+        if self.network == Network::Egress {
+            return Err(fault(
+                "network",
+                "egress needs a container engine; the native runtime has none and host",
+            ));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn validate_id(id: &str) -> Result<(), SpecError> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | '-');
+    if id.is_empty() || id.len() > ID_MAX || id.starts_with('.') || !id.chars().all(plain) {
+        return Err(fault(
+            "id",
+            format!("{id:?} is not [a-z0-9_-][a-z0-9_.-]* of at most {ID_MAX}"),
+        ));
+    }
+    Ok(())
+}
+
+pub(crate) fn validate_env(name: &str, value: &[u8]) -> Result<(), SpecError> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err(fault("env", format!("{name:?} is not a name")));
+    }
+    if value.contains(&0) {
+        return Err(fault(
+            "env",
+            format!("the value of {name} has a NUL byte, which no program can receive"),
+        ));
+    }
+    Ok(())
+}

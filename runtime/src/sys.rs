@@ -1,0 +1,125 @@
+//! The few kernel calls that no safe crate of ours wraps, each with the reason why it is sound here.
+#![expect(unsafe_code, reason = "raw system calls; every block says why it is sound")]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::unistd::{ForkResult, Pid};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// A descriptor for a process; it stays that process's even when the number is used again.
+pub(crate) fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: plain integers in; a new descriptor that nobody else owns comes out.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: as above.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sends a signal to the process behind a pidfd. A process that is gone is not an error.
+pub(crate) fn pidfd_signal(pidfd: impl AsFd, signal: nix::sys::signal::Signal) -> io::Result<()> {
+    let fd = pidfd.as_fd().as_raw_fd();
+    // SAFETY: the descriptor is borrowed for the call; no siginfo is passed.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            fd,
+            signal as libc::c_int,
+            std::ptr::null::<u8>(),
+            0,
+        )
+    };
+    if done == 0 {
+        return Ok(());
+    }
+    match io::Error::last_os_error() {
+        gone if gone.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        error => Err(error),
+    }
+}
+
+/// Closes every descriptor from `first` on, except one.
+///
+/// Only for a process that uses none of them afterwards: the shim before it opened anything, our pid 1 and its child.
+pub(crate) fn close_from(first: RawFd, keep: Option<RawFd>) -> io::Result<()> {
+    let close = |from: RawFd, to: libc::c_uint| -> io::Result<()> {
+        let Ok(from) = libc::c_uint::try_from(from) else {
+            return Ok(());
+        };
+        if from > to {
+            return Ok(());
+        }
+        // SAFETY: the caller's contract: nothing behind these numbers is used again.
+        match unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    match keep {
+        None => close(first, libc::c_uint::MAX),
+        Some(keep) => {
+            if let Ok(before) = libc::c_uint::try_from(keep - 1) {
+                close(first, before)?;
+            }
+            close(keep + 1, libc::c_uint::MAX)
+        }
+    }
+}
+
+/// Forks a process that has a single thread.
+pub(crate) fn fork_single_threaded() -> nix::Result<Option<Pid>> {
+    // SAFETY: the shim and what libcontainer clones from it have one thread, so no lock can be held by another.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(Some(child)),
+        ForkResult::Child => Ok(None),
+    }
+}
+
+/// Ends this process at once: no destructor, no exit handler of the program it was forked from.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: `_exit` has no precondition.
+    unsafe { libc::_exit(code) }
+}
+
+/// Writes to a descriptor by its number, for a process that was forked and owns no Rust handle of it.
+pub(crate) fn write_raw(fd: RawFd, bytes: &[u8]) {
+    // SAFETY: the slice is valid for its length. A failure has nobody to be told to: the shim then sees no message and
+    // says so.
+    let _written = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+}
+
+/// Closes a descriptor by its number, for a process that was forked and owns no Rust handle of it.
+pub(crate) fn close_raw(fd: RawFd) {
+    // SAFETY: only the executor's copies of the shim's pipes are closed so; the forked process holds no handle of them.
+    let _closed = unsafe { libc::close(fd) };
+}
+
+/// Whether the other end of a pipe is gone.
+pub(crate) fn pipe_is_dead(fd: RawFd) -> bool {
+    let mut poll = libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one valid pollfd, no wait.
+    let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
+    ready == 1 && poll.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0
+}
+
+/// Gives a signal its default action again.
+pub(crate) fn reset_signal(signal: nix::sys::signal::Signal) -> nix::Result<()> {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, sigaction};
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default action runs no code of ours.
+    unsafe { sigaction(signal, &default) }.map(drop)
+}
+
+/// A descriptor that this task's runtime watches for being readable.
+pub(crate) fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` keeps the same open descriptor for as long as it lives.
+    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(io::Error::from)
+}

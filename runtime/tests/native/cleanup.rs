@@ -1,0 +1,197 @@
+//! Nothing is left behind, and no secret is where it must not be.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::{Place, exec, processes_with, secret, sh, shim_pid, until, until_says, wait};
+
+fn files_below(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            files_below(&entry.path(), found);
+        } else if kind.is_file() {
+            found.push(entry.path());
+        }
+    }
+}
+
+fn cgroups_named(id: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for hierarchy in std::fs::read_dir("/sys/fs/cgroup")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        for path in [
+            hierarchy.path().join("firehall").join(id),
+            hierarchy.path().join(id),
+        ] {
+            if path.exists() {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    let place = Place::new();
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let spec = sh("echo up; echo v=1 > $FIREHALL_OUTPUT; sleep 0.5");
+    let handle = place.start(&spec);
+    until_says(handle.dir(), "up");
+    assert!(
+        !cgroups_named(&spec.id).is_empty(),
+        "it has a cgroup while it runs"
+    );
+    assert_eq!(
+        std::fs::read_to_string("/proc/self/mountinfo").unwrap(),
+        mounts,
+        "no mount is seen outside"
+    );
+    assert!(
+        place.native.remove(handle.dir().path()).is_err(),
+        "not while it runs"
+    );
+    let shim = shim_pid(handle.dir());
+    wait(&handle);
+    place.native.remove(handle.dir().path()).unwrap();
+    assert!(!handle.dir().path().exists());
+    assert_eq!(cgroups_named(&spec.id), Vec::<PathBuf>::new());
+    assert_eq!(std::fs::read_to_string("/proc/self/mountinfo").unwrap(), mounts);
+    assert_eq!(processes_with(&spec.id), Vec::<i32>::new());
+    assert!(!Path::new(&format!("/proc/{shim}")).exists(), "no zombie");
+    let left: Vec<_> = std::fs::read_dir(place.path("native"))
+        .unwrap()
+        .flatten()
+        .map(|e| e.file_name())
+        .collect();
+    assert_eq!(left.len(), 1, "only the shared root: {left:?}");
+}
+
+#[test]
+fn a_failed_start_leaves_nothing_either() {
+    let place = Place::new();
+    let spec = exec(&["no-such-program"]);
+    let ran = place.run(&spec);
+    assert!(ran.record.start_error.is_some());
+    assert_eq!(cgroups_named(&spec.id), Vec::<PathBuf>::new());
+    place.native.remove(ran.dir.path()).unwrap();
+    until("no process", || processes_with(&spec.id).is_empty());
+}
+
+#[test]
+fn a_lost_step_is_swept() {
+    let place = Place::new();
+    let spec = sh("echo up; sleep 60");
+    let handle = place.start(&spec);
+    until_says(handle.dir(), "up");
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(shim_pid(handle.dir())),
+        nix::sys::signal::Signal::SIGKILL,
+    )
+    .unwrap();
+    wait(&handle);
+    place.native.remove(handle.dir().path()).unwrap();
+    assert_eq!(cgroups_named(&spec.id), Vec::<PathBuf>::new());
+    assert!(!handle.dir().path().exists());
+}
+
+#[test]
+fn a_secret_is_only_in_the_steps_own_environment() {
+    let place = Place::new();
+    // Built here, so that this test's own text does not hold it in one piece.
+    let value = ["canary", "7f3a", "91"].join("-");
+    let spec = sh("echo up; sleep 1; printf %s \"$TOKEN\" | wc -c");
+    let handle = place.start_with(&spec, &secret("TOKEN", &value));
+    until_says(handle.dir(), "up");
+    let shim = shim_pid(handle.dir());
+    assert_eq!(
+        std::fs::read(format!("/proc/{shim}/environ")).unwrap(),
+        b"",
+        "the shim's environment is empty"
+    );
+    let line = std::fs::read(format!("/proc/{shim}/cmdline")).unwrap();
+    assert!(!String::from_utf8_lossy(&line).contains(&value));
+    let status = std::fs::read_to_string(format!("/proc/{shim}/status")).unwrap();
+    assert!(status.contains("Threads:\t1\n"), "{status}");
+    // An owner of root although we are root says little; core dumps are off by limit.
+    let limits = std::fs::read_to_string(format!("/proc/{shim}/limits")).unwrap();
+    assert!(
+        limits
+            .lines()
+            .any(|l| l.starts_with("Max core file size") && l.split_whitespace().nth(4) == Some("0"))
+    );
+    let holders: Vec<String> = holders_of(&value)
+        .into_iter()
+        .filter(|(_, command)| !command.contains("sleep 1"))
+        .map(|(_, c)| c)
+        .collect();
+    assert!(
+        holders
+            .iter()
+            .all(|command| command.starts_with("sleep") || command.starts_with("/bin/sh")),
+        "{holders:?}"
+    );
+    assert_eq!(crate::support::finished(wait(&handle)).code, Some(0));
+    assert_eq!(
+        std::fs::read_to_string(handle.dir().stdout()).unwrap().trim_end(),
+        format!("up\n{}", value.len())
+    );
+    let mut files = Vec::new();
+    files_below(place.path("").as_path(), &mut files);
+    assert!(files.len() > 5, "{files:?}");
+    for file in files {
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(
+            !bytes
+                .windows(value.len())
+                .any(|window| window == value.as_bytes()),
+            "{}",
+            file.display()
+        );
+    }
+}
+
+/// Processes whose environment holds a text, with their command lines.
+fn holders_of(text: &str) -> Vec<(i32, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else {
+            continue;
+        };
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        if String::from_utf8_lossy(&environment).contains(text) {
+            let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            found.push((pid, String::from_utf8_lossy(&command).replace('\0', " ")));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn the_probe_tries_it_and_leaves_nothing() {
+    let tmp = tempfile::tempdir().unwrap();
+    let support = runtime::Native::probe(&tmp.path().join("native"), crate::support::command())
+        .await
+        .unwrap();
+    assert!(
+        support.hardening.seccomp == 2 && !support.kernel.is_empty(),
+        "{support:?}"
+    );
+    let left: Vec<_> = std::fs::read_dir(tmp.path().join("native"))
+        .unwrap()
+        .flatten()
+        .map(|e| e.file_name())
+        .collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    let broken = runtime::ShimCommand {
+        program: "/usr/bin/false".into(),
+        args: Vec::new(),
+    };
+    let refusal = runtime::Native::probe(&tmp.path().join("native"), broken)
+        .await
+        .unwrap_err();
+    assert!(refusal.reason.contains("the shim failed"), "{refusal}");
+}

@@ -1,0 +1,42 @@
+//! A run from its history: the same fold as live work.
+
+use engine::{Event, Run, history};
+use types::RunId;
+
+use crate::store::{SharedStore, StoreError, StoredEvent, StreamId};
+
+/// Events read at once.
+const PAGE: u32 = 1_000;
+
+/// Loads a run; none when there is no such stream.
+///
+/// # Errors
+/// `Corrupt` for a history that this version cannot read.
+pub(crate) async fn load(store: &SharedStore, id: &RunId) -> Result<Option<Run>, StoreError> {
+    let stream = StreamId::Run(id.clone());
+    let mut run: Option<Run> = None;
+    loop {
+        let after = run.as_ref().map_or(0, |run| run.seq);
+        let page = store.events(&stream, after, PAGE).await?;
+        let full = page.len() as u64 == u64::from(PAGE);
+        for stored in page {
+            let event = read(id, &stored)?;
+            match (&mut run, event) {
+                (None, Event::RunStarted(first)) => run = Some(Run::new(&first, stored.at)),
+                (None, other) => {
+                    return Err(StoreError::Corrupt(format!("{id} begins with {:?}", other.kind())));
+                }
+                (Some(run), event) => run.evolve(&event, stored.at),
+            }
+        }
+        if !full {
+            return Ok(run);
+        }
+    }
+}
+
+/// One stored event of a run.
+pub(crate) fn read(id: &RunId, stored: &StoredEvent) -> Result<Event, StoreError> {
+    history::read(&stored.kind, stored.version, &stored.body)
+        .map_err(|error| StoreError::Corrupt(format!("{id} at {}: {error}", stored.seq)))
+}

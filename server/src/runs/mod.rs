@@ -1,0 +1,225 @@
+//! Runs: load, decide, append. The only writer of run histories. Each live run has one task that owns its state; what
+//! waits for it is decided together and appended in one transaction.
+
+mod actor;
+mod batch;
+mod load;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use engine::{At, ReportBody, RunStarted};
+use protocol::Resolution;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use types::{AgentId, LeaseToken, RunId, SessionId};
+
+use crate::{
+    agents::{Agents, Inventory},
+    clock::Clock,
+    store::{Append, RunFilter, SharedStore, StoreError, StreamAppend},
+};
+
+pub(crate) use batch::Prepared;
+pub(crate) use load::load;
+
+/// What is asked of a run.
+#[derive(Debug, Clone)]
+pub(crate) enum Ask {
+    /// An agent reports.
+    Report { at: At, token: LeaseToken, from: AgentId, body: ReportBody },
+    /// An agent said Hello.
+    Inventory { agent: AgentId, session: SessionId, held: Inventory },
+    /// A lease is over.
+    Expired { at: At, token: LeaseToken },
+    /// A person's verdict.
+    Resolve { step: String, index: Option<u32>, resolution: Resolution, by: String },
+    /// A person's cancel.
+    Cancel { by: String, reason: String },
+}
+
+/// Why a run does not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum RunError {
+    /// No such run.
+    #[error("there is no run {0}")]
+    NotFound(RunId),
+    /// The engine refuses.
+    #[error(transparent)]
+    Rejected(#[from] engine::Rejected),
+    /// The store cannot.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The server stops.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+struct Mail {
+    ask: Ask,
+    reply: Option<oneshot::Sender<Result<(), RunError>>>,
+}
+
+#[derive(Clone)]
+struct Handle {
+    tx: mpsc::Sender<Mail>,
+    seq: watch::Receiver<u64>,
+}
+
+/// Asks that wait for one run; beyond them its callers wait.
+const MAILBOX: usize = 256;
+
+/// The runs of this server.
+#[derive(Clone)]
+pub(crate) struct Runs {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: SharedStore,
+    agents: Arc<Agents>,
+    clock: Clock,
+    live: Mutex<HashMap<RunId, Handle>>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Runs {
+    pub(crate) fn new(store: SharedStore, agents: Arc<Agents>, clock: Clock, shutdown: CancellationToken) -> Self {
+        let inner =
+            Inner { store, agents, clock, live: Mutex::default(), tasks: TaskTracker::new(), shutdown };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Takes up every live run of the store and arms every lease in full. Before the server listens.
+    pub(crate) async fn resume(&self) -> Result<usize, StoreError> {
+        let mut before = None;
+        let mut count = 0;
+        loop {
+            let filter = RunFilter { limit: 500, before: before.clone(), workflow: None, live: true };
+            let page = self.inner.store.runs(&filter).await?;
+            let Some((last, _)) = page.last() else { return Ok(count) };
+            before = Some(last.clone());
+            for (id, _) in page {
+                // A run that this version cannot read is left as it is and said; it must not keep the others down.
+                match self.handle(&id).await {
+                    Ok(_) => count += 1,
+                    Err(error) => tracing::error!(run = %id, %error, "cannot take up this run"),
+                }
+            }
+        }
+    }
+
+    /// Decides the start of a run, its first offers included. Nothing is stored yet.
+    pub(crate) fn prepare(&self, first: RunStarted) -> Prepared {
+        batch::prepare(&self.inner.agents, self.inner.clock, first)
+    }
+
+    /// Stores prepared runs together with what else belongs into the transaction, then lets them go.
+    pub(crate) async fn commit(&self, prepared: Vec<Prepared>, mut append: Append) -> Result<(), StoreError> {
+        append.streams.extend(prepared.iter().map(Prepared::append));
+        match self.inner.store.append(append).await {
+            Ok(_) => {
+                for prepared in prepared {
+                    self.adopt(prepared);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                for prepared in &prepared {
+                    prepared.abandon(&self.inner.agents);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn adopt(&self, prepared: Prepared) {
+        let id = prepared.run.id.clone();
+        let run = prepared.deliver(&self.inner.agents, self.inner.clock);
+        if run.ended.is_none() {
+            self.spawn(id, run);
+        }
+    }
+
+    /// Asks and waits for the answer, which comes after the commit.
+    pub(crate) async fn ask(&self, id: &RunId, ask: Ask) -> Result<(), RunError> {
+        loop {
+            let (tx, rx) = oneshot::channel();
+            let handle = self.handle(id).await?;
+            if handle.tx.send(Mail { ask: ask.clone(), reply: Some(tx) }).await.is_ok() {
+                return rx.await.unwrap_or(Err(RunError::Stopping));
+            }
+            // The task ended just now: the run is loaded again, or the server stops.
+            if self.inner.shutdown.is_cancelled() {
+                return Err(RunError::Stopping);
+            }
+        }
+    }
+
+    /// Asks without waiting for the answer; in order for one caller.
+    pub(crate) async fn tell(&self, id: &RunId, ask: Ask) -> Result<(), RunError> {
+        loop {
+            let handle = self.handle(id).await?;
+            if handle.tx.send(Mail { ask: ask.clone(), reply: None }).await.is_ok() {
+                return Ok(());
+            }
+            if self.inner.shutdown.is_cancelled() {
+                return Err(RunError::Stopping);
+            }
+        }
+    }
+
+    /// The seq of a live run's last stored event; none when it is not live.
+    pub(crate) fn progress(&self, id: &RunId) -> Option<watch::Receiver<u64>> {
+        self.live().get(id).map(|handle| handle.seq.clone())
+    }
+
+    /// Waits until every task has put its work away.
+    pub(crate) async fn stopped(&self) {
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+
+    fn live(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Handle>> {
+        self.inner.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn handle(&self, id: &RunId) -> Result<Handle, RunError> {
+        if self.inner.shutdown.is_cancelled() {
+            return Err(RunError::Stopping);
+        }
+        if let Some(handle) = self.live().get(id) {
+            return Ok(handle.clone());
+        }
+        let run = load(&self.inner.store, id).await?.ok_or_else(|| RunError::NotFound(id.clone()))?;
+        batch::arm(&self.inner.agents, &run);
+        Ok(self.spawn(id.clone(), run))
+    }
+
+    fn spawn(&self, id: RunId, run: engine::Run) -> Handle {
+        let mut live = self.live();
+        if let Some(handle) = live.get(&id) {
+            return handle.clone();
+        }
+        let (tx, rx) = mpsc::channel(MAILBOX);
+        let (seq_tx, seq) = watch::channel(run.seq);
+        let handle = Handle { tx, seq };
+        live.insert(id, handle.clone());
+        let actor = actor::Actor::new(self.clone(), run, rx, seq_tx);
+        self.inner.tasks.spawn(actor.run());
+        handle
+    }
+
+    /// A run's stream append, for callers that build their own transaction.
+    fn forget(&self, id: &RunId) {
+        self.live().remove(id);
+    }
+}
+
+/// Stores one append for one stream.
+async fn append_one(store: &SharedStore, stream: StreamAppend) -> Result<u64, StoreError> {
+    store.append(Append { streams: vec![stream], ..Append::default() }).await
+}

@@ -1,0 +1,168 @@
+//! Heads of runs and incidents as rows.
+
+use std::str::FromStr;
+
+use sqlx::{
+    Row, SqliteConnection, SqlitePool,
+    sqlite::{SqliteArguments, SqliteRow},
+};
+use types::{IncidentId, RunId, RunOutcome, Timestamp};
+
+use super::{IncidentHead, RunFilter, RunHead, error::corrupt};
+
+/// Sorts after every id of a run: `~` comes after all letters.
+const AFTER_ALL: &str = "run_~";
+
+macro_rules! run_columns {
+    ($rest:literal) => {
+        concat!("SELECT id, workflow, outcome, reasons, started_at, finished_at, incident FROM runs ", $rest)
+    };
+}
+macro_rules! incident_columns {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, dedupe_key, open, title, severity, source, opened_at, resolved_at, alerts, runs FROM incidents ",
+            $rest
+        )
+    };
+}
+
+pub(super) const RUN: &str = run_columns!("WHERE id = ?");
+pub(super) const RUNS: &str = run_columns!("WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
+pub(super) const RUNS_LIVE: &str =
+    run_columns!("INDEXED BY runs_live WHERE outcome IS NULL AND id < ?1 ORDER BY id DESC LIMIT ?2");
+pub(super) const RUNS_OF: &str = run_columns!(
+    "INDEXED BY runs_by_workflow WHERE workflow = ?3 AND id < ?1 ORDER BY id DESC LIMIT ?2"
+);
+pub(super) const RUNS_OF_LIVE: &str = run_columns!(
+    "INDEXED BY runs_live_by_workflow
+     WHERE outcome IS NULL AND workflow = ?3 AND id < ?1 ORDER BY id DESC LIMIT ?2"
+);
+pub(super) const INCIDENT: &str = incident_columns!("WHERE id = ?");
+pub(super) const INCIDENTS: &str = incident_columns!("ORDER BY id DESC LIMIT ?");
+pub(super) const INCIDENT_BY_KEY: &str = incident_columns!("WHERE dedupe_key = ? ORDER BY id DESC LIMIT 1");
+
+pub(super) async fn put_run(conn: &mut SqliteConnection, id: &RunId, head: &RunHead) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO runs (id, workflow, outcome, reasons, started_at, finished_at, incident)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(id.as_str())
+    .bind(&head.workflow)
+    .bind(head.outcome.map(RunOutcome::as_str))
+    .bind(to_json(&head.reasons)?)
+    .bind(head.started_at.unix_ms())
+    .bind(head.finished_at.map(Timestamp::unix_ms))
+    .bind(head.incident.as_ref().map(IncidentId::as_str))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn put_incident(
+    conn: &mut SqliteConnection,
+    id: &IncidentId,
+    head: &IncidentHead,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO incidents
+           (id, dedupe_key, open, title, severity, source, opened_at, resolved_at, alerts, runs)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(id.as_str())
+    .bind(&head.dedupe_key)
+    .bind(head.open)
+    .bind(&head.title)
+    .bind(&head.severity)
+    .bind(&head.source)
+    .bind(head.opened_at.unix_ms())
+    .bind(head.resolved_at.map(Timestamp::unix_ms))
+    .bind(head.alerts)
+    .bind(to_json(&head.runs)?)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn run(pool: &SqlitePool, id: &RunId) -> Result<Option<RunHead>, sqlx::Error> {
+    let row = sqlx::query(RUN).bind(id.as_str()).fetch_optional(pool).await?;
+    Ok(row.as_ref().map(run_of).transpose()?.map(|(_, head)| head))
+}
+
+pub(super) async fn runs(pool: &SqlitePool, filter: &RunFilter) -> Result<Vec<(RunId, RunHead)>, sqlx::Error> {
+    let sql = match (&filter.workflow, filter.live) {
+        (None, false) => RUNS,
+        (None, true) => RUNS_LIVE,
+        (Some(_), false) => RUNS_OF,
+        (Some(_), true) => RUNS_OF_LIVE,
+    };
+    let before = filter.before.as_ref().map_or(AFTER_ALL, RunId::as_str);
+    let mut query = sqlx::query::<sqlx::Sqlite>(sql).bind(before).bind(filter.limit);
+    if let Some(workflow) = &filter.workflow {
+        query = query.bind(workflow);
+    }
+    query.fetch_all(pool).await?.iter().map(run_of).collect()
+}
+
+pub(super) async fn incident(
+    pool: &SqlitePool,
+    query: sqlx::query::Query<'_, sqlx::Sqlite, SqliteArguments>,
+) -> Result<Option<(IncidentId, IncidentHead)>, sqlx::Error> {
+    query.fetch_optional(pool).await?.as_ref().map(incident_of).transpose()
+}
+
+pub(super) async fn incidents(
+    pool: &SqlitePool,
+    limit: u32,
+) -> Result<Vec<(IncidentId, IncidentHead)>, sqlx::Error> {
+    sqlx::query(INCIDENTS).bind(limit).fetch_all(pool).await?.iter().map(incident_of).collect()
+}
+
+fn run_of(row: &SqliteRow) -> Result<(RunId, RunHead), sqlx::Error> {
+    let head = RunHead {
+        workflow: row.try_get(1)?,
+        outcome: row.try_get::<Option<&str>, _>(2)?.map(outcome).transpose()?,
+        reasons: from_json("reasons", row.try_get(3)?)?,
+        started_at: time(row.try_get(4)?),
+        finished_at: row.try_get::<Option<i64>, _>(5)?.map(time),
+        incident: row.try_get::<Option<&str>, _>(6)?.map(id).transpose()?,
+    };
+    Ok((id(row.try_get(0)?)?, head))
+}
+
+fn incident_of(row: &SqliteRow) -> Result<(IncidentId, IncidentHead), sqlx::Error> {
+    let head = IncidentHead {
+        dedupe_key: row.try_get(1)?,
+        open: row.try_get(2)?,
+        title: row.try_get(3)?,
+        severity: row.try_get(4)?,
+        source: row.try_get(5)?,
+        opened_at: time(row.try_get(6)?),
+        resolved_at: row.try_get::<Option<i64>, _>(7)?.map(time),
+        alerts: row.try_get(8)?,
+        runs: from_json("runs", row.try_get(9)?)?,
+    };
+    Ok((id(row.try_get(0)?)?, head))
+}
+
+fn outcome(word: &str) -> Result<RunOutcome, sqlx::Error> {
+    use RunOutcome::{Cancelled, Degraded, Failed, Succeeded};
+    let known = [Succeeded, Degraded, Cancelled, Failed];
+    known.into_iter().find(|known| known.as_str() == word).ok_or_else(|| corrupt("outcome", word))
+}
+
+pub(super) fn time(ms: i64) -> Timestamp {
+    Timestamp::from_unix_ms(ms)
+}
+
+pub(super) fn id<T: FromStr>(text: &str) -> Result<T, sqlx::Error> {
+    text.parse().map_err(|_| corrupt("id", text))
+}
+
+pub(super) fn to_json(value: &impl serde::Serialize) -> Result<String, sqlx::Error> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T, sqlx::Error> {
+    serde_json::from_str(text).map_err(|error| corrupt(what, error))
+}

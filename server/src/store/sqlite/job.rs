@@ -1,0 +1,105 @@
+//! A write that waits for its flush.
+
+use async_trait::async_trait;
+use sqlx::SqliteConnection;
+use tokio::sync::oneshot;
+
+use super::StoreError;
+
+/// What one caller wants to write. `apply` runs inside a transaction that it shares with others, and may run again
+/// after a rollback; it looks before it writes, so that a refusal leaves nothing behind.
+#[async_trait]
+pub(super) trait Write: Send + Sync + 'static {
+    /// What the caller gets.
+    type Answer: Send + 'static;
+    /// Applies it.
+    async fn apply(&self, conn: &mut SqliteConnection) -> Result<(Self::Answer, Effect), Stop>;
+}
+
+/// What a write did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Effect {
+    /// Anything changed, so that a flush is due.
+    pub(super) wrote: bool,
+    /// The cursor of the last event, 0 without one.
+    pub(super) cursor: u64,
+    /// About how many pages of the database changed.
+    pub(super) pages: u64,
+}
+
+impl Effect {
+    /// Rows of so many bytes in all were written: their pages, and a few of tables and indexes above them.
+    pub(super) fn wrote(bytes: usize) -> Self {
+        Self { wrote: true, cursor: 0, pages: bytes as u64 / 4096 + 5 }
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.wrote |= other.wrote;
+        self.cursor = self.cursor.max(other.cursor);
+        self.pages += other.pages;
+    }
+}
+
+/// Why a write was not applied.
+pub(super) enum Stop {
+    /// It does not hold; nothing was written, the transaction goes on.
+    Refused(StoreError),
+    /// The database failed; the transaction is lost.
+    Failed(sqlx::Error),
+}
+
+impl From<sqlx::Error> for Stop {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A `Write` without its type.
+#[async_trait]
+pub(super) trait Job: Send {
+    /// Applies it and keeps what is to be answered.
+    async fn apply(&mut self, conn: &mut SqliteConnection) -> Result<Effect, sqlx::Error>;
+    /// Answers what `apply` kept; called after the commit.
+    fn answer(self: Box<Self>);
+    /// Answers an error.
+    fn fail(self: Box<Self>, error: StoreError);
+}
+
+/// A write and who waits for it.
+pub(super) struct Waiting<W: Write> {
+    work: W,
+    outcome: Result<W::Answer, StoreError>,
+    reply: oneshot::Sender<Result<W::Answer, StoreError>>,
+}
+
+impl<W: Write> Waiting<W> {
+    pub(super) fn new(work: W, reply: oneshot::Sender<Result<W::Answer, StoreError>>) -> Self {
+        Self { work, outcome: Err(StoreError::Unavailable("not applied yet".to_owned())), reply }
+    }
+}
+
+#[async_trait]
+impl<W: Write> Job for Waiting<W> {
+    async fn apply(&mut self, conn: &mut SqliteConnection) -> Result<Effect, sqlx::Error> {
+        match self.work.apply(conn).await {
+            Ok((answer, effect)) => {
+                self.outcome = Ok(answer);
+                Ok(effect)
+            }
+            Err(Stop::Refused(error)) => {
+                self.outcome = Err(error);
+                Ok(Effect::default())
+            }
+            Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+
+    fn answer(self: Box<Self>) {
+        // A caller that stopped waiting does not want the answer.
+        let _ = self.reply.send(self.outcome);
+    }
+
+    fn fail(self: Box<Self>, error: StoreError) {
+        let _ = self.reply.send(Err(error));
+    }
+}

@@ -1,0 +1,70 @@
+//! SQLite: two databases in one directory, so that a flood of logs never delays history. Each has one writer with group
+//! commit (`writer`), readers that cannot write, and a checkpointer beside the writer.
+//!
+//! ```text
+//! append ─▶ queue ─▶ writer ─▶ BEGIN IMMEDIATE · apply each · COMMIT (one flush) ─▶ publish ─▶ answer all
+//!                      │ pages                                        readers ◀── history.db, logs.db
+//!                      ▼
+//!                 checkpointer: moves pages from the log to the database
+//! ```
+
+mod append;
+mod checkpoint;
+mod connect;
+mod database;
+mod error;
+mod heads;
+mod job;
+mod lock;
+mod logs;
+mod options;
+mod read;
+mod registry;
+mod schema;
+mod store;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::{fs, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
+
+use super::{
+    AgentRow, Append, Claim, Evidence, Head, IncidentHead, LogPiece, LogStream, NewEvent, RunFilter, RunHead, Store,
+    StoreError, StoredEvent, StreamAppend, StreamId, WorkflowRow, check, log_piece,
+};
+pub use options::{Database, Failpoint, Moment, SqliteOptions};
+
+use database::Open;
+use lock::DirLock;
+
+/// A store in a directory: `history.db`, `logs.db`, `lock`.
+pub struct SqliteStore {
+    history: Open,
+    logs: Open,
+}
+
+impl SqliteStore {
+    /// Opens the store of a directory and makes what is missing. Refuses at once when another server runs on it, and
+    /// when the databases are damaged, of another program or of a newer version. Needs a tokio runtime that lives as
+    /// long as the store.
+    pub async fn open(dir: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
+        let unavailable = |error| StoreError::Unavailable(format!("{}: {error}", dir.display()));
+        // Alerts and logs may hold what not every user of the host should read.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unavailable)?;
+        let dir = dir.canonicalize().map_err(unavailable)?;
+        let lock = Arc::new(DirLock::take(&dir)?);
+        Ok(Self {
+            history: Open::open(Database::History, &dir, &options, lock.clone()).await?,
+            logs: Open::open(Database::Logs, &dir, &options, lock).await?,
+        })
+    }
+
+    /// Commits (flushes) of a database since it was opened.
+    #[must_use]
+    pub fn commits(&self, database: Database) -> u64 {
+        match database {
+            Database::History => self.history.writer.commits(),
+            Database::Logs => self.logs.writer.commits(),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Diagnostics: what is wrong, where, why, and the way out.
+
+use serde::Serialize;
+
+use crate::{code::Code, source::SourceFile};
+
+/// A range of bytes in a definition's source.
+pub(crate) use crate::expr::Span as Loc;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// There is no plan.
+    Error,
+    /// There is a plan, and probably not the meant one.
+    Warning,
+}
+
+/// A place in a file: lines and columns from 1, columns in characters, and the same in bytes from 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Span {
+    /// The file's name.
+    pub file: String,
+    /// First line.
+    pub line: usize,
+    /// First column.
+    pub column: usize,
+    /// Last line.
+    pub end_line: usize,
+    /// The column after the last character.
+    pub end_column: usize,
+    /// First byte.
+    pub start: usize,
+    /// The byte after the last.
+    pub end: usize,
+}
+
+/// A second place with what it has to do with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Label {
+    /// Where.
+    pub span: Span,
+    /// What.
+    pub text: String,
+}
+
+/// A replacement that probably is the fix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Suggestion {
+    /// What is replaced.
+    pub span: Span,
+    /// By what.
+    pub replacement: String,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// `FH0301`.
+    #[serde(serialize_with = "code_text")]
+    pub code: Code,
+    /// How bad.
+    pub severity: Severity,
+    /// What is wrong here.
+    pub message: String,
+    /// Where.
+    pub span: Span,
+    /// At that place: a few words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Other places.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Label>,
+    /// The way out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// The probable fix.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<Suggestion>,
+}
+
+fn code_text<S: serde::Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(code.as_str())
+}
+
+/// A diagnostic as JSON.
+#[must_use]
+pub fn to_json(diagnostic: &Diagnostic) -> serde_json::Value {
+    serde_json::to_value(diagnostic).unwrap_or_default()
+}
+
+/// A diagnostic before its places are turned into lines and columns.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    pub(crate) code: Code,
+    pub(crate) at: Loc,
+    pub(crate) message: String,
+    pub(crate) label: Option<String>,
+    pub(crate) labels: Vec<(Loc, String)>,
+    pub(crate) help: Option<String>,
+    pub(crate) suggestion: Option<(Loc, String)>,
+}
+
+impl Draft {
+    pub(crate) fn label(&mut self, text: impl Into<String>) -> &mut Self {
+        self.label = Some(text.into());
+        self
+    }
+
+    pub(crate) fn also(&mut self, at: Loc, text: impl Into<String>) -> &mut Self {
+        self.labels.push((at, text.into()));
+        self
+    }
+
+    pub(crate) fn help(&mut self, text: impl Into<String>) -> &mut Self {
+        self.help = Some(text.into());
+        self
+    }
+
+    pub(crate) fn suggest(&mut self, at: Loc, replacement: impl Into<String>) -> &mut Self {
+        self.suggestion = Some((at, replacement.into()));
+        self
+    }
+
+    /// Suggests the nearest known word in place of the wrong one, or names what is known.
+    pub(crate) fn nearest<'a>(
+        &mut self,
+        at: Loc,
+        word: &str,
+        known: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> &mut Self {
+        if let Some(near) = crate::nearest(word, known.clone()) {
+            return self.help(format!("did you mean `{near}`?")).suggest(at, near);
+        }
+        let mut known: Vec<&str> = known.into_iter().collect();
+        known.sort_unstable();
+        if known.is_empty() {
+            return self;
+        }
+        let more = known.len().saturating_sub(20);
+        known.truncate(20);
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        self.help(format!("known: {}{rest}", known.join(", ")))
+    }
+}
+
+/// Collects what is wrong; all of a file in one pass, up to a bound.
+#[derive(Debug, Default)]
+pub(crate) struct Sink {
+    drafts: Vec<Draft>,
+    dropped: usize,
+}
+
+/// The errors of one file that are shown.
+const SHOWN: usize = 200;
+
+impl Sink {
+    pub(crate) fn error(&mut self, code: Code, at: Loc, message: impl Into<String>) -> &mut Draft {
+        if self.drafts.len() > SHOWN {
+            self.drafts.truncate(SHOWN);
+            self.dropped += 1;
+        }
+        self.drafts.push(Draft {
+            code,
+            at,
+            message: message.into(),
+            label: None,
+            labels: Vec::new(),
+            help: None,
+            suggestion: None,
+        });
+        let last = self.drafts.len() - 1;
+        &mut self.drafts[last]
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.drafts.is_empty()
+    }
+
+    /// In the order of the source.
+    pub(crate) fn finish(mut self, source: &SourceFile) -> Vec<Diagnostic> {
+        if self.drafts.len() > SHOWN {
+            self.drafts.truncate(SHOWN);
+            self.dropped += 1;
+        }
+        self.drafts.sort_by_key(|draft| (draft.at.start, draft.at.end, draft.code));
+        if self.dropped > 0 {
+            let at = self.drafts.last().map_or(Loc::default(), |draft| draft.at);
+            let message = format!("{} more errors are not shown", self.dropped);
+            self.dropped = 0;
+            self.drafts.truncate(SHOWN);
+            self.error(Code::TooMany, at, message);
+        }
+        let lines = source.lines();
+        self.drafts
+            .into_iter()
+            .map(|draft| Diagnostic {
+                code: draft.code,
+                severity: Severity::Error,
+                message: draft.message,
+                span: lines.span(draft.at),
+                label: draft.label,
+                labels: draft
+                    .labels
+                    .into_iter()
+                    .map(|(at, text)| Label {
+                        span: lines.span(at),
+                        text,
+                    })
+                    .collect(),
+                help: draft.help,
+                suggestion: draft.suggestion.map(|(at, replacement)| Suggestion {
+                    span: lines.span(at),
+                    replacement,
+                }),
+            })
+            .collect()
+    }
+}

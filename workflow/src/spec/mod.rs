@@ -1,0 +1,131 @@
+//! The definition as written: known keys with their values, each with its place. Built by hand from the tree, so that
+//! every wrong key and value of a file is said in one pass.
+
+mod fields;
+mod step;
+mod units;
+mod workflow;
+
+use std::collections::BTreeSet;
+
+use types::{HostView, IfLost, Millis, Network, OutputFrom, Resources, Retry, Type, Value};
+
+use crate::{
+    diagnostic::Loc,
+    template::{ExprSpec, Tpl},
+};
+
+pub(crate) use fields::is_name;
+pub(crate) use workflow::lower;
+
+/// A value with its place.
+#[derive(Debug, Clone)]
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    pub(crate) at: Loc,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Spec {
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    /// Bound to alerts, with its condition.
+    pub(crate) on_alert: Option<Option<ExprSpec>>,
+    pub(crate) inputs: Vec<InputSpec>,
+    pub(crate) steps: Vec<StepSpec>,
+}
+
+#[derive(Debug)]
+pub(crate) struct InputSpec {
+    pub(crate) name: At<String>,
+    /// None: said.
+    pub(crate) ty: Option<Type>,
+    pub(crate) default: Option<Value>,
+    pub(crate) one_of: Vec<Value>,
+    pub(crate) description: Option<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct StepSpec {
+    pub(crate) key: At<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) needs: Vec<At<String>>,
+    pub(crate) when: Option<ExprSpec>,
+    pub(crate) fan: Option<FanSpec>,
+    pub(crate) runs_on: Vec<(String, Loc, Tpl)>,
+    pub(crate) pickup: Option<Millis>,
+    pub(crate) outputs: Vec<OutputSpec>,
+    pub(crate) outputs_at: Option<Loc>,
+    pub(crate) timeout: Option<Millis>,
+    pub(crate) grace: Option<Millis>,
+    pub(crate) disconnect: Option<Millis>,
+    pub(crate) retry: Retry,
+    pub(crate) allow_failure: Option<Loc>,
+    pub(crate) if_lost: Option<(IfLost, Option<Millis>)>,
+    pub(crate) body: BodySpec,
+}
+
+#[derive(Debug)]
+pub(crate) struct OutputSpec {
+    pub(crate) name: At<String>,
+    /// None: said.
+    pub(crate) ty: Option<Type>,
+    pub(crate) optional: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum FanSpec {
+    Each {
+        items: Tpl,
+        max_parallel: Option<u32>,
+    },
+    Follow {
+        steps: Vec<At<String>>,
+        gather: Option<Millis>,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) enum BodySpec {
+    Action {
+        uses: At<String>,
+        with: Vec<(String, Loc, Tpl)>,
+    },
+    Container(Box<ContainerSpec>),
+    /// Said.
+    Wrong,
+}
+
+#[derive(Debug)]
+pub(crate) struct ContainerSpec {
+    pub(crate) image: Tpl,
+    pub(crate) argv: Vec<Tpl>,
+    pub(crate) env: Vec<(String, Loc, Tpl)>,
+    pub(crate) secrets: Vec<(String, String)>,
+    pub(crate) resources: Resources,
+    pub(crate) network: Network,
+    pub(crate) host_view: BTreeSet<HostView>,
+    pub(crate) workdir: Option<String>,
+    pub(crate) user: Option<u32>,
+    pub(crate) output_from: OutputFrom,
+}
+
+impl StepSpec {
+    /// Calls for each expression that is evaluated with the step or its items; `when` is not among them.
+    pub(crate) fn each_expr<'a>(&'a self, run: &mut dyn FnMut(&'a ExprSpec)) {
+        let mut tpl = |tpl: &'a Tpl| tpl.each_expr(run);
+        if let Some(FanSpec::Each { items, .. }) = &self.fan {
+            tpl(items);
+        }
+        self.runs_on.iter().for_each(|(_, _, value)| tpl(value));
+        match &self.body {
+            BodySpec::Action { with, .. } => with.iter().for_each(|(_, _, value)| tpl(value)),
+            BodySpec::Container(container) => {
+                tpl(&container.image);
+                container.argv.iter().for_each(&mut tpl);
+                container.env.iter().for_each(|(_, _, value)| tpl(value));
+            }
+            BodySpec::Wrong => {}
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The top of a definition: name, what starts it, inputs.
+
+use std::collections::HashMap;
+
+use types::{Type, Value, limits};
+
+use super::{
+    At, InputSpec, Spec,
+    fields::{Name, Reader},
+    step,
+};
+use crate::{
+    code::Code,
+    diagnostic::{Loc, Sink},
+    source::SourceFile,
+    template::ExprSpec,
+    yaml::{Data, Entry, Node},
+};
+
+const KEYS: [&str; 5] = ["name", "description", "on", "inputs", "steps"];
+const PLANNED: [&str; 6] = ["finally", "concurrency", "schedule", "outputs", "secrets", "defaults"];
+
+/// Lowers the tree. What is wrong is in the sink; the rest is in the spec.
+pub(crate) fn lower(root: &Node, source: &SourceFile, sink: &mut Sink) -> Spec {
+    let mut reader = Reader { source, sink };
+    let mut spec = Spec::default();
+    let Some(fields) = reader.fields(root, "a workflow", &KEYS, &PLANNED) else {
+        return spec;
+    };
+    match fields.get("name") {
+        Some(entry) => spec.name = name(&mut reader, &entry.value),
+        None => {
+            let at = Loc {
+                start: fields.at.start,
+                end: fields.at.start,
+            };
+            reader
+                .sink
+                .error(Code::MissingKey, at, "a workflow needs a `name`")
+                .help("add `name: incident-response` at the top");
+        }
+    }
+    if let Some(entry) = fields.get("description") {
+        spec.description = reader.text(&entry.value, "`description`").map(str::to_owned);
+    }
+    if let Some(entry) = fields.get("on") {
+        spec.on_alert = on(&mut reader, &entry.value);
+    }
+    if let Some(entry) = fields.get("inputs") {
+        spec.inputs = inputs(&mut reader, &entry.value);
+    }
+    match fields.get("steps") {
+        Some(entry) => spec.steps = steps(&mut reader, entry),
+        None => {
+            let at = Loc {
+                start: fields.at.start,
+                end: fields.at.start,
+            };
+            reader
+                .sink
+                .error(Code::MissingKey, at, "a workflow needs `steps`")
+                .help("add `steps:` with at least one step");
+        }
+    }
+    spec
+}
+
+fn name(reader: &mut Reader<'_>, node: &Node) -> String {
+    let Some(text) = reader.text(node, "`name`") else {
+        return String::new();
+    };
+    if !super::is_name(text, Name::Key) {
+        reader.name(text, node.at, "workflow's name", Name::Key);
+    }
+    text.to_owned()
+}
+
+/// `on: alert`, `on: [alert]`, `on: {alert: {when: …}}`.
+fn on(reader: &mut Reader<'_>, node: &Node) -> Option<Option<ExprSpec>> {
+    const PLANNED: [&str; 5] = ["schedule", "manual", "signal", "incident", "webhook"];
+    match &node.data {
+        Data::Map(_) => {
+            let fields = reader.fields(node, "`on`", &["alert"], &PLANNED)?;
+            let alert = fields.get("alert")?;
+            if matches!(alert.value.data, Data::Scalar(Value::Null)) {
+                return Some(None);
+            }
+            let fields = reader.fields(&alert.value, "`on.alert`", &["when"], &[])?;
+            Some(fields.get("when").and_then(|entry| when(reader, &entry.value)))
+        }
+        _ => {
+            let mut bound = None;
+            for event in reader.texts(node, "`on`") {
+                if event.value == "alert" {
+                    bound = Some(None);
+                } else if PLANNED.contains(&event.value.as_str()) {
+                    let message = format!("`on: {}` is not supported yet", event.value);
+                    reader.sink.error(Code::NotSupported, event.at, message);
+                } else {
+                    reader
+                        .sink
+                        .error(Code::BadValue, event.at, "`on` does not take this event")
+                        .nearest(event.at, &event.value, ["alert"]);
+                }
+            }
+            bound
+        }
+    }
+}
+
+/// A bare expression.
+pub(super) fn when(reader: &mut Reader<'_>, node: &Node) -> Option<ExprSpec> {
+    let text = match &node.data {
+        Data::Scalar(Value::String(text)) => text.trim().to_owned(),
+        Data::Scalar(Value::Bool(value)) => value.to_string(),
+        _ => {
+            reader.wrong_kind(node, "`when`", "an expression");
+            return None;
+        }
+    };
+    if let Some(inner) = text.strip_prefix("${{").and_then(|rest| rest.strip_suffix("}}")) {
+        reader
+            .sink
+            .error(Code::WhenBraces, node.at, "`when` is an expression already")
+            .help("write it without ${{ }}")
+            .suggest(node.at, inner.trim());
+        return None;
+    }
+    Some(ExprSpec::of_scalar(&text, node.at, reader.source, reader.sink))
+}
+
+fn inputs(reader: &mut Reader<'_>, node: &Node) -> Vec<InputSpec> {
+    let Some(entries) = reader.map(node, "`inputs`") else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        reader.name(&entry.key, entry.key_at, "input's name", Name::Plain);
+        found.push(input(reader, entry));
+    }
+    found
+}
+
+fn input(reader: &mut Reader<'_>, entry: &Entry) -> InputSpec {
+    let mut input = InputSpec {
+        name: At {
+            value: entry.key.clone(),
+            at: entry.key_at,
+        },
+        ty: None,
+        default: None,
+        one_of: Vec::new(),
+        description: None,
+    };
+    // The short form: `name: string`.
+    if let Data::Scalar(Value::String(_)) = &entry.value.data {
+        input.ty = ty(reader, &entry.value);
+        return input;
+    }
+    let keys = ["type", "default", "enum", "description"];
+    let Some(fields) = reader.fields(&entry.value, "an input", &keys, &[]) else {
+        return input;
+    };
+    match fields.get("type") {
+        Some(entry) => input.ty = ty(reader, &entry.value),
+        None => {
+            reader
+                .sink
+                .error(Code::MissingKey, entry.key_at, format!("the input `{}` needs a `type`", entry.key))
+                .help("add `type: string`");
+        }
+    }
+    if let Some(entry) = fields.get("description") {
+        input.description = reader.text(&entry.value, "`description`").map(str::to_owned);
+    }
+    if let Some(entry) = fields.get("enum") {
+        match &entry.value.data {
+            Data::List(items) => {
+                let values = items.iter().filter_map(|item| fitting(reader, item, input.ty.as_ref()));
+                input.one_of = values.collect();
+            }
+            _ => reader.wrong_kind(&entry.value, "`enum`", "a list"),
+        }
+    }
+    if let Some(entry) = fields.get("default") {
+        input.default = fitting(reader, &entry.value, input.ty.as_ref());
+        if let Some(default) = &input.default
+            && !input.one_of.is_empty()
+            && !input.one_of.contains(default)
+        {
+            reader
+                .sink
+                .error(Code::BadDefault, entry.value.at, "the default is not one of `enum`");
+        }
+    }
+    input
+}
+
+/// A plain value of the type; says when it does not fit.
+fn fitting(reader: &mut Reader<'_>, node: &Node, ty: Option<&Type>) -> Option<Value> {
+    let value = plain(reader, node)?;
+    match ty.map(|ty| ty.check(&value)) {
+        None | Some(Ok(())) => Some(value),
+        Some(Err(error)) => {
+            let draft = reader.sink.error(Code::BadDefault, node.at, error.to_string());
+            if error.expected == "string" {
+                draft.help("quote it to make it text");
+            }
+            None
+        }
+    }
+}
+
+/// The value of a node without expressions.
+fn plain(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
+    match &node.data {
+        Data::Scalar(Value::String(_)) => reader.text(node, "this value").map(Value::from),
+        Data::Scalar(value) => Some(value.clone()),
+        Data::List(items) => items.iter().map(|item| plain(reader, item)).collect::<Option<Vec<_>>>().map(Value::Array),
+        Data::Map(entries) => entries
+            .iter()
+            .map(|entry| Some((entry.key.clone(), plain(reader, &entry.value)?)))
+            .collect::<Option<types::Object>>()
+            .map(Value::Object),
+        Data::Wrong => None,
+    }
+}
+
+pub(super) fn ty(reader: &mut Reader<'_>, node: &Node) -> Option<Type> {
+    let text = reader.text(node, "`type`")?;
+    match text.parse::<Type>() {
+        Ok(ty) => Some(ty),
+        Err(error) => {
+            let known = ["bool", "int", "float", "string", "json", "list<string>", "map<string>"];
+            let foreign = [
+                ("number", "float"),
+                ("integer", "int"),
+                ("boolean", "bool"),
+                ("str", "string"),
+                ("text", "string"),
+                ("list", "list<string>"),
+                ("array", "list<string>"),
+                ("object", "json"),
+                ("map", "map<string>"),
+            ];
+            let draft = reader.sink.error(Code::BadType, node.at, error.to_string());
+            match foreign.iter().find(|(word, _)| *word == text.to_ascii_lowercase()) {
+                Some((_, here)) => draft.help(format!("did you mean `{here}`?")).suggest(node.at, *here),
+                None => draft.nearest(node.at, text, known),
+            };
+            None
+        }
+    }
+}
+
+fn steps(reader: &mut Reader<'_>, entry: &Entry) -> Vec<super::StepSpec> {
+    let Some(entries) = reader.map(&entry.value, "`steps`") else {
+        return Vec::new();
+    };
+    if entries.is_empty() {
+        reader.sink.error(Code::StepCount, entry.key_at, "a workflow needs at least one step");
+    }
+    if entries.len() > limits::STEPS {
+        let message = format!("{} steps; at most {} are allowed", entries.len(), limits::STEPS);
+        reader.sink.error(Code::StepCount, entry.key_at, message);
+        return Vec::new();
+    }
+    let mut names: HashMap<String, &Entry> = HashMap::new();
+    for entry in entries {
+        let name = entry.key.replace('-', "_");
+        if let Some(first) = names.insert(name, entry) {
+            reader
+                .sink
+                .error(
+                    Code::KeysCoincide,
+                    entry.key_at,
+                    format!("`{}` and `{}` are the same name in an expression", first.key, entry.key),
+                )
+                .also(first.key_at, "the first one")
+                .help("rename one of them");
+        }
+    }
+    entries.iter().map(|entry| step::lower(reader, entry)).collect()
+}
