@@ -79,7 +79,11 @@ pub struct ActionError {
 impl ActionError {
     /// Of a kind.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after_ms: None }
+        Self {
+            kind,
+            message: message.into(),
+            retry_after_ms: None,
+        }
     }
 
     /// A failure for good.

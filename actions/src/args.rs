@@ -10,38 +10,65 @@ use crate::{ActionError, ActionOutput};
 
 /// The parameters as a struct.
 pub(crate) fn read<T: DeserializeOwned>(params: Object) -> Result<T, ActionError> {
-    serde_json::from_value(Value::Object(params)).map_err(|error| ActionError::action(format!("parameters: {error}")))
+    serde_json::from_value(Value::Object(params))
+        .map_err(|error| ActionError::action(format!("parameters: {error}")))
 }
 
 /// A value as JSON.
 pub(crate) fn json<T: Serialize>(value: &T) -> Result<Value, ActionError> {
-    serde_json::to_value(value).map_err(|error| ActionError::internal(format!("an output has no JSON form: {error}")))
+    serde_json::to_value(value)
+        .map_err(|error| ActionError::internal(format!("an output has no JSON form: {error}")))
 }
 
 /// Outputs by name.
 pub(crate) fn output<const N: usize>(outputs: [(&str, Value); N], degraded: Vec<String>) -> ActionOutput {
     let outputs = outputs.into_iter().filter(|(_, value)| !value.is_null());
-    ActionOutput { outputs: outputs.map(|(name, value)| (name.to_owned(), value)).collect(), degraded }
+    ActionOutput {
+        outputs: outputs.map(|(name, value)| (name.to_owned(), value)).collect(),
+        degraded,
+    }
 }
 
 /// A parameter that must be given.
 pub(crate) fn required(ty: Type, takes: Trust, doc: &str) -> Param {
-    Param { ty, required: true, default: None, takes, doc: doc.to_owned() }
+    Param {
+        ty,
+        required: true,
+        default: None,
+        takes,
+        doc: doc.to_owned(),
+    }
 }
 
 /// A parameter that may be absent, with its default.
 pub(crate) fn optional(ty: Type, takes: Trust, default: Option<Value>, doc: &str) -> Param {
-    Param { ty, required: false, default, takes, doc: doc.to_owned() }
+    Param {
+        ty,
+        required: false,
+        default,
+        takes,
+        doc: doc.to_owned(),
+    }
 }
 
 /// An output that is always there.
 pub(crate) fn gives(ty: Type, gives: Trust, doc: &str) -> Output {
-    Output { ty, optional: false, gives, doc: doc.to_owned() }
+    Output {
+        ty,
+        optional: false,
+        gives,
+        doc: doc.to_owned(),
+    }
 }
 
 /// An output that may be absent.
 pub(crate) fn may_give(ty: Type, gives: Trust, doc: &str) -> Output {
-    Output { ty, optional: true, gives, doc: doc.to_owned() }
+    Output {
+        ty,
+        optional: true,
+        gives,
+        doc: doc.to_owned(),
+    }
 }
 
 /// A signature of major version 1 that computes only and may be run again.
@@ -52,7 +79,9 @@ pub(crate) fn signature<const P: usize, const O: usize>(
     outputs: [(&str, Output); O],
 ) -> Signature {
     fn named<T, const N: usize>(list: [(&str, T); N]) -> BTreeMap<String, T> {
-        list.into_iter().map(|(name, item)| (name.to_owned(), item)).collect()
+        list.into_iter()
+            .map(|(name, item)| (name.to_owned(), item))
+            .collect()
     }
     Signature {
         name: name.to_owned(),

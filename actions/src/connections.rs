@@ -78,7 +78,11 @@ impl Connections {
     /// # Errors
     /// When a variable is there and wrong. What is not there is no connection.
     pub fn from_env(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConnectionError> {
-        let get = |name: &str| get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let get = |name: &str| {
+            get(name)
+                .map(|text| text.trim().to_owned())
+                .filter(|text| !text.is_empty())
+        };
         let slack = match get("SLACK_BOT_TOKEN") {
             Some(token) => {
                 let base = get("SLACK_API_URL").unwrap_or_else(|| slack::DEFAULT_BASE.to_owned());
@@ -87,11 +91,24 @@ impl Connections {
             None => None,
         };
         let datadog = match (get("DD_API_KEY"), get("DD_APP_KEY")) {
-            (Some(api), Some(app)) => {
-                Some(DatadogConnection::new(get("DD_SITE").as_deref(), get("DD_API_URL").as_deref(), api, app)?)
+            (Some(api), Some(app)) => Some(DatadogConnection::new(
+                get("DD_SITE").as_deref(),
+                get("DD_API_URL").as_deref(),
+                api,
+                app,
+            )?),
+            (Some(_), None) => {
+                return Err(ConnectionError::Half {
+                    present: "DD_API_KEY",
+                    missing: "DD_APP_KEY",
+                });
             }
-            (Some(_), None) => return Err(ConnectionError::Half { present: "DD_API_KEY", missing: "DD_APP_KEY" }),
-            (None, Some(_)) => return Err(ConnectionError::Half { present: "DD_APP_KEY", missing: "DD_API_KEY" }),
+            (None, Some(_)) => {
+                return Err(ConnectionError::Half {
+                    present: "DD_APP_KEY",
+                    missing: "DD_API_KEY",
+                });
+            }
             (None, None) => None,
         };
         Ok(Self { slack, datadog })
@@ -100,17 +117,23 @@ impl Connections {
     /// The names of those that are there, for placement.
     #[must_use]
     pub fn names(&self) -> Vec<&'static str> {
-        [("slack", self.slack.is_some()), ("datadog", self.datadog.is_some())]
-            .into_iter()
-            .filter_map(|(name, there)| there.then_some(name))
-            .collect()
+        [
+            ("slack", self.slack.is_some()),
+            ("datadog", self.datadog.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, there)| there.then_some(name))
+        .collect()
     }
 
     /// The secrets in them, for the masking of logs.
     #[must_use]
     pub fn secrets(&self) -> Vec<Secret> {
         let slack = self.slack.iter().map(|slack| slack.token.clone());
-        let datadog = self.datadog.iter().flat_map(|datadog| [datadog.api_key.clone(), datadog.app_key.clone()]);
+        let datadog = self
+            .datadog
+            .iter()
+            .flat_map(|datadog| [datadog.api_key.clone(), datadog.app_key.clone()]);
         slack.chain(datadog).collect()
     }
 }
@@ -122,10 +145,18 @@ impl SlackConnection {
     /// When the URL is none, the token cannot stand in a header, or no client can be made.
     pub fn new(base: &str, token: String) -> Result<Self, ConnectionError> {
         let example = slack::DEFAULT_BASE;
-        let base = base_url(base).ok_or(ConnectionError::Url { variable: "SLACK_API_URL", example })?;
+        let base = base_url(base).ok_or(ConnectionError::Url {
+            variable: "SLACK_API_URL",
+            example,
+        })?;
         header_safe(&token, "SLACK_BOT_TOKEN")?;
         let http = Egress::to(&base).client()?;
-        Ok(Self { base: format!("{base}/"), token: Secret::new(token), http, cache: Arc::default() })
+        Ok(Self {
+            base: format!("{base}/"),
+            token: Secret::new(token),
+            http,
+            cache: Arc::default(),
+        })
     }
 }
 
@@ -134,15 +165,22 @@ impl DatadogConnection {
     ///
     /// # Errors
     /// When site or URL is none, a key cannot stand in a header, or no client can be made.
-    pub fn new(site: Option<&str>, url: Option<&str>, api: String, app: String) -> Result<Self, ConnectionError> {
+    pub fn new(
+        site: Option<&str>,
+        url: Option<&str>,
+        api: String,
+        app: String,
+    ) -> Result<Self, ConnectionError> {
         header_safe(&api, "DD_API_KEY")?;
         header_safe(&app, "DD_APP_KEY")?;
         if site.is_some_and(|site| !types::is_host_label(site)) {
             return Err(ConnectionError::Site);
         }
         let base = match url {
-            Some(url) => base_url(url)
-                .ok_or(ConnectionError::Url { variable: "DD_API_URL", example: "https://api.datadoghq.eu" })?,
+            Some(url) => base_url(url).ok_or(ConnectionError::Url {
+                variable: "DD_API_URL",
+                example: "https://api.datadoghq.eu",
+            })?,
             None => format!("https://api.{}", site.unwrap_or(datadog::DEFAULT_SITE)),
         };
         // Behind an explicit URL the site is known only when it was given.
@@ -151,7 +189,13 @@ impl DatadogConnection {
             (site, _) => Some(datadog::ui_of(site.unwrap_or(datadog::DEFAULT_SITE))),
         };
         let http = Egress::to(&base).client()?;
-        Ok(Self { base, api_key: Secret::new(api), app_key: Secret::new(app), http, ui })
+        Ok(Self {
+            base,
+            api_key: Secret::new(api),
+            app_key: Secret::new(app),
+            http,
+            ui,
+        })
     }
 }
 
@@ -168,7 +212,11 @@ fn base_url(text: &str) -> Option<String> {
 }
 
 fn header_safe(token: &str, variable: &'static str) -> Result<(), ConnectionError> {
-    if token.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(()) } else { Err(ConnectionError::Token { variable }) }
+    if token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(())
+    } else {
+        Err(ConnectionError::Token { variable })
+    }
 }
 
 #[cfg(test)]
@@ -177,13 +225,21 @@ mod tests {
     use super::*;
 
     fn of(vars: &[(&str, &str)]) -> Result<Connections, ConnectionError> {
-        let get = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        let get = |name: &str| {
+            vars.iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| (*v).to_owned())
+        };
         Connections::from_env(&get)
     }
 
     #[test]
     fn the_base_is_taken_with_or_without_its_slash() {
-        for url in ["http://127.0.0.1:9/api", "http://127.0.0.1:9/api/", " http://127.0.0.1:9/api// "] {
+        for url in [
+            "http://127.0.0.1:9/api",
+            "http://127.0.0.1:9/api/",
+            " http://127.0.0.1:9/api// ",
+        ] {
             let connections = of(&[("SLACK_BOT_TOKEN", "xoxb-1"), ("SLACK_API_URL", url)]).unwrap();
             assert_eq!(connections.slack.unwrap().base, "http://127.0.0.1:9/api/");
         }
@@ -193,18 +249,38 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_and_no_secret_is_shown() {
-        for url in ["ftp://x/", "slack.com/api", "http://u:p@x/api", "http://x/api?token=1"] {
-            assert!(of(&[("SLACK_BOT_TOKEN", "xoxb-1"), ("SLACK_API_URL", url)]).is_err(), "{url}");
+        for url in [
+            "ftp://x/",
+            "slack.com/api",
+            "http://u:p@x/api",
+            "http://x/api?token=1",
+        ] {
+            assert!(
+                of(&[("SLACK_BOT_TOKEN", "xoxb-1"), ("SLACK_API_URL", url)]).is_err(),
+                "{url}"
+            );
         }
-        let error = of(&[("SLACK_BOT_TOKEN", "xoxb-1\nx"), ("SLACK_API_URL", "http://x/api")]).unwrap_err();
+        let error = of(&[
+            ("SLACK_BOT_TOKEN", "xoxb-1\nx"),
+            ("SLACK_API_URL", "http://x/api"),
+        ])
+        .unwrap_err();
         assert!(!error.to_string().contains("xoxb"), "{error}");
         assert!(of(&[("DD_API_KEY", "a")]).is_err() && of(&[("DD_APP_KEY", "a")]).is_err());
-        let connections =
-            of(&[("SLACK_BOT_TOKEN", "xoxb-1"), ("SLACK_API_URL", "http://x/api"), ("DD_API_KEY", "ka-1"), ("DD_APP_KEY", "kb-2"), ("DD_API_URL", "http://y/")])
-                .unwrap();
+        let connections = of(&[
+            ("SLACK_BOT_TOKEN", "xoxb-1"),
+            ("SLACK_API_URL", "http://x/api"),
+            ("DD_API_KEY", "ka-1"),
+            ("DD_APP_KEY", "kb-2"),
+            ("DD_API_URL", "http://y/"),
+        ])
+        .unwrap();
         assert_eq!(connections.names(), ["slack", "datadog"]);
         let shown = format!("{connections:?}");
-        assert!(!shown.contains("xoxb-1") && !shown.contains("ka-1") && !shown.contains("kb-2"), "{shown}");
+        assert!(
+            !shown.contains("xoxb-1") && !shown.contains("ka-1") && !shown.contains("kb-2"),
+            "{shown}"
+        );
         assert_eq!(connections.secrets().len(), 3);
     }
 }

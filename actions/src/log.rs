@@ -24,7 +24,11 @@ impl LogSink {
         let Some(sender) = &self.0 else { return };
         let mut line = String::with_capacity(text.len() + 1);
         for c in text.chars() {
-            if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+            if c.is_control() {
+                line.extend(c.escape_default())
+            } else {
+                line.push(c)
+            }
         }
         line.push('\n');
         let _gone = sender.send(line.into_bytes()).await;

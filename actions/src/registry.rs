@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use types::{Catalogue, FailureKind, Object, Signature, limits};
 
-use crate::{Action, ActionContext, ActionError, ActionOutput, ConnectionError, Connections, datadog, desk, slack};
+use crate::{
+    Action, ActionContext, ActionError, ActionOutput, ConnectionError, Connections, datadog, desk, slack,
+};
 
 /// The actions of an agent.
 #[derive(Clone)]
@@ -28,7 +30,12 @@ impl Registry {
 
     /// From a list.
     pub fn new(actions: impl IntoIterator<Item = Arc<dyn Action>>) -> Self {
-        Self(actions.into_iter().map(|action| (action.signature().name, action)).collect())
+        Self(
+            actions
+                .into_iter()
+                .map(|action| (action.signature().name, action))
+                .collect(),
+        )
     }
 
     /// Their signatures.
@@ -47,7 +54,9 @@ impl Registry {
     ///
     /// # Errors
     /// When a variable is there and wrong.
-    pub fn connections_from_env(get: &dyn Fn(&str) -> Option<String>) -> Result<Connections, ConnectionError> {
+    pub fn connections_from_env(
+        get: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Connections, ConnectionError> {
         Connections::from_env(get)
     }
 
@@ -63,7 +72,10 @@ impl Registry {
         params: Object,
     ) -> Result<ActionOutput, ActionError> {
         let Some(action) = self.get(name) else {
-            return Err(ActionError::new(FailureKind::Start, format!("this agent has no action {name:?}")));
+            return Err(ActionError::new(
+                FailureKind::Start,
+                format!("this agent has no action {name:?}"),
+            ));
         };
         let signature = action.signature();
         let params = check_params(&signature, params)?;
@@ -79,7 +91,9 @@ impl Registry {
         let total = output.degraded.len();
         if total > limits::REASONS {
             output.degraded.truncate(limits::REASONS - 1);
-            output.degraded.push(format!("and {} more", total - output.degraded.len()));
+            output
+                .degraded
+                .push(format!("and {} more", total - output.degraded.len()));
         }
         Ok(output)
     }
@@ -89,14 +103,18 @@ fn check_params(signature: &Signature, mut params: Object) -> Result<Object, Act
     let name = &signature.name;
     params.retain(|_, value| !value.is_null());
     if let Some(unknown) = params.keys().find(|key| !signature.params.contains_key(*key)) {
-        return Err(ActionError::action(format!("{name} has no parameter {unknown:?}")));
+        return Err(ActionError::action(format!(
+            "{name} has no parameter {unknown:?}"
+        )));
     }
     for (key, param) in &signature.params {
         if !params.contains_key(key) {
             match &param.default {
                 Some(default) => drop(params.insert(key.clone(), default.clone())),
                 None if param.required => {
-                    return Err(ActionError::action(format!("{name}: the parameter {key} is missing")));
+                    return Err(ActionError::action(format!(
+                        "{name}: the parameter {key} is missing"
+                    )));
                 }
                 None => continue,
             }
@@ -114,7 +132,10 @@ fn check_outputs(signature: &Signature, outputs: &Object) -> Result<(), ActionEr
     }
     for (key, declared) in &signature.outputs {
         match outputs.get(key) {
-            Some(value) => declared.ty.check(value).map_err(|error| wrong(format!("output {key}: {error}")))?,
+            Some(value) => declared
+                .ty
+                .check(value)
+                .map_err(|error| wrong(format!("output {key}: {error}")))?,
             None if declared.optional => {}
             None => return Err(wrong(format!("the output {key} is missing"))),
         }

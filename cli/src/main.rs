@@ -7,6 +7,7 @@ mod exit;
 mod input;
 mod live;
 mod out;
+mod process;
 mod table;
 mod telemetry;
 mod text;

@@ -24,6 +24,13 @@ impl Run {
         }
     }
 
+    /// A fan-out's items as `steps.s.items` shows them.
+    #[must_use]
+    pub fn items(&self, i: usize) -> Vec<types::Value> {
+        let items = 0..u32::try_from(self.steps[i].items.len()).unwrap_or(u32::MAX);
+        items.filter_map(|n| self.item_value(&self.plan.steps[i].key, n)).collect()
+    }
+
     fn step_record(&self, i: usize, now: Timestamp) -> StepRecord {
         let (plan, step) = (&self.plan.steps[i], &self.steps[i]);
         let attempts = step.items.iter().enumerate().flat_map(|(n, item)| {

@@ -61,7 +61,7 @@ impl Backoff {
     #[must_use]
     pub fn wait(&self, n: u32, entropy: u64) -> Duration {
         let bound = self.bound(n).as_nanos();
-        let drawn = (bound + 1) * u128::from(entropy) >> 64;
+        let drawn = ((bound + 1) * u128::from(entropy)) >> 64;
         Duration::from_nanos(u64::try_from(drawn).unwrap_or(u64::MAX))
     }
 }

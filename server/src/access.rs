@@ -28,7 +28,11 @@ pub(crate) enum Permission {
 /// # Errors
 /// None today: whoever reaches the port is trusted, which is why it is loopback only.
 pub(crate) fn authorize<T>(request: &Request<T>, permission: Permission) -> Result<Caller, tonic::Status> {
-    let peer = request.remote_addr().map_or_else(|| "local".to_owned(), |addr| addr.ip().to_string());
+    let peer = request
+        .remote_addr()
+        .map_or_else(|| "local".to_owned(), |addr| addr.ip().to_string());
     tracing::trace!(%peer, ?permission, "call");
-    Ok(Caller { name: format!("operator@{peer}") })
+    Ok(Caller {
+        name: format!("operator@{peer}"),
+    })
 }

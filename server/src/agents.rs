@@ -116,7 +116,11 @@ const DOWN_MESSAGES: usize = 1024;
 
 impl Agents {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { book: Mutex::default(), changed: watch::Sender::new(0), clock }
+        Self {
+            book: Mutex::default(),
+            changed: watch::Sender::new(0),
+            clock,
+        }
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -135,7 +139,14 @@ impl Agents {
 
     /// An agent known from before.
     pub(crate) fn remember(&self, id: AgentId, name: String, labels: Labels, facts: Facts, seen: Timestamp) {
-        let agent = Agent { name, labels, facts, session: None, last_seen: seen, heartbeat_ms: 0 };
+        let agent = Agent {
+            name,
+            labels,
+            facts,
+            session: None,
+            last_seen: seen,
+            heartbeat_ms: 0,
+        };
         self.book().agents.entry(id).or_insert(agent);
     }
 
@@ -189,14 +200,25 @@ impl Agents {
 
     /// Ends an agent's session from here.
     pub(crate) fn close(&self, id: &AgentId, why: Close) {
-        if let Some(session) = self.book().agents.get(id).and_then(|agent| agent.session.as_ref()) {
+        if let Some(session) = self
+            .book()
+            .agents
+            .get(id)
+            .and_then(|agent| agent.session.as_ref())
+        {
             end_session(session, why);
         }
     }
 
     /// Credits: offers in all that the session takes.
     pub(crate) fn grant(&self, id: &AgentId, session: &SessionId, total: u64) {
-        if let Some(s) = self.book().agents.get_mut(id).and_then(|a| a.session.as_mut()).filter(|s| s.id == *session) {
+        if let Some(s) = self
+            .book()
+            .agents
+            .get_mut(id)
+            .and_then(|a| a.session.as_mut())
+            .filter(|s| s.id == *session)
+        {
             s.granted = s.granted.max(total);
         }
         self.touch();
@@ -233,7 +255,13 @@ impl Agents {
     pub(crate) fn snapshot(&self) -> placement::Snapshot {
         let now = self.clock.monotonic_ms();
         let book = self.book();
-        placement::Snapshot { agents: book.agents.iter().map(|(id, agent)| candidate(id, agent, now)).collect() }
+        placement::Snapshot {
+            agents: book
+                .agents
+                .iter()
+                .map(|(id, agent)| candidate(id, agent, now))
+                .collect(),
+        }
     }
 
     /// Places an attempt and takes a slot of the agent.
@@ -244,7 +272,10 @@ impl Agents {
         let snapshot = self.snapshot();
         let chosen = placement::place(&snapshot, wanted)?;
         let mut book = self.book();
-        let session = book.agents.get_mut(&chosen.id).and_then(|agent| agent.session.as_mut());
+        let session = book
+            .agents
+            .get_mut(&chosen.id)
+            .and_then(|agent| agent.session.as_mut());
         match session.filter(|s| Some(&s.id) == chosen.session.as_ref() && s.offered < s.granted) {
             Some(session) => {
                 session.offered += 1;
@@ -262,7 +293,10 @@ impl Agents {
     /// An offer that was not stored: its slot is free again.
     pub(crate) fn release(&self, placement: &Placement) {
         let mut book = self.book();
-        let session = book.agents.get_mut(&placement.agent).and_then(|agent| agent.session.as_mut());
+        let session = book
+            .agents
+            .get_mut(&placement.agent)
+            .and_then(|agent| agent.session.as_mut());
         if let Some(session) = session.filter(|s| s.id == placement.session) {
             session.offered = session.offered.saturating_sub(1);
         }
@@ -272,7 +306,9 @@ impl Agents {
     /// the next Hello reconciles.
     pub(crate) fn send(&self, id: &AgentId, only: Option<&SessionId>, message: v1::SessionDown) {
         let book = self.book();
-        let Some(session) = book.agents.get(id).and_then(|agent| agent.session.as_ref()) else { return };
+        let Some(session) = book.agents.get(id).and_then(|agent| agent.session.as_ref()) else {
+            return;
+        };
         if only.is_none_or(|only| *only == session.id) && session.down.try_send(message).is_err() {
             end_session(session, Close::Slow);
         }
@@ -286,9 +322,27 @@ impl Agents {
     }
 
     /// Notes a lease, armed in full.
-    pub(crate) fn lease(&self, token: LeaseToken, run: RunId, at: At, agent: AgentId, budget_ms: Millis, lost: bool) {
+    pub(crate) fn lease(
+        &self,
+        token: LeaseToken,
+        run: RunId,
+        at: At,
+        agent: AgentId,
+        budget_ms: Millis,
+        lost: bool,
+    ) {
         let renewed_ms = self.clock.monotonic_ms();
-        self.book().leases.insert(token, Leased { run, at, agent, budget_ms, renewed_ms, lost });
+        self.book().leases.insert(
+            token,
+            Leased {
+                run,
+                at,
+                agent,
+                budget_ms,
+                renewed_ms,
+                lost,
+            },
+        );
     }
 
     /// In doubt: it does not expire again.
@@ -306,14 +360,23 @@ impl Agents {
     /// Leases at an agent.
     pub(crate) fn leases_at(&self, id: &AgentId) -> Vec<(LeaseToken, Leased)> {
         let book = self.book();
-        book.leases.iter().filter(|(_, l)| l.agent == *id).map(|(t, l)| (t.clone(), l.clone())).collect()
+        book.leases
+            .iter()
+            .filter(|(_, l)| l.agent == *id)
+            .map(|(t, l)| (t.clone(), l.clone()))
+            .collect()
     }
 
     /// Leases that ended a margin ago.
     pub(crate) fn expired(&self) -> Vec<(LeaseToken, Leased)> {
         let now = self.clock.monotonic_ms();
         let over = |l: &Leased| !l.lost && now >= l.renewed_ms + l.budget_ms + limits::LEASE_MARGIN_MS;
-        self.book().leases.iter().filter(|(_, l)| over(l)).map(|(t, l)| (t.clone(), l.clone())).collect()
+        self.book()
+            .leases
+            .iter()
+            .filter(|(_, l)| over(l))
+            .map(|(t, l)| (t.clone(), l.clone()))
+            .collect()
     }
 
     /// All agents, by name.
@@ -343,12 +406,17 @@ impl Agents {
 }
 
 fn end_session(session: &Session, why: Close) {
-    session.close.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    session
+        .close
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get_or_insert(why);
     session.end.cancel();
 }
 
 fn is_connected(agent: &Agent, now: u64) -> bool {
-    agent.session.is_some() && now.saturating_sub(agent.heartbeat_ms) <= limits::HEARTBEAT_MS * limits::HEARTBEATS_MISSED
+    agent.session.is_some()
+        && now.saturating_sub(agent.heartbeat_ms) <= limits::HEARTBEAT_MS * limits::HEARTBEATS_MISSED
 }
 
 fn candidate(id: &AgentId, agent: &Agent, now: u64) -> placement::Candidate {
@@ -363,6 +431,8 @@ fn candidate(id: &AgentId, agent: &Agent, now: u64) -> placement::Candidate {
         connections: agent.facts.connections.iter().cloned().collect(),
         grants: agent.facts.grants.iter().cloned().collect(),
         runtimes: agent.facts.runtimes.iter().cloned().collect(),
-        free: session.map_or(0, |s| u32::try_from(s.granted.saturating_sub(s.offered)).unwrap_or(u32::MAX)),
+        free: session.map_or(0, |s| {
+            u32::try_from(s.granted.saturating_sub(s.offered)).unwrap_or(u32::MAX)
+        }),
     }
 }

@@ -16,8 +16,13 @@ impl Clock {
     /// Anchored now.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the clocks")]
     pub(crate) fn start() -> Self {
-        let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Self { wall_ms: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX), since: Instant::now() }
+        let wall = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            wall_ms: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX),
+            since: Instant::now(),
+        }
     }
 
     /// Now.
@@ -36,7 +41,10 @@ impl Clock {
         let bytes = entropy();
         let mut word = [0; 8];
         word.copy_from_slice(&bytes[..8]);
-        engine::Context { now: self.now(), entropy: u64::from_le_bytes(word) }
+        engine::Context {
+            now: self.now(),
+            entropy: u64::from_le_bytes(word),
+        }
     }
 }
 

@@ -17,7 +17,10 @@ pub(crate) async fn watch(core: Core) {
         }
         for (token, lease) in core.agents.expired() {
             tracing::warn!(run = %lease.run, step = %lease.at.step, agent = %lease.agent, "lease ran out");
-            let ask = Ask::Expired { at: lease.at, token: token.clone() };
+            let ask = Ask::Expired {
+                at: lease.at,
+                token: token.clone(),
+            };
             if let Err(error) = core.runs.ask(&lease.run, ask).await {
                 tracing::debug!(%error, "the lease's run did not take its end");
             }

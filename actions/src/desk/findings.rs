@@ -28,22 +28,47 @@ impl Action for Findings {
             "incident/findings",
             "Collects what was measured, worst first, with its evidence; degraded when something is lacking.",
             [
-                ("items", optional(Type::Json, Trust::Untrusted, none(), "Items of fan-outs whose output is `checks`.")),
+                (
+                    "items",
+                    optional(
+                        Type::Json,
+                        Trust::Untrusted,
+                        none(),
+                        "Items of fan-outs whose output is `checks`.",
+                    ),
+                ),
                 (
                     "findings",
-                    optional(Type::list(Finding::ty()), Trust::Untrusted, none(), "Findings of queries."),
+                    optional(
+                        Type::list(Finding::ty()),
+                        Trust::Untrusted,
+                        none(),
+                        "Findings of queries.",
+                    ),
                 ),
                 (
                     "not_asked",
-                    optional(Type::list(Type::String), Trust::Untrusted, none(), "Sources that are not configured."),
+                    optional(
+                        Type::list(Type::String),
+                        Trust::Untrusted,
+                        none(),
+                        "Sources that are not configured.",
+                    ),
                 ),
             ],
-            [("investigation", gives(Investigation::ty(), Trust::Untrusted, "INVESTIGATION."))],
+            [(
+                "investigation",
+                gives(Investigation::ty(), Trust::Untrusted, "INVESTIGATION."),
+            )],
         )
     }
 
     async fn run(&self, context: &ActionContext, params: Object) -> Result<ActionOutput, ActionError> {
-        let Params { items, findings, not_asked } = read(params)?;
+        let Params {
+            items,
+            findings,
+            not_asked,
+        } = read(params)?;
         let mut all = from_items(&context.run, &items);
         all.extend(findings);
         let (investigation, degraded) = conclude(all, not_measured(&items), not_asked);

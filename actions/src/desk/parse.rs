@@ -27,10 +27,18 @@ impl Action for Parse {
                 ("alert", required(Alert::ty(), Trust::Untrusted, "The alert.")),
                 (
                     "incident_id",
-                    optional(Type::String, Trust::Trusted, None, "Firehall's id of the incident; else the run's."),
+                    optional(
+                        Type::String,
+                        Trust::Trusted,
+                        None,
+                        "Firehall's id of the incident; else the run's.",
+                    ),
                 ),
             ],
-            [("incident", gives(Incident::ty(), Trust::Untrusted, "INCIDENT_DATA."))],
+            [(
+                "incident",
+                gives(Incident::ty(), Trust::Untrusted, "INCIDENT_DATA."),
+            )],
         )
     }
 
@@ -40,7 +48,9 @@ impl Action for Parse {
         let incident = Incident {
             source: alert.source,
             id: alert.id,
-            reference: incident_id.filter(|id| !id.is_empty()).unwrap_or_else(|| context.run.to_string()),
+            reference: incident_id
+                .filter(|id| !id.is_empty())
+                .unwrap_or_else(|| context.run.to_string()),
             title: alert.title,
             severity: alert.severity,
             description: alert.description,
@@ -52,7 +62,13 @@ impl Action for Parse {
             metrics: alert.metrics,
             notes: alert.notes,
         };
-        let line = format!("{} ({}), {} host(s): {}", incident.id, incident.severity, incident.hosts.len(), incident.title);
+        let line = format!(
+            "{} ({}), {} host(s): {}",
+            incident.id,
+            incident.severity,
+            incident.hosts.len(),
+            incident.title
+        );
         context.log.line(&line).await;
         Ok(output([("incident", json(&incident)?)], Vec::new()))
     }

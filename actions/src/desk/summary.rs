@@ -41,7 +41,12 @@ struct StepLine {
 fn report_type() -> Type {
     let step = Type::record(
         "step_summary",
-        [("key", Type::String), ("outcome", Type::String), ("duration_ms?", Type::Int), ("attempts", Type::Int)],
+        [
+            ("key", Type::String),
+            ("outcome", Type::String),
+            ("duration_ms?", Type::Int),
+            ("attempts", Type::Int),
+        ],
     );
     Type::record(
         "summary",
@@ -62,15 +67,46 @@ impl Action for Summary {
             "incident/summary",
             "Folds the run's own record: what was done, what was not and why, how long each step took.",
             [
-                ("run", required(RunRecord::ty(), Trust::Untrusted, "The run's record: `${{ run }}`.")),
-                ("room", optional(WarRoom::ty(), Trust::Untrusted, None, "The war room, where there is one.")),
-                ("people", optional(Type::list(Person::ty()), Trust::Untrusted, None, "Who was looked for.")),
+                (
+                    "run",
+                    required(
+                        RunRecord::ty(),
+                        Trust::Untrusted,
+                        "The run's record: `${{ run }}`.",
+                    ),
+                ),
+                (
+                    "room",
+                    optional(
+                        WarRoom::ty(),
+                        Trust::Untrusted,
+                        None,
+                        "The war room, where there is one.",
+                    ),
+                ),
+                (
+                    "people",
+                    optional(
+                        Type::list(Person::ty()),
+                        Trust::Untrusted,
+                        None,
+                        "Who was looked for.",
+                    ),
+                ),
                 (
                     "investigation",
-                    optional(Investigation::ty(), Trust::Untrusted, None, "What was found, where something was."),
+                    optional(
+                        Investigation::ty(),
+                        Trust::Untrusted,
+                        None,
+                        "What was found, where something was.",
+                    ),
                 ),
             ],
-            [("summary", gives(report_type(), Trust::Untrusted, "FINAL_SUMMARY."))],
+            [(
+                "summary",
+                gives(report_type(), Trust::Untrusted, "FINAL_SUMMARY."),
+            )],
         )
     }
 
@@ -85,10 +121,18 @@ impl Action for Summary {
 
 /// The summary's own step is not part of what it sums up: it has not ended.
 fn report(own: &str, params: Params) -> Report {
-    let Params { run, room, people, investigation } = params;
+    let Params {
+        run,
+        room,
+        people,
+        investigation,
+    } = params;
     let steps: Vec<&StepRecord> = run.steps.iter().filter(|step| step.key != own).collect();
     let outcome = worst(&run.outcome, &steps);
-    let mut lines = vec![format!("{}: {} after {}", run.workflow, outcome, duration(run.elapsed_ms)), counts(&steps)];
+    let mut lines = vec![
+        format!("{}: {} after {}", run.workflow, outcome, duration(run.elapsed_ms)),
+        counts(&steps),
+    ];
     lines.extend(room.as_ref().map(room_line));
     lines.extend(people.as_deref().map(people_line));
     match &investigation {
@@ -96,11 +140,21 @@ fn report(own: &str, params: Params) -> Report {
         None => lines.push("findings: there was no investigation".to_owned()),
     }
     lines.extend(run.reasons.iter().map(|reason| format!("{outcome}: {reason}")));
-    for step in steps.iter().filter(|step| !matches!(step.outcome.as_str(), "succeeded" | "skipped")) {
-        let new = step.reasons.iter().filter(|reason| !run.reasons.iter().any(|known| known.contains(*reason)));
+    for step in steps
+        .iter()
+        .filter(|step| !matches!(step.outcome.as_str(), "succeeded" | "skipped"))
+    {
+        let new = step
+            .reasons
+            .iter()
+            .filter(|reason| !run.reasons.iter().any(|known| known.contains(*reason)));
         let why: Vec<&str> = new.map(String::as_str).collect();
         if !why.is_empty() || step.reasons.is_empty() {
-            let why = if why.is_empty() { String::new() } else { format!(": {}", why.join("; ")) };
+            let why = if why.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", why.join("; "))
+            };
             lines.push(format!("{} {}{why}", step.key, step.outcome));
         }
     }
@@ -110,7 +164,13 @@ fn report(own: &str, params: Params) -> Report {
         duration_ms: step.duration_ms,
         attempts: step.attempts.len(),
     });
-    Report { outcome, lines, steps: steps.collect(), reasons: run.reasons, elapsed_ms: run.elapsed_ms }
+    Report {
+        outcome,
+        lines,
+        steps: steps.collect(),
+        reasons: run.reasons,
+        elapsed_ms: run.elapsed_ms,
+    }
 }
 
 /// The worse of the record's outcome and what its steps allow.
@@ -118,7 +178,10 @@ fn worst(outcome: &str, steps: &[&StepRecord]) -> String {
     const ORDER: [&str; 4] = ["succeeded", "degraded", "cancelled", "failed"];
     // What is still going on has its own line below; it is no reason yet.
     let fine = |step: &&&StepRecord| {
-        matches!(step.outcome.as_str(), "succeeded" | "skipped" | "running" | "waiting")
+        matches!(
+            step.outcome.as_str(),
+            "succeeded" | "skipped" | "running" | "waiting"
+        )
     };
     let at_least = steps.iter().any(|step| !fine(&step));
     match ORDER.iter().position(|word| *word == outcome) {
@@ -136,25 +199,47 @@ fn counts(steps: &[&StepRecord]) -> String {
             None => words.push((&step.outcome, 1)),
         }
     }
-    let words: Vec<String> = words.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    let words: Vec<String> = words
+        .iter()
+        .map(|(word, count)| format!("{count} {word}"))
+        .collect();
     format!("{} steps: {}", steps.len(), words.join(", "))
 }
 
 fn room_line(room: &WarRoom) -> String {
-    let refused = room.invited.iter().filter(|invitation| invitation.refused.is_some()).count();
+    let refused = room
+        .invited
+        .iter()
+        .filter(|invitation| invitation.refused.is_some())
+        .count();
     let kind = if room.private { "private" } else { "public" };
     let there = room.invited.len() - refused;
-    let link = room.link.as_deref().map(|link| format!(" {link}")).unwrap_or_default();
-    format!("war room #{} ({kind}): {there} of {} people in{link}", room.name, room.invited.len())
+    let link = room
+        .link
+        .as_deref()
+        .map(|link| format!(" {link}"))
+        .unwrap_or_default();
+    format!(
+        "war room #{} ({kind}): {there} of {} people in{link}",
+        room.name,
+        room.invited.len()
+    )
 }
 
 fn people_line(people: &[Person]) -> String {
-    let found = people.iter().filter(|p| !matches!(p.matched, Match::Missing | Match::Ambiguous)).count();
+    let found = people
+        .iter()
+        .filter(|p| !matches!(p.matched, Match::Missing | Match::Ambiguous))
+        .count();
     format!("responders: {found} of {} found", people.len())
 }
 
 fn duration(ms: u64) -> String {
-    if ms < 1_000 { format!("{ms} ms") } else { format!("{}.{} s", ms / 1_000, ms % 1_000 / 100) }
+    if ms < 1_000 {
+        format!("{ms} ms")
+    } else {
+        format!("{}.{} s", ms / 1_000, ms % 1_000 / 100)
+    }
 }
 
 #[cfg(test)]
@@ -177,21 +262,46 @@ mod tests {
     #[test]
     fn it_is_never_better_than_its_parts() {
         for (record, part, expected) in [
-            ("succeeded", "succeeded", "succeeded"), ("succeeded", "skipped", "succeeded"), ("succeeded", "failed", "degraded"),
-            ("succeeded", "degraded", "degraded"), ("succeeded", "omitted", "degraded"), ("succeeded", "running", "succeeded"), ("succeeded", "in_doubt", "degraded"),
-            ("failed", "succeeded", "failed"), ("cancelled", "succeeded", "cancelled"), ("degraded", "failed", "degraded"),
+            ("succeeded", "succeeded", "succeeded"),
+            ("succeeded", "skipped", "succeeded"),
+            ("succeeded", "failed", "degraded"),
+            ("succeeded", "degraded", "degraded"),
+            ("succeeded", "omitted", "degraded"),
+            ("succeeded", "running", "succeeded"),
+            ("succeeded", "in_doubt", "degraded"),
+            ("failed", "succeeded", "failed"),
+            ("cancelled", "succeeded", "cancelled"),
+            ("degraded", "failed", "degraded"),
         ] {
-            assert_eq!(of(record, json!([step("a", part)]), json!([])).outcome, expected, "{record} {part}");
+            assert_eq!(
+                of(record, json!([step("a", part)]), json!([])).outcome,
+                expected,
+                "{record} {part}"
+            );
         }
     }
 
     #[test]
     fn it_tells_counts_times_and_reasons_and_leaves_itself_out() {
-        let report = of("degraded", json!([step("a", "succeeded"), step("b", "failed"), step("final", "running")]), json!(["b failed: exit 1"]));
+        let report = of(
+            "degraded",
+            json!([
+                step("a", "succeeded"),
+                step("b", "failed"),
+                step("final", "running")
+            ]),
+            json!(["b failed: exit 1"]),
+        );
         assert_eq!(report.lines[0], "w: degraded after 1.2 s");
         assert_eq!(report.lines[1], "2 steps: 1 succeeded, 1 failed");
-        assert!(report.lines.contains(&"degraded: b failed: exit 1".to_owned()), "{:?}", report.lines);
+        assert!(
+            report.lines.contains(&"degraded: b failed: exit 1".to_owned()),
+            "{:?}",
+            report.lines
+        );
         assert_eq!(report.steps.len(), 2);
-        report_type().check(&serde_json::to_value(&report).unwrap()).unwrap();
+        report_type()
+            .check(&serde_json::to_value(&report).unwrap())
+            .unwrap();
     }
 }

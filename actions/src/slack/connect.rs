@@ -16,8 +16,14 @@ const CORE: &[(&[&str], &str)] = &[
     (&["channels:manage", "groups:write"], "to create a room"),
     (&["users:read"], "to find people"),
     (&["users:read.email"], "to find people by e-mail"),
-    (&["channels:history", "groups:history"], "to see after a failure whether a message was posted"),
-    (&["channels:read", "groups:read"], "to find a room that is already there"),
+    (
+        &["channels:history", "groups:history"],
+        "to see after a failure whether a message was posted",
+    ),
+    (
+        &["channels:read", "groups:read"],
+        "to find a room that is already there",
+    ),
 ];
 
 pub(crate) struct Connect;
@@ -44,14 +50,28 @@ impl Action for Connect {
             effect: Effect::Reads,
             connection: Some("slack".to_owned()),
             optional_scopes: scopes(&[
-                "chat:write", "channels:manage", "groups:write", "users:read", "users:read.email", "channels:read",
-                "groups:read", "channels:history", "groups:history",
+                "chat:write",
+                "channels:manage",
+                "groups:write",
+                "users:read",
+                "users:read.email",
+                "channels:read",
+                "groups:read",
+                "channels:history",
+                "groups:history",
             ]),
             ..signature(
                 "slack/connect",
                 "Proves the agent's Slack token; tells the team, the bot and the granted scopes.",
                 [],
-                [("connection", gives(connection_type(), Trust::Trusted, "Who we are and what we may do."))],
+                [(
+                    "connection",
+                    gives(
+                        connection_type(),
+                        Trust::Trusted,
+                        "Who we are and what we may do.",
+                    ),
+                )],
             )
         }
     }
@@ -66,7 +86,10 @@ impl Action for Connect {
                 for (any, purpose) in CORE {
                     if !any.iter().any(|scope| granted.iter().any(|have| have == scope)) {
                         missing.push(any[0].to_owned());
-                        degraded.push(format!("the Slack app lacks the scope {} ({purpose})", any.join(" or ")));
+                        degraded.push(format!(
+                            "the Slack app lacks the scope {} ({purpose})",
+                            any.join(" or ")
+                        ));
                     }
                 }
             }

@@ -64,7 +64,10 @@ struct Profile {
 impl User {
     /// What people call this person.
     pub(crate) fn label(&self) -> &str {
-        [&self.display_name, &self.real_name, &self.name].into_iter().find(|name| !name.is_empty()).unwrap_or(&self.id)
+        [&self.display_name, &self.real_name, &self.name]
+            .into_iter()
+            .find(|name| !name.is_empty())
+            .unwrap_or(&self.id)
     }
 
     fn read(value: &Value) -> Option<Self> {
@@ -115,7 +118,9 @@ impl Slack<'_> {
                     }
                     Err(error) => return Err(error),
                 };
-                directory.users.extend(reply.list("members").iter().filter_map(User::read));
+                directory
+                    .users
+                    .extend(reply.list("members").iter().filter_map(User::read));
                 match reply.next_cursor() {
                     Some(next) if next != cursor => cursor = next,
                     _ => {

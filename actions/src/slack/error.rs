@@ -36,16 +36,28 @@ pub(crate) struct Api {
 impl Api {
     /// From the answer's body. The code is cut to what a code looks like: it goes into messages.
     pub(crate) fn from_body(body: Object) -> Self {
-        let code = body.get("error").and_then(Value::as_str).unwrap_or("no_error_code");
+        let code = body
+            .get("error")
+            .and_then(Value::as_str)
+            .unwrap_or("no_error_code");
         let word = |text: &str| -> String {
-            text.chars().filter(|c| c.is_ascii_alphanumeric() || "_-:.,".contains(*c)).take(80).collect()
+            text.chars()
+                .filter(|c| c.is_ascii_alphanumeric() || "_-:.,".contains(*c))
+                .take(80)
+                .collect()
         };
-        let messages = body.get("response_metadata").and_then(|meta| meta.get("messages")).and_then(Value::as_array);
+        let messages = body
+            .get("response_metadata")
+            .and_then(|meta| meta.get("messages"))
+            .and_then(Value::as_array);
         let messages = messages.into_iter().flatten().filter_map(Value::as_str);
         Self {
             code: word(code),
             needed: body.get("needed").and_then(Value::as_str).map(word),
-            messages: messages.take(3).map(|text| text.chars().filter(|c| !c.is_control()).take(200).collect()).collect(),
+            messages: messages
+                .take(3)
+                .map(|text| text.chars().filter(|c| !c.is_control()).take(200).collect())
+                .collect(),
             body,
         }
     }
@@ -68,7 +80,10 @@ impl SlackError {
     pub(crate) fn may_pass(&self) -> bool {
         match &self.kind {
             Kind::Api(api) => {
-                matches!(api.code.as_str(), "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout")
+                matches!(
+                    api.code.as_str(),
+                    "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout"
+                )
             }
             Kind::RateLimited { .. } | Kind::Unavailable { .. } => true,
         }
@@ -87,8 +102,15 @@ impl SlackError {
     pub(crate) fn is_lacking(&self) -> bool {
         matches!(
             self.code(),
-            Some("missing_scope" | "unknown_method" | "method_deprecated" | "deprecated_endpoint" | "not_allowed_token_type"
-                | "enterprise_is_restricted" | "plan_upgrade_required")
+            Some(
+                "missing_scope"
+                    | "unknown_method"
+                    | "method_deprecated"
+                    | "deprecated_endpoint"
+                    | "not_allowed_token_type"
+                    | "enterprise_is_restricted"
+                    | "plan_upgrade_required"
+            )
         )
     }
 

@@ -1,6 +1,7 @@
 //! Untrusted text on its way into Slack. Rules: <https://docs.slack.dev/messaging/formatting-message-text>.
 
-/// Escapes text for `mrkdwn` and for `text`: no mention, no link, no entity of its own is left in it.
+/// Escapes text for `mrkdwn` and for `text`: no mention, no link, no entity of its own is left in it. Layout
+/// marks (`*`, `_`) stay: untrusted text of any length goes into `plain_text` objects, where they are inert.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in clean(text).chars() {
@@ -8,11 +9,6 @@ pub(crate) fn escape(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            // A zero-width space keeps layout marks from pairing: they are data here.
-            '*' | '_' | '~' | '`' => {
-                out.push(c);
-                out.push('\u{200b}');
-            }
             c => out.push(c),
         }
     }
@@ -22,15 +18,23 @@ pub(crate) fn escape(text: &str) -> String {
 /// Without control characters (line break and tab stay) and without what turns the direction of writing.
 pub(crate) fn clean(text: &str) -> String {
     let kept = |c: &char| {
-        let direction = matches!(*c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+        let direction =
+            matches!(*c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
         !direction && (!c.is_control() || matches!(c, '\n' | '\t')) && *c != '\u{feff}'
     };
-    text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(kept).collect()
+    text.replace("\r\n", "\n")
+        .replace('\r', "\n")
+        .chars()
+        .filter(kept)
+        .collect()
 }
 
 /// Cleaned and in one line.
 pub(crate) fn line(text: &str) -> String {
-    let flat: String = clean(text).chars().map(|c| if matches!(c, '\n' | '\t') { ' ' } else { c }).collect();
+    let flat: String = clean(text)
+        .chars()
+        .map(|c| if matches!(c, '\n' | '\t') { ' ' } else { c })
+        .collect();
     flat.trim().to_owned()
 }
 
@@ -57,7 +61,9 @@ pub(crate) fn escape_within(text: &str, limit: usize) -> String {
 
 /// A link whose label names its host, so that no label can lie about it; none unless http or https.
 pub(crate) fn link(title: &str, url: &str) -> Option<String> {
-    let parsed = reqwest::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let parsed = reqwest::Url::parse(url)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"))?;
     let host = parsed.host_str()?.to_owned();
     let target: String = parsed
         .as_str()
@@ -86,7 +92,15 @@ mod tests {
 
     #[test]
     fn mentions_and_links_are_dead() {
-        for text in ["<!channel>", "<!here|x>", "<@U123>", "<!subteam^S1>", "<https://evil|Runbook>", "<#C1>", "&lt;!here&gt;"] {
+        for text in [
+            "<!channel>",
+            "<!here|x>",
+            "<@U123>",
+            "<!subteam^S1>",
+            "<https://evil|Runbook>",
+            "<#C1>",
+            "&lt;!here&gt;",
+        ] {
             let escaped = escape(text);
             assert!(!escaped.contains('<') && !escaped.contains('>'), "{escaped}");
         }
@@ -97,9 +111,21 @@ mod tests {
 
     #[test]
     fn links_show_their_host_and_only_web_links_pass() {
-        assert_eq!(link("Dashboard", "https://a.example/x?a=1&b=2").as_deref(), Some("<https://a.example/x?a=1&amp;b=2|Dashboard (a.example)>"));
-        assert_eq!(link("x|<!here>", "http://h/a|b>c"), Some("<http://h/a%7Cb%3Ec|x¦&lt;!here&gt; (h)>".to_owned()));
-        for bad in ["javascript:alert(1)", "file:///etc/passwd", "slack://x", "nothing", ""] {
+        assert_eq!(
+            link("Dashboard", "https://a.example/x?a=1&b=2").as_deref(),
+            Some("<https://a.example/x?a=1&amp;b=2|Dashboard (a.example)>")
+        );
+        assert_eq!(
+            link("x|<!here>", "http://h/a|b>c"),
+            Some("<http://h/a%7Cb%3Ec|x¦&lt;!here&gt; (h)>".to_owned())
+        );
+        for bad in [
+            "javascript:alert(1)",
+            "file:///etc/passwd",
+            "slack://x",
+            "nothing",
+            "",
+        ] {
             assert_eq!(link("x", bad), None, "{bad}");
         }
     }

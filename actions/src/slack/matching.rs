@@ -16,6 +16,9 @@ const LEAD: f64 = 0.03;
 const NEAR: f64 = 0.75;
 const CANDIDATES: usize = 5;
 
+/// Which of a person's names.
+type Name = fn(&User) -> &str;
+
 /// Resolves one name.
 pub(crate) fn find(directory: &Directory, query: &str) -> Person {
     let wanted = query.trim();
@@ -30,14 +33,19 @@ pub(crate) fn find(directory: &Directory, query: &str) -> Person {
         return by_email(directory, query, handle);
     }
     let key = fold(handle);
-    let exact = |name: &dyn Fn(&User) -> &str| -> Vec<&User> {
-        directory.users.iter().filter(|user| fold(name(user)) == key).collect()
+    let exact = |name: Name| -> Vec<&User> {
+        directory
+            .users
+            .iter()
+            .filter(|user| fold(name(user)) == key)
+            .collect()
     };
-    for (matched, name) in [
-        (Match::DisplayName, &(|user: &User| user.display_name.as_str()) as &dyn Fn(&User) -> &str),
-        (Match::DisplayName, &|user: &User| user.real_name.as_str()),
-        (Match::Username, &|user: &User| user.name.as_str()),
-    ] {
+    let order: [(Match, Name); 3] = [
+        (Match::DisplayName, |user| &user.display_name),
+        (Match::DisplayName, |user| &user.real_name),
+        (Match::Username, |user| &user.name),
+    ];
+    for (matched, name) in order {
         let hits = exact(name);
         let able: Vec<&User> = hits.iter().copied().filter(|user| able(user)).collect();
         match (able.as_slice(), hits.as_slice()) {
@@ -56,8 +64,11 @@ fn user_id(text: &str) -> Option<&str> {
     let id = inner.map_or(text, |inner| inner.split('|').next().unwrap_or(inner));
     let shape = id.len() >= 9 || (inner.is_some() && id.len() >= 2);
     let letters = id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    (shape && letters && id.starts_with(['U', 'W']) && (inner.is_some() || id.bytes().any(|b| b.is_ascii_digit())))
-        .then_some(id)
+    (shape
+        && letters
+        && id.starts_with(['U', 'W'])
+        && (inner.is_some() || id.bytes().any(|b| b.is_ascii_digit())))
+    .then_some(id)
 }
 
 fn by_id(directory: &Directory, query: &str, id: &str) -> Person {
@@ -69,16 +80,24 @@ fn by_id(directory: &Directory, query: &str, id: &str) -> Person {
 }
 
 fn by_email(directory: &Directory, query: &str, email: &str) -> Person {
-    let hits: Vec<&User> = directory.users.iter().filter(|user| user.email.eq_ignore_ascii_case(email)).collect();
+    let hits: Vec<&User> = directory
+        .users
+        .iter()
+        .filter(|user| user.email.eq_ignore_ascii_case(email))
+        .collect();
     let able: Vec<&User> = hits.iter().copied().filter(|user| able(user)).collect();
     match (able.as_slice(), hits.as_slice()) {
         ([one], _) => found(query, Match::Email, one, 1.0),
         ([], [gone, ..]) => missing(query, Vec::new(), Some(unable(gone))),
         ([], []) => {
-            let note = (!directory.has_emails)
-                .then(|| "the directory shows no e-mail addresses: the scope users:read.email is missing".to_owned());
+            let note = (!directory.has_emails).then(|| {
+                "the directory shows no e-mail addresses: the scope users:read.email is missing".to_owned()
+            });
             let local = email.split('@').next().unwrap_or(email);
-            let near = likes(directory, local).into_iter().filter(|(_, score)| *score >= NEAR).collect::<Vec<_>>();
+            let near = likes(directory, local)
+                .into_iter()
+                .filter(|(_, score)| *score >= NEAR)
+                .collect::<Vec<_>>();
             missing(query, labels(&near), note)
         }
         (several, _) => ambiguous(query, several, 1.0),
@@ -91,15 +110,25 @@ fn by_likeness(directory: &Directory, query: &str, handle: &str) -> Person {
     let enough = handle.chars().count() >= 3;
     match scored.as_slice() {
         [(user, best), rest @ ..] if enough && *best >= LIKE => {
-            let tied: Vec<&User> = scored.iter().take_while(|(_, s)| best - s < LEAD).map(|(user, _)| *user).collect();
+            let tied: Vec<&User> = scored
+                .iter()
+                .take_while(|(_, s)| best - s < LEAD)
+                .map(|(user, _)| *user)
+                .collect();
             if rest.first().is_some_and(|(_, second)| best - second < LEAD) {
                 ambiguous(query, &tied, *best)
             } else {
-                Person { candidates: vec![user.label().to_owned()], ..found(query, Match::Fuzzy, user, *best) }
+                Person {
+                    candidates: vec![user.label().to_owned()],
+                    ..found(query, Match::Fuzzy, user, *best)
+                }
             }
         }
         _ => {
-            let near: Vec<_> = scored.into_iter().filter(|(_, score)| enough && *score >= NEAR).collect();
+            let near: Vec<_> = scored
+                .into_iter()
+                .filter(|(_, score)| enough && *score >= NEAR)
+                .collect();
             missing(query, labels(&near), None)
         }
     }
@@ -152,11 +181,24 @@ fn found(query: &str, matched: Match, user: &User, score: f64) -> Person {
 }
 
 fn nobody(query: &str, matched: Match, score: f64, candidates: Vec<String>, note: Option<String>) -> Person {
-    Person { query: query.to_owned(), matched, user_id: None, name: None, score, candidates, guest: false, note }
+    Person {
+        query: query.to_owned(),
+        matched,
+        user_id: None,
+        name: None,
+        score,
+        candidates,
+        guest: false,
+        note,
+    }
 }
 
 fn ambiguous(query: &str, users: &[&User], score: f64) -> Person {
-    let names = users.iter().take(CANDIDATES).map(|user| with_handle(user)).collect();
+    let names = users
+        .iter()
+        .take(CANDIDATES)
+        .map(|user| with_handle(user))
+        .collect();
     let note = format!("{} people fit", users.len());
     nobody(query, Match::Ambiguous, score, names, Some(note))
 }
@@ -166,7 +208,10 @@ pub(crate) fn missing(query: &str, candidates: Vec<String>, note: Option<String>
 }
 
 fn labels(near: &[(&User, f64)]) -> Vec<String> {
-    near.iter().take(CANDIDATES).map(|(user, _)| with_handle(user)).collect()
+    near.iter()
+        .take(CANDIDATES)
+        .map(|(user, _)| with_handle(user))
+        .collect()
 }
 
 /// Names need not be unique; usernames are.
@@ -186,8 +231,13 @@ fn fold(text: &str) -> String {
 
 /// Comparable by likeness: also without marks, with `.`, `_`, `-` as spaces.
 fn spaced(text: &str) -> String {
-    let bare = text.nfkd().filter(|c| !unicode_normalization::char::is_combining_mark(*c));
-    let lower: String = bare.flat_map(char::to_lowercase).map(|c| if matches!(c, '.' | '_' | '-') { ' ' } else { c }).collect();
+    let bare = text
+        .nfkd()
+        .filter(|c| !unicode_normalization::char::is_combining_mark(*c));
+    let lower: String = bare
+        .flat_map(char::to_lowercase)
+        .map(|c| if matches!(c, '.' | '_' | '-') { ' ' } else { c })
+        .collect();
     lower.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -197,7 +247,14 @@ mod tests {
 
     fn user(id: &str, name: &str, display: &str, real: &str, email: &str) -> User {
         let text = str::to_owned;
-        User { id: text(id), name: text(name), display_name: text(display), real_name: text(real), email: text(email), ..User::default() }
+        User {
+            id: text(id),
+            name: text(name),
+            display_name: text(display),
+            real_name: text(real),
+            email: text(email),
+            ..User::default()
+        }
     }
 
     fn directory() -> Directory {
@@ -209,12 +266,22 @@ mod tests {
             user("U000000005", "gone", "Gone", "Gone Away", "gone@x.io"),
             user("U000000006", "helper", "Helper", "Helper Bot", ""),
             user("U000000007", "guest1", "Visitor", "Vi Sitor", "vi@y.io"),
-            user("U000000008", "jonas.webber", "Jonas Webber", "Jonas Webber", "jonas.webber@x.io"),
+            user(
+                "U000000008",
+                "jonas.webber",
+                "Jonas Webber",
+                "Jonas Webber",
+                "jonas.webber@x.io",
+            ),
         ];
         users[4].deleted = true;
         users[5].bot = true;
         users[6].guest = true;
-        Directory { users, has_emails: true, whole: true }
+        Directory {
+            users,
+            has_emails: true,
+            whole: true,
+        }
     }
 
     fn got(query: &str) -> (Match, Option<String>) {
@@ -245,7 +312,10 @@ mod tests {
     #[test]
     fn nobody_is_found_by_a_like_address_or_too_short_a_name() {
         let person = find(&directory(), "jonas.weber@x.io");
-        assert_eq!((person.matched, person.user_id.as_deref()), (Match::Missing, None));
+        assert_eq!(
+            (person.matched, person.user_id.as_deref()),
+            (Match::Missing, None)
+        );
         assert_eq!(person.candidates, ["Jonas Webber (@jonas.webber)"]);
         for query in ["ad", "", "@", "nobody-at-all", "<!channel>", "UNRELATED"] {
             assert_eq!(got(query).0, Match::Missing, "{query}");
@@ -255,11 +325,24 @@ mod tests {
     #[test]
     fn the_deactivated_and_bots_are_told_and_guests_are_marked() {
         let gone = find(&directory(), "gone@x.io");
-        assert_eq!((gone.matched, gone.note.as_deref()), (Match::Missing, Some("the account of Gone is deactivated")));
-        assert_eq!(find(&directory(), "@helper").note.as_deref(), Some("the account of Helper is a bot's"));
+        assert_eq!(
+            (gone.matched, gone.note.as_deref()),
+            (Match::Missing, Some("the account of Gone is deactivated"))
+        );
+        assert_eq!(
+            find(&directory(), "@helper").note.as_deref(),
+            Some("the account of Helper is a bot's")
+        );
         let guest = find(&directory(), "vi@y.io");
         assert!(guest.guest && guest.user_id.is_some());
-        let blind = Directory { has_emails: false, ..directory() };
-        assert!(find(&blind, "new@x.io").note.is_some_and(|note| note.contains("users:read.email")));
+        let blind = Directory {
+            has_emails: false,
+            ..directory()
+        };
+        assert!(
+            find(&blind, "new@x.io")
+                .note
+                .is_some_and(|note| note.contains("users:read.email"))
+        );
     }
 }

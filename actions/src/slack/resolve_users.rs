@@ -39,19 +39,36 @@ impl Action for ResolveUsers {
                 "slack/resolve-users",
                 "Finds people by id, e-mail, display name, username or likeness; two that fit are ambiguous.",
                 [
-                    ("users", optional(texts(), Trust::Trusted, Some(json!([])), "Who is asked for.")),
+                    (
+                        "users",
+                        optional(texts(), Trust::Trusted, Some(json!([])), "Who is asked for."),
+                    ),
                     (
                         "teams",
-                        optional(texts(), Trust::Untrusted, Some(json!([])), "Team labels: they only select entries of team_responders."),
+                        optional(
+                            texts(),
+                            Trust::Untrusted,
+                            Some(json!([])),
+                            "Team labels: they only select entries of team_responders.",
+                        ),
                     ),
                     (
                         "team_responders",
-                        optional(Type::Map(Box::new(texts())), Trust::Trusted, Some(json!({})), "Who answers for which team label."),
+                        optional(
+                            Type::Map(Box::new(texts())),
+                            Trust::Trusted,
+                            Some(json!({})),
+                            "Who answers for which team label.",
+                        ),
                     ),
                 ],
                 [(
                     "people",
-                    gives(Type::list(Person::ty()), Trust::Trusted, "USER_RESOLUTION: per name how it was matched, or why not."),
+                    gives(
+                        Type::list(Person::ty()),
+                        Trust::Trusted,
+                        "USER_RESOLUTION: per name how it was matched, or why not.",
+                    ),
                 )],
             )
         }
@@ -65,26 +82,41 @@ impl Action for ResolveUsers {
             return Ok(output([("people", json!([]))], degraded));
         }
         if names.len() > NAMES {
-            return Err(ActionError::action(format!("{} responders were asked for; at most {NAMES} are looked up", names.len())));
+            return Err(ActionError::action(format!(
+                "{} responders were asked for; at most {NAMES} are looked up",
+                names.len()
+            )));
         }
         let people: Vec<Person> = match Slack::of(context)?.directory().await {
             Ok(directory) => {
                 if !directory.whole {
-                    degraded.push(format!("only the first {} people of the directory were read", directory.users.len()));
+                    degraded.push(format!(
+                        "only the first {} people of the directory were read",
+                        directory.users.len()
+                    ));
                 }
-                names.iter().map(|name| matching::find(&directory, name)).collect()
+                names
+                    .iter()
+                    .map(|name| matching::find(&directory, name))
+                    .collect()
             }
             // The room can still be made; who is missing is said.
             Err(error) if error.is_lacking() => {
                 degraded.push(format!("the directory cannot be read: {}", error.why()));
                 let note = || Some("the directory cannot be read".to_owned());
-                names.iter().map(|name| matching::missing(name, Vec::new(), note())).collect()
+                names
+                    .iter()
+                    .map(|name| matching::missing(name, Vec::new(), note()))
+                    .collect()
             }
             Err(error) => return Err(error.into()),
         };
         for person in &people {
             let who = person.user_id.as_deref().unwrap_or("nobody");
-            context.log.line(&format!("{}: {} {who}", person.query, person.matched.as_str())).await;
+            context
+                .log
+                .line(&format!("{}: {} {who}", person.query, person.matched.as_str()))
+                .await;
         }
         degraded.extend(reasons(&people));
         Ok(output([("people", args::json(&people)?)], degraded))
@@ -93,11 +125,21 @@ impl Action for ResolveUsers {
 
 /// The users, then those of the teams that the map has, each once.
 fn wanted(params: Params) -> Vec<String> {
-    let Params { users, teams, team_responders } = params;
-    let of_teams = teams.iter().filter_map(|team| team_responders.get(team)).flatten().cloned();
+    let Params {
+        users,
+        teams,
+        team_responders,
+    } = params;
+    let of_teams = teams
+        .iter()
+        .filter_map(|team| team_responders.get(team))
+        .flatten()
+        .cloned();
     let mut names: Vec<String> = Vec::new();
     for name in users.into_iter().chain(of_teams) {
-        let known = names.iter().any(|known| known.trim().eq_ignore_ascii_case(name.trim()));
+        let known = names
+            .iter()
+            .any(|known| known.trim().eq_ignore_ascii_case(name.trim()));
         if !known && !name.trim().is_empty() {
             names.push(name);
         }
@@ -117,16 +159,27 @@ fn reasons(people: &[Person]) -> Vec<String> {
                 if person.candidates.is_empty() || matched == Match::Missing {
                     name
                 } else {
-                    format!("{name} ({})", escape::cut(&escape::line(&person.candidates.join(", ")), 300))
+                    format!(
+                        "{name} ({})",
+                        escape::cut(&escape::line(&person.candidates.join(", ")), 300)
+                    )
                 }
             })
             .collect();
         let verb = if names.len() == 1 { "is" } else { "are" };
-        (!names.is_empty())
-            .then(|| format!("{} of {total} responders {verb} {what}: {}", names.len(), names.join(", ")))
+        (!names.is_empty()).then(|| {
+            format!(
+                "{} of {total} responders {verb} {what}: {}",
+                names.len(),
+                names.join(", ")
+            )
+        })
     };
     let missing = sentence(Match::Missing, "not in the directory");
-    missing.into_iter().chain(sentence(Match::Ambiguous, "ambiguous")).collect()
+    missing
+        .into_iter()
+        .chain(sentence(Match::Ambiguous, "ambiguous"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -136,8 +189,14 @@ mod tests {
     #[test]
     fn reasons_count_and_name() {
         let missing = |name: &str| matching::missing(name, Vec::new(), None);
-        let ada = Person { matched: Match::Email, ..missing("ada@x.io") };
-        let mut sam = Person { matched: Match::Ambiguous, ..missing("sam") };
+        let ada = Person {
+            matched: Match::Email,
+            ..missing("ada@x.io")
+        };
+        let mut sam = Person {
+            matched: Match::Ambiguous,
+            ..missing("sam")
+        };
         sam.candidates = vec!["Sam A".to_owned(), "Sam B".to_owned()];
         let people = [ada.clone(), ada.clone(), sam, missing("jonas.weber@company.com")];
         assert_eq!(
@@ -147,7 +206,10 @@ mod tests {
                 "1 of 4 responders is ambiguous: sam (Sam A, Sam B)"
             ]
         );
-        assert_eq!(reasons(&[missing("a"), missing("b")]), ["2 of 2 responders are not in the directory: a, b"]);
+        assert_eq!(
+            reasons(&[missing("a"), missing("b")]),
+            ["2 of 2 responders are not in the directory: a, b"]
+        );
         assert!(reasons(&[ada]).is_empty());
     }
 
@@ -155,8 +217,16 @@ mod tests {
     fn team_labels_only_select() {
         let params = Params {
             users: vec!["ada@x.io".to_owned(), "ADA@x.io".to_owned(), " ".to_owned()],
-            teams: vec!["backend".to_owned(), "<!channel>".to_owned(), "@everyone".to_owned()],
-            team_responders: [("backend".to_owned(), vec!["sam@x.io".to_owned(), "ada@x.io".to_owned()])].into(),
+            teams: vec![
+                "backend".to_owned(),
+                "<!channel>".to_owned(),
+                "@everyone".to_owned(),
+            ],
+            team_responders: [(
+                "backend".to_owned(),
+                vec!["sam@x.io".to_owned(), "ada@x.io".to_owned()],
+            )]
+            .into(),
         };
         assert_eq!(wanted(params), ["ada@x.io", "sam@x.io"]);
     }

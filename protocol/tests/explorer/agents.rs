@@ -79,6 +79,7 @@ impl World {
         for token in tokens {
             let seen = match self.containers.get(&(agent, token)) {
                 _ if config.mutation == Some(Mutation::NoAdoption) => Seen::NeverStarted,
+                Some(Container::Vanished) if config.mutation == Some(Mutation::NoBoot) => Seen::NeverStarted,
                 Some(Container::Running) => Seen::Running,
                 Some(Container::Exited(exit)) => Seen::Exited(*exit),
                 Some(Container::Removed(_) | Container::Vanished) => Seen::Unknown,

@@ -162,6 +162,11 @@ fn an_offer_of_a_dead_session_that_counts_is_caught() {
 }
 
 #[test]
+fn a_start_forgotten_over_a_reboot_is_caught() {
+    is_caught_in(Mutation::NoBoot, &REBOOTED);
+}
+
+#[test]
 fn bigger_worlds_hold_on_seeded_walks() {
     let config = Config {
         needs: &[&[], &[0], &[0], &[1, 2]],

@@ -22,6 +22,8 @@ pub(crate) enum Mutation {
     NoGate,
     /// The agent takes offers of dead sessions.
     NoEpoch,
+    /// The agent takes an absent container for one never started, whatever boot its intent is of.
+    NoBoot,
 }
 
 /// The size of a world.

@@ -70,18 +70,14 @@ fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), 
     let stage =
         stage::enter(shim, user).map_err(|error| StartError::runtime("cannot prepare the mounts", error))?;
     let pipes = Pipes::new().map_err(|error| StartError::runtime("cannot make pipes", error))?;
+    let streams = Streams::open(shim, pipes.out_read, pipes.err_read)
+        .map_err(|error| StartError::runtime("cannot open the log files", error))?;
     let plan = Plan::new(shim, &pipes.status_write, &pipes.alive_read, &pipes.alive_write)?;
     let mut created = container::create(shim, &stage, &slot, group, plan, pipes.out_write, pipes.err_write)?;
     drop(pipes.status_write);
     let outcome = started(shim, group, record, &mut created, &slot);
     let (seen, setup_cpu) = match outcome {
-        Ok(setup_cpu) => {
-            let streams = Streams {
-                out: pipes.out_read,
-                err: pipes.err_read,
-            };
-            (watch::until_end(shim, created.pid, streams), setup_cpu)
-        }
+        Ok(setup_cpu) => (watch::until_end(shim, created.pid, streams), setup_cpu),
         Err(error) => {
             container::kill(created.pid);
             return Err(error);

@@ -36,7 +36,12 @@ pub(super) fn read(pipe: OwnedFd) -> Vec<Said> {
     if let Err(error) = File::from(pipe).read_to_string(&mut text) {
         eprintln!("firehall shim: the status pipe: {error}");
     }
-    text.lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect()
+    let parse = |line: &str| match serde_json::from_str(line) {
+        Ok(said) => Some(said),
+        Err(error) => {
+            eprintln!("firehall shim: pid 1 said {line:?}: {error}");
+            None
+        }
+    };
+    text.lines().filter_map(parse).collect()
 }

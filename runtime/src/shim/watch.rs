@@ -17,10 +17,21 @@ use crate::{StreamRecord, clock};
 /// After the container's end its pipes have no writer left; this only bounds a kernel that thinks otherwise.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// The read ends of the step's streams.
+/// The step's streams on their way to their files.
 pub(super) struct Streams {
-    pub out: OwnedFd,
-    pub err: OwnedFd,
+    out: Pump,
+    err: Pump,
+}
+
+impl Streams {
+    /// Opens the files: before the start, so that no step runs unseen.
+    pub(super) fn open(shim: &Shim, out: OwnedFd, err: OwnedFd) -> io::Result<Self> {
+        let cap = shim.spec.log_cap_bytes;
+        Ok(Self {
+            out: Pump::new(out, &shim.dir.stdout(), cap)?,
+            err: Pump::new(err, &shim.dir.stderr(), cap)?,
+        })
+    }
 }
 
 /// What was seen.
@@ -48,20 +59,7 @@ enum Phase {
 /// Watches until the container's first process is gone and its streams are read to their end.
 pub(super) fn until_end(shim: &Shim, init: Pid, streams: Streams) -> Seen {
     let mut seen = Seen::default();
-    let cap = shim.spec.log_cap_bytes;
-    let out = Pump::new(streams.out, &shim.dir.stdout(), cap);
-    let err = Pump::new(streams.err, &shim.dir.stderr(), cap);
-    let (mut out, mut err) = match (out, err) {
-        (Ok(out), Ok(err)) => (out, err),
-        (out, err) => {
-            // Without its log files the step must not go on unseen.
-            super::container::kill(init);
-            seen.init_signal = Some(Signal::SIGKILL as i32);
-            seen.stdout.error = out.err().map(|error| error.to_string());
-            seen.stderr.error = err.err().map(|error| error.to_string());
-            return seen;
-        }
-    };
+    let Streams { mut out, mut err } = streams;
     let mut phase = Phase::Running {
         until: clock::boot() + Duration::from_millis(shim.spec.timeout_ms),
     };

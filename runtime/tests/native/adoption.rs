@@ -84,8 +84,9 @@ fn a_killed_shim_takes_its_container_along_and_is_lost() {
     until_says(handle.dir(), "up");
     until("both sleeps", || processes_with(mark).len() >= 2);
     kill(Pid::from_raw(shim_pid(handle.dir())), Signal::SIGKILL).unwrap();
-    assert_eq!(wait(&handle), Ended::Lost);
+    // By itself: no agent has looked yet.
     until("the container is gone", || processes_with(mark).is_empty());
+    assert_eq!(wait(&handle), Ended::Lost);
     assert_eq!(adopted(&place, handle.dir()), Ended::Lost);
     // Started again it stays lost: nothing runs twice.
     match place

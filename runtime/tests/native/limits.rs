@@ -106,3 +106,15 @@ fn a_cpu_limit_holds() {
         record.cpu_ms
     );
 }
+
+#[test]
+fn the_least_that_a_spec_may_ask_for_still_runs() {
+    let place = Place::new();
+    let mut spec = exec(&["true"]);
+    spec.memory_bytes = 8 * 1024 * 1024;
+    spec.pids = 1;
+    spec.tmp_bytes = 4096;
+    spec.log_cap_bytes = 0;
+    let record = place.run(&spec).record;
+    assert_eq!((record.code, record.oom_kills), (Some(0), 0), "{record:?}");
+}

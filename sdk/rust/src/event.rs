@@ -22,6 +22,8 @@ pub struct Event {
     pub kind: String,
     /// What happened.
     pub body: Body,
+    /// The body as stored, with every field and the kind.
+    pub raw: Value,
 }
 
 /// Which attempt.
@@ -318,13 +320,15 @@ impl Event {
         if let Value::Object(body) = &mut body {
             body.insert("kind".to_owned(), event.kind.clone().into());
         }
-        let body = serde_json::from_value(body).map_err(wrong)?;
+        let raw = body;
+        let body = Body::deserialize(&raw).map_err(wrong)?;
         Ok(Self {
             run: event.run_id,
             seq: event.seq,
             at: Timestamp::from_unix_ms(event.at_ms),
             kind: event.kind,
             body,
+            raw,
         })
     }
 

@@ -58,7 +58,8 @@ impl Watch {
         }
     }
 
-    /// The next notice; none after the run's last event. Cancel-safe: nothing is lost when it is dropped.
+    /// The next notice; none after the run's last event. Dropped before it is ready it loses nothing, but a pause
+    /// before a reconnection begins anew.
     ///
     /// # Errors
     /// When the server refuses, stays away for two minutes, or its history has a gap.

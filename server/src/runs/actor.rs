@@ -77,7 +77,9 @@ impl Actor {
 
     fn until_deadline(&self) -> Duration {
         let now = self.runs.inner.clock.now();
-        self.run.next_deadline().map_or(SLEEP_MAX, |at| Duration::from_millis(at.since(now)).min(SLEEP_MAX))
+        self.run.next_deadline().map_or(SLEEP_MAX, |at| {
+            Duration::from_millis(at.since(now)).min(SLEEP_MAX)
+        })
     }
 
     /// Decides, appends, then tells.
@@ -124,7 +126,8 @@ impl Actor {
         let due = self.run.next_deadline().is_some_and(|at| at <= context.now);
         if due {
             let snapshot = self.runs.inner.agents.snapshot();
-            if let Ok(decision) = engine::decide(&mut self.run, Command::Tick { agents: &snapshot }, context) {
+            if let Ok(decision) = engine::decide(&mut self.run, Command::Tick { agents: &snapshot }, context)
+            {
                 add(&mut all, decision);
             }
         }
@@ -149,7 +152,11 @@ impl Actor {
         let moved: Vec<Ask> = batch::offered(&decision.events)
             .filter_map(|placement| {
                 let (session, held) = self.runs.inner.agents.current(&placement.agent)?;
-                (session != placement.session).then(|| Ask::Inventory { agent: placement.agent.clone(), session, held })
+                (session != placement.session).then(|| Ask::Inventory {
+                    agent: placement.agent.clone(),
+                    session,
+                    held,
+                })
             })
             .collect();
         for ask in moved {
@@ -190,13 +197,37 @@ fn answer(mail: Mail, result: Result<(), RunError>) {
 
 fn command(ask: &Ask) -> Command<'_> {
     match ask.clone() {
-        Ask::Report { at, token, from, body } => Command::Report { at, token, from, body },
+        Ask::Report {
+            at,
+            token,
+            from,
+            body,
+        } => Command::Report {
+            at,
+            token,
+            from,
+            body,
+        },
         Ask::Inventory { agent, session, .. } => match ask {
-            Ask::Inventory { held, .. } => Command::Inventory { agent, session, held: held.as_ref() },
+            Ask::Inventory { held, .. } => Command::Inventory {
+                agent,
+                session,
+                held: held.as_ref(),
+            },
             _ => unreachable!("the same ask"),
         },
         Ask::Expired { at, token } => Command::Expired { at, token },
-        Ask::Resolve { step, index, resolution, by } => Command::Resolve { step, index, resolution, by },
+        Ask::Resolve {
+            step,
+            index,
+            resolution,
+            by,
+        } => Command::Resolve {
+            step,
+            index,
+            resolution,
+            by,
+        },
         Ask::Cancel { by, reason } => Command::Cancel { by, reason },
     }
 }

@@ -1,8 +1,8 @@
 //! What a decision needs around it: offers for what is ready, the head, the leases, and the messages after the commit.
 
 use engine::{Command, Context, Decision, Event, Run, RunStarted, ToAgent, history, placement::Wanted};
-use protocol::server::{Send, State};
 use proto::v1;
+use protocol::server::{Send, State};
 use types::{Placement, RunId, Timestamp};
 
 use crate::{
@@ -24,7 +24,12 @@ pub(crate) fn prepare(agents: &Agents, clock: Clock, first: RunStarted) -> Prepa
     let context = clock.context();
     let (mut run, mut decision) = engine::start(first, context);
     let reserved = offer(&mut run, agents, context, &mut decision);
-    Prepared { run, decision, reserved, at: context.now }
+    Prepared {
+        run,
+        decision,
+        reserved,
+        at: context.now,
+    }
 }
 
 impl Prepared {
@@ -52,10 +57,22 @@ pub(crate) fn offer(run: &mut Run, agents: &Agents, context: Context, into: &mut
     let queued: Vec<engine::At> = run.queued().map(|(at, _)| at).collect();
     for at in queued {
         let Some(attempt) = run.attempt(&at) else { continue };
-        let wanted =
-            Wanted { work: &attempt.work, runs_on: &attempt.runs_on, connection: attempt.connection.as_deref() };
-        let Ok(placement) = agents.reserve(&wanted) else { continue };
-        match engine::decide(run, Command::Offer { at, placement: placement.clone() }, context) {
+        let wanted = Wanted {
+            work: &attempt.work,
+            runs_on: &attempt.runs_on,
+            connection: attempt.connection.as_deref(),
+        };
+        let Ok(placement) = agents.reserve(&wanted) else {
+            continue;
+        };
+        match engine::decide(
+            run,
+            Command::Offer {
+                at,
+                placement: placement.clone(),
+            },
+            context,
+        ) {
             Ok(decision) => {
                 into.events.extend(decision.events);
                 into.sends.extend(decision.sends);
@@ -76,17 +93,31 @@ pub(crate) fn stream(run: &Run, expected_seq: u64, events: &[Event], at: Timesta
         .iter()
         .map(|event| {
             let stored = history::write(event);
-            NewEvent { at, kind: stored.kind, version: stored.version, body: stored.body }
+            NewEvent {
+                at,
+                kind: stored.kind,
+                version: stored.version,
+                body: stored.body,
+            }
         })
         .collect();
-    StreamAppend { stream: StreamId::Run(run.id.clone()), expected_seq, events, head: Head::Run(head(run)) }
+    StreamAppend {
+        stream: StreamId::Run(run.id.clone()),
+        expected_seq,
+        events,
+        head: Head::Run(head(run)),
+    }
 }
 
 fn head(run: &Run) -> RunHead {
     RunHead {
         workflow: run.plan.name.clone(),
         outcome: run.ended.as_ref().map(|ended| ended.outcome),
-        reasons: run.ended.iter().flat_map(|e| e.reasons.iter().map(|reason| reason.message.clone())).collect(),
+        reasons: run
+            .ended
+            .iter()
+            .flat_map(|e| e.reasons.iter().map(|reason| reason.message.clone()))
+            .collect(),
         started_at: run.started_at,
         finished_at: run.ended.as_ref().map(|ended| ended.at),
         incident: run.trigger.incident.clone(),
@@ -129,7 +160,14 @@ pub(crate) fn arm(agents: &Agents, run: &Run) {
         let lost = matches!(attempt.life.state(), State::Lost { .. });
         if let Some(lease) = attempt.life.lease() {
             let budget = attempt.work.disconnect_ms;
-            agents.lease(lease.token.clone(), run.id.clone(), at, lease.agent.clone(), budget, lost);
+            agents.lease(
+                lease.token.clone(),
+                run.id.clone(),
+                at,
+                lease.agent.clone(),
+                budget,
+                lost,
+            );
         }
     }
 }
@@ -138,7 +176,9 @@ fn send(agents: &Agents, run: &Run, to: &ToAgent) {
     let attempt_ref = convert::attempt_ref(&run.id, &to.at);
     let (only, message) = match &to.send {
         Send::Offer(lease) => {
-            let Some(attempt) = run.attempt(&to.at) else { return };
+            let Some(attempt) = run.attempt(&to.at) else {
+                return;
+            };
             let work_json = match serde_json::to_string(attempt.work.as_ref()) {
                 Ok(json) => json,
                 Err(error) => {
@@ -155,21 +195,43 @@ fn send(agents: &Agents, run: &Run, to: &ToAgent) {
             };
             (Some(&lease.session), v1::session_down::Message::Offer(offer))
         }
-        Send::Ack(token) => {
-            (None, v1::session_down::Message::Ack(v1::Ack { attempt: Some(attempt_ref), token: token.to_string() }))
-        }
+        Send::Ack(token) => (
+            None,
+            v1::session_down::Message::Ack(v1::Ack {
+                attempt: Some(attempt_ref),
+                token: token.to_string(),
+            }),
+        ),
         Send::Stop(token) => {
             let reason = stop_reason(run);
-            let stop = v1::Stop { attempt: Some(attempt_ref), token: token.to_string(), reason };
+            let stop = v1::Stop {
+                attempt: Some(attempt_ref),
+                token: token.to_string(),
+                reason,
+            };
             (None, v1::session_down::Message::Stop(stop))
         }
-        Send::Forget(token) => (None, v1::session_down::Message::Forget(v1::Forget { token: token.to_string() })),
+        Send::Forget(token) => (
+            None,
+            v1::session_down::Message::Forget(v1::Forget {
+                token: token.to_string(),
+            }),
+        ),
     };
-    agents.send(&to.agent, only, v1::SessionDown { message: Some(message) });
+    agents.send(
+        &to.agent,
+        only,
+        v1::SessionDown {
+            message: Some(message),
+        },
+    );
 }
 
 fn stop_reason(run: &Run) -> String {
-    run.cancel.as_ref().map_or_else(|| "not wanted any more".to_owned(), |cancel| format!("cancelled by {}", cancel.by))
+    run.cancel.as_ref().map_or_else(
+        || "not wanted any more".to_owned(),
+        |cancel| format!("cancelled by {}", cancel.by),
+    )
 }
 
 /// The offers among events, for the check of their sessions.

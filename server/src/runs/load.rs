@@ -24,7 +24,10 @@ pub(crate) async fn load(store: &SharedStore, id: &RunId) -> Result<Option<Run>,
             match (&mut run, event) {
                 (None, Event::RunStarted(first)) => run = Some(Run::new(&first, stored.at)),
                 (None, other) => {
-                    return Err(StoreError::Corrupt(format!("{id} begins with {:?}", other.kind())));
+                    return Err(StoreError::Corrupt(format!(
+                        "{id} begins with {:?}",
+                        other.kind()
+                    )));
                 }
                 (Some(run), event) => run.evolve(&event, stored.at),
             }

@@ -29,13 +29,27 @@ pub(crate) use load::load;
 #[derive(Debug, Clone)]
 pub(crate) enum Ask {
     /// An agent reports.
-    Report { at: At, token: LeaseToken, from: AgentId, body: ReportBody },
+    Report {
+        at: At,
+        token: LeaseToken,
+        from: AgentId,
+        body: ReportBody,
+    },
     /// An agent said Hello.
-    Inventory { agent: AgentId, session: SessionId, held: Inventory },
+    Inventory {
+        agent: AgentId,
+        session: SessionId,
+        held: Inventory,
+    },
     /// A lease is over.
     Expired { at: At, token: LeaseToken },
     /// A person's verdict.
-    Resolve { step: String, index: Option<u32>, resolution: Resolution, by: String },
+    Resolve {
+        step: String,
+        index: Option<u32>,
+        resolution: Resolution,
+        by: String,
+    },
     /// A person's cancel.
     Cancel { by: String, reason: String },
 }
@@ -87,10 +101,23 @@ struct Inner {
 }
 
 impl Runs {
-    pub(crate) fn new(store: SharedStore, agents: Arc<Agents>, clock: Clock, shutdown: CancellationToken) -> Self {
-        let inner =
-            Inner { store, agents, clock, live: Mutex::default(), tasks: TaskTracker::new(), shutdown };
-        Self { inner: Arc::new(inner) }
+    pub(crate) fn new(
+        store: SharedStore,
+        agents: Arc<Agents>,
+        clock: Clock,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let inner = Inner {
+            store,
+            agents,
+            clock,
+            live: Mutex::default(),
+            tasks: TaskTracker::new(),
+            shutdown,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Takes up every live run of the store and arms every lease in full. Before the server listens.
@@ -98,9 +125,16 @@ impl Runs {
         let mut before = None;
         let mut count = 0;
         loop {
-            let filter = RunFilter { limit: 500, before: before.clone(), workflow: None, live: true };
+            let filter = RunFilter {
+                limit: 500,
+                before: before.clone(),
+                workflow: None,
+                live: true,
+            };
             let page = self.inner.store.runs(&filter).await?;
-            let Some((last, _)) = page.last() else { return Ok(count) };
+            let Some((last, _)) = page.last() else {
+                return Ok(count);
+            };
             before = Some(last.clone());
             for (id, _) in page {
                 // A run that this version cannot read is left as it is and said; it must not keep the others down.
@@ -149,7 +183,15 @@ impl Runs {
         loop {
             let (tx, rx) = oneshot::channel();
             let handle = self.handle(id).await?;
-            if handle.tx.send(Mail { ask: ask.clone(), reply: Some(tx) }).await.is_ok() {
+            if handle
+                .tx
+                .send(Mail {
+                    ask: ask.clone(),
+                    reply: Some(tx),
+                })
+                .await
+                .is_ok()
+            {
                 return rx.await.unwrap_or(Err(RunError::Stopping));
             }
             // The task ended just now: the run is loaded again, or the server stops.
@@ -163,7 +205,15 @@ impl Runs {
     pub(crate) async fn tell(&self, id: &RunId, ask: Ask) -> Result<(), RunError> {
         loop {
             let handle = self.handle(id).await?;
-            if handle.tx.send(Mail { ask: ask.clone(), reply: None }).await.is_ok() {
+            if handle
+                .tx
+                .send(Mail {
+                    ask: ask.clone(),
+                    reply: None,
+                })
+                .await
+                .is_ok()
+            {
                 return Ok(());
             }
             if self.inner.shutdown.is_cancelled() {
@@ -194,7 +244,9 @@ impl Runs {
         if let Some(handle) = self.live().get(id) {
             return Ok(handle.clone());
         }
-        let run = load(&self.inner.store, id).await?.ok_or_else(|| RunError::NotFound(id.clone()))?;
+        let run = load(&self.inner.store, id)
+            .await?
+            .ok_or_else(|| RunError::NotFound(id.clone()))?;
         batch::arm(&self.inner.agents, &run);
         Ok(self.spawn(id.clone(), run))
     }
@@ -221,5 +273,10 @@ impl Runs {
 
 /// Stores one append for one stream.
 async fn append_one(store: &SharedStore, stream: StreamAppend) -> Result<u64, StoreError> {
-    store.append(Append { streams: vec![stream], ..Append::default() }).await
+    store
+        .append(Append {
+            streams: vec![stream],
+            ..Append::default()
+        })
+        .await
 }

@@ -8,12 +8,22 @@ use super::{Append, Head, StoreError, StreamAppend, StreamId};
 /// that does not overflow.
 pub(super) fn append(append: &Append) -> Result<(), StoreError> {
     let mut keys = BTreeSet::new();
-    if let Some(twice) = append.claims.iter().find(|claim| !keys.insert((&claim.scope, &claim.key))) {
-        return Err(StoreError::Invalid(format!("key {:?} of {:?} is claimed twice", twice.key, twice.scope)));
+    if let Some(twice) = append
+        .claims
+        .iter()
+        .find(|claim| !keys.insert((&claim.scope, &claim.key)))
+    {
+        return Err(StoreError::Invalid(format!(
+            "key {:?} of {:?} is claimed twice",
+            twice.key, twice.scope
+        )));
     }
     let mut streams = BTreeSet::new();
     if let Some(twice) = append.streams.iter().find(|part| !streams.insert(&part.stream)) {
-        return Err(StoreError::Invalid(format!("{} is appended to twice", twice.stream)));
+        return Err(StoreError::Invalid(format!(
+            "{} is appended to twice",
+            twice.stream
+        )));
     }
     append.streams.iter().try_for_each(stream)
 }
@@ -24,7 +34,10 @@ fn stream(part: &StreamAppend) -> Result<(), StoreError> {
         (StreamId::Run(_), Head::Run(_)) | (StreamId::Incident(_), Head::Incident(_))
     );
     if !fits {
-        return Err(StoreError::Invalid(format!("the head of {} is of another kind", part.stream)));
+        return Err(StoreError::Invalid(format!(
+            "the head of {} is of another kind",
+            part.stream
+        )));
     }
     if part.events.is_empty() {
         return Err(StoreError::Invalid(format!("no events for {}", part.stream)));

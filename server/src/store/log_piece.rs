@@ -44,7 +44,11 @@ pub(super) fn fit(held: u64, ended: bool, piece: &LogPiece) -> Fit {
     }
     // `end > held` bounds the difference by the length of the data.
     let skip = held.saturating_sub(piece.offset) as usize;
-    Fit::Keep { skip, offset: piece.offset.max(held), held: end }
+    Fit::Keep {
+        skip,
+        offset: piece.offset.max(held),
+        held: end,
+    }
 }
 
 /// A held piece: the bytes from `start` to `offset` are lost, then the data comes.
@@ -67,11 +71,25 @@ impl Kept {
         let mut data = self.data;
         data.drain(..(offset - self.offset) as usize);
         let lost = self.offset.saturating_sub(self.start.max(from));
-        LogPiece { attempt: attempt.clone(), stream, offset, data, lost, end: ends }
+        LogPiece {
+            attempt: attempt.clone(),
+            stream,
+            offset,
+            data,
+            lost,
+            end: ends,
+        }
     }
 }
 
 /// What a reader gets who is at or beyond the end of an ended stream.
 pub(super) fn end_mark(attempt: &AttemptKey, stream: LogStream, offset: u64) -> LogPiece {
-    LogPiece { attempt: attempt.clone(), stream, offset, data: Vec::new(), lost: 0, end: true }
+    LogPiece {
+        attempt: attempt.clone(),
+        stream,
+        offset,
+        data: Vec::new(),
+        lost: 0,
+        end: true,
+    }
 }

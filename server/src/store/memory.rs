@@ -86,17 +86,26 @@ impl State {
             }
         }
         for part in &append.streams {
-            let actual = self.streams.get(&part.stream).map_or(0, |cursors| cursors.len() as u64);
+            let actual = self
+                .streams
+                .get(&part.stream)
+                .map_or(0, |cursors| cursors.len() as u64);
             if actual != part.expected_seq {
                 let (stream, expected) = (part.stream.clone(), part.expected_seq);
-                return Err(StoreError::Conflict { stream, expected, actual });
+                return Err(StoreError::Conflict {
+                    stream,
+                    expected,
+                    actual,
+                });
             }
         }
         Ok(())
     }
 
     fn apply(&mut self, part: StreamAppend) {
-        let StreamAppend { stream, events, head, .. } = part;
+        let StreamAppend {
+            stream, events, head, ..
+        } = part;
         for event in events {
             let cursor = self.events.len() as u64 + 1;
             let cursors = self.streams.entry(stream.clone()).or_default();
@@ -119,13 +128,20 @@ impl State {
     }
 
     fn write_piece(&mut self, piece: LogPiece) -> u64 {
-        let log = self.logs.entry((piece.attempt.clone(), piece.stream)).or_default();
+        let log = self
+            .logs
+            .entry((piece.attempt.clone(), piece.stream))
+            .or_default();
         match fit(log.held, log.ended, &piece) {
             Fit::Refused => {}
             Fit::Held { ends } => log.ended |= ends,
             Fit::Keep { skip, offset, held } => {
                 let data = piece.data.get(skip..).unwrap_or_default().to_vec();
-                log.pieces.push(Kept { start: log.held, offset, data });
+                log.pieces.push(Kept {
+                    start: log.held,
+                    offset,
+                    data,
+                });
                 log.held = held;
                 log.ended = piece.end;
             }
@@ -141,7 +157,9 @@ impl Store for MemoryStore {
         check::append(&append)?;
         state.check(&append)?;
         for claim in append.claims {
-            state.claims.insert((claim.scope.clone(), claim.key.clone()), claim);
+            state
+                .claims
+                .insert((claim.scope.clone(), claim.key.clone()), claim);
         }
         for evidence in append.evidence {
             state.evidence.entry(evidence.alert.clone()).or_insert(evidence);
@@ -159,10 +177,18 @@ impl Store for MemoryStore {
         self.committed.subscribe()
     }
 
-    async fn events(&self, stream: &StreamId, after_seq: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+    async fn events(
+        &self,
+        stream: &StreamId,
+        after_seq: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
         let state = self.state();
         let cursors = state.streams.get(stream).map_or(&[][..], Vec::as_slice);
-        let wanted = cursors.iter().enumerate().filter(|(index, _)| *index as u64 >= after_seq);
+        let wanted = cursors
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| *index as u64 >= after_seq);
         let events = wanted.map(|(_, cursor)| state.events[*cursor as usize - 1].clone());
         Ok(events.take(limit as usize).collect())
     }
@@ -198,9 +224,16 @@ impl Store for MemoryStore {
         Ok(page.map(|(id, head)| (id.clone(), head.clone())).collect())
     }
 
-    async fn incident_by_key(&self, dedupe_key: &str) -> Result<Option<(IncidentId, IncidentHead)>, StoreError> {
+    async fn incident_by_key(
+        &self,
+        dedupe_key: &str,
+    ) -> Result<Option<(IncidentId, IncidentHead)>, StoreError> {
         let state = self.state();
-        let newest = state.incidents.iter().rev().find(|(_, head)| head.dedupe_key == dedupe_key);
+        let newest = state
+            .incidents
+            .iter()
+            .rev()
+            .find(|(_, head)| head.dedupe_key == dedupe_key);
         Ok(newest.map(|(id, head)| (id.clone(), head.clone())))
     }
 
@@ -220,21 +253,33 @@ impl Store for MemoryStore {
             return Ok(false);
         }
         state.newest.insert(row.name.clone(), row.version.clone());
-        state.workflows.insert((row.name.clone(), row.version.clone()), row);
+        state
+            .workflows
+            .insert((row.name.clone(), row.version.clone()), row);
         Ok(true)
     }
 
     async fn workflow(&self, name: &str, version: Option<&str>) -> Result<Option<WorkflowRow>, StoreError> {
         let state = self.state();
         let newest = state.newest.get(name).map(String::as_str);
-        let Some(version) = version.or(newest) else { return Ok(None) };
-        Ok(state.workflows.get(&(name.to_owned(), version.to_owned())).cloned())
+        let Some(version) = version.or(newest) else {
+            return Ok(None);
+        };
+        Ok(state
+            .workflows
+            .get(&(name.to_owned(), version.to_owned()))
+            .cloned())
     }
 
     async fn workflows(&self) -> Result<Vec<WorkflowRow>, StoreError> {
         let state = self.state();
-        let keys = state.newest.iter().map(|(name, version)| (name.clone(), version.clone()));
-        Ok(keys.filter_map(|key| state.workflows.get(&key).cloned()).collect())
+        let keys = state
+            .newest
+            .iter()
+            .map(|(name, version)| (name.clone(), version.clone()));
+        Ok(keys
+            .filter_map(|key| state.workflows.get(&key).cloned())
+            .collect())
     }
 
     async fn agent_session(&self, agent: AgentRow, dial: u64) -> Result<Option<u64>, StoreError> {
@@ -269,7 +314,9 @@ impl Store for MemoryStore {
         max_bytes: usize,
     ) -> Result<Vec<LogPiece>, StoreError> {
         let state = self.state();
-        let Some(log) = state.logs.get(&(attempt.clone(), stream)) else { return Ok(Vec::new()) };
+        let Some(log) = state.logs.get(&(attempt.clone(), stream)) else {
+            return Ok(Vec::new());
+        };
         if offset >= log.held && log.ended {
             return Ok(vec![end_mark(attempt, stream, offset)]);
         }

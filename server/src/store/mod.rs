@@ -4,7 +4,8 @@
 
 mod check;
 #[cfg(test)]
-mod conformance;
+#[allow(clippy::unwrap_used, reason = "tests")]
+pub(crate) mod conformance;
 mod log_piece;
 pub mod memory;
 pub mod sqlite;
@@ -287,7 +288,12 @@ pub trait Store: Send + Sync + 'static {
     /// The cursor of the last committed event; changes after the commit, so that a reader that sees it can read it.
     fn committed(&self) -> watch::Receiver<u64>;
     /// Events of a stream after a seq, in order, at most `limit`.
-    async fn events(&self, stream: &StreamId, after_seq: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
+    async fn events(
+        &self,
+        stream: &StreamId,
+        after_seq: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError>;
     /// Events of all streams after a cursor, in order, at most `limit`.
     async fn events_after(&self, cursor: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
     /// A run's head.
@@ -299,7 +305,10 @@ pub trait Store: Send + Sync + 'static {
     /// Incidents, newest first.
     async fn incidents(&self, limit: u32) -> Result<Vec<(IncidentId, IncidentHead)>, StoreError>;
     /// The newest incident (open or not) of a dedupe key.
-    async fn incident_by_key(&self, dedupe_key: &str) -> Result<Option<(IncidentId, IncidentHead)>, StoreError>;
+    async fn incident_by_key(
+        &self,
+        dedupe_key: &str,
+    ) -> Result<Option<(IncidentId, IncidentHead)>, StoreError>;
     /// A claim that has not expired. `now` is not before the latest write: what expired by then may be gone.
     async fn claim(&self, scope: &str, key: &str, now: Timestamp) -> Result<Option<Claim>, StoreError>;
     /// Raw evidence of an alert.
@@ -322,7 +331,13 @@ pub trait Store: Send + Sync + 'static {
     /// Pieces of a stream from an offset on, in order, about `max_bytes` in all (at least one piece); a piece that begins
     /// before is cut. Reading at or beyond the end of an ended stream answers one empty piece with `end`; an empty answer
     /// means that nothing is there yet.
-    async fn read_log(&self, attempt: &AttemptKey, stream: LogStream, offset: u64, max_bytes: usize) -> Result<Vec<LogPiece>, StoreError>;
+    async fn read_log(
+        &self,
+        attempt: &AttemptKey,
+        stream: LogStream,
+        offset: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<LogPiece>, StoreError>;
     /// Changes after each commit of logs.
     fn logs_committed(&self) -> watch::Receiver<u64>;
     /// Flushes what is pending and closes; later writes are `Unavailable`.

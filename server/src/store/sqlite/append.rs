@@ -43,7 +43,14 @@ impl Write for Append {
             put_head(conn, part).await?;
         }
         let wrote = !(self.claims.is_empty() && self.evidence.is_empty() && self.streams.is_empty());
-        Ok((cursor, Effect { wrote, cursor, ..Effect::wrote(bytes) }))
+        Ok((
+            cursor,
+            Effect {
+                wrote,
+                cursor,
+                ..Effect::wrote(bytes)
+            },
+        ))
     }
 }
 
@@ -69,7 +76,11 @@ async fn check_seq(conn: &mut SqliteConnection, part: &StreamAppend) -> Result<(
         return Ok(());
     }
     let (stream, expected) = (part.stream.clone(), part.expected_seq);
-    Err(Stop::Refused(StoreError::Conflict { stream, expected, actual }))
+    Err(Stop::Refused(StoreError::Conflict {
+        stream,
+        expected,
+        actual,
+    }))
 }
 
 /// Takes the place of an expired one.
@@ -116,15 +127,16 @@ async fn put_event(
     seq: u64,
     event: &NewEvent,
 ) -> Result<u64, sqlx::Error> {
-    let done = sqlx::query("INSERT INTO events (stream, seq, at, kind, version, body) VALUES (?, ?, ?, ?, ?, ?)")
-        .bind(stream.as_str())
-        .bind(seq.cast_signed())
-        .bind(event.at.unix_ms())
-        .bind(&event.kind)
-        .bind(event.version)
-        .bind(&event.body)
-        .execute(conn)
-        .await?;
+    let done =
+        sqlx::query("INSERT INTO events (stream, seq, at, kind, version, body) VALUES (?, ?, ?, ?, ?, ?)")
+            .bind(stream.as_str())
+            .bind(seq.cast_signed())
+            .bind(event.at.unix_ms())
+            .bind(&event.kind)
+            .bind(event.version)
+            .bind(&event.body)
+            .execute(conn)
+            .await?;
     Ok(done.last_insert_rowid().cast_unsigned())
 }
 
@@ -133,7 +145,9 @@ async fn put_head(conn: &mut SqliteConnection, part: &StreamAppend) -> Result<()
         (StreamId::Run(id), Head::Run(head)) => put_run(conn, id, head).await?,
         (StreamId::Incident(id), Head::Incident(head)) => put_incident(conn, id, head).await?,
         (stream, _) => {
-            return Err(Stop::Failed(sqlx::Error::Encode(format!("the head of {stream} is of another kind").into())));
+            return Err(Stop::Failed(sqlx::Error::Encode(
+                format!("the head of {stream} is of another kind").into(),
+            )));
         }
     }
     Ok(())

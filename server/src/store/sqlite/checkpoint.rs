@@ -44,7 +44,11 @@ impl Pressure {
             return;
         }
         match checkpoint(conn, "PRAGMA wal_checkpoint(RESTART)").await {
-            Ok(moved) => tracing::info!(frames = moved.frames, busy = moved.busy, "write-ahead log restarted"),
+            Ok(moved) => tracing::info!(
+                frames = moved.frames,
+                busy = moved.busy,
+                "write-ahead log restarted"
+            ),
             Err(error) => tracing::warn!(%error, "the write-ahead log could not be restarted"),
         }
     }
@@ -60,14 +64,25 @@ pub(super) struct Checkpointer {
 
 impl Checkpointer {
     pub(super) async fn connect(path: &Path, pressure: Arc<Pressure>) -> Result<Self, StoreError> {
-        let conn = connect::checkpointer(path).connect().await.map_err(|error| store_error(&error))?;
-        Ok(Self { conn, pressure, asked: 0 })
+        let conn = connect::checkpointer(path)
+            .connect()
+            .await
+            .map_err(|error| store_error(&error))?;
+        Ok(Self {
+            conn,
+            pressure,
+            asked: 0,
+        })
     }
 
     /// Works until it is stopped. A failure is told, and tried again when the log has grown further.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let pressure = self.pressure.clone();
-        while stop.run_until_cancelled(pressure.worth.notified()).await.is_some() {
+        while stop
+            .run_until_cancelled(pressure.worth.notified())
+            .await
+            .is_some()
+        {
             pressure.pages.store(0, Ordering::Relaxed);
             self.relieve().await;
         }
@@ -98,5 +113,8 @@ struct Moved {
 
 async fn checkpoint(conn: &mut SqliteConnection, pragma: &'static str) -> Result<Moved, sqlx::Error> {
     let (busy, frames, _): (i64, i64, i64) = sqlx::query_as(pragma).fetch_one(conn).await?;
-    Ok(Moved { busy: busy != 0, frames: u32::try_from(frames).unwrap_or(0) })
+    Ok(Moved {
+        busy: busy != 0,
+        frames: u32::try_from(frames).unwrap_or(0),
+    })
 }

@@ -38,11 +38,14 @@ impl Open {
         lock: Arc<DirLock>,
     ) -> Result<Self, StoreError> {
         let path = dir.join(database.as_str()).with_extension("db");
-        let (conn, mark) = prepared(database, &path, options.check_up_to).await.map_err(|error| match error {
-            StoreError::Corrupt(what) => StoreError::Corrupt(named(&path, &what)),
-            StoreError::Unavailable(what) => StoreError::Unavailable(named(&path, &what)),
-            other => other,
-        })?;
+        let (conn, mark) =
+            prepared(database, &path, options.check_up_to)
+                .await
+                .map_err(|error| match error {
+                    StoreError::Corrupt(what) => StoreError::Corrupt(named(&path, &what)),
+                    StoreError::Unavailable(what) => StoreError::Unavailable(named(&path, &what)),
+                    other => other,
+                })?;
         let pressure = Arc::new(Pressure::default());
         let checkpointer = Checkpointer::connect(&path, pressure.clone()).await?;
         let readers = connect::readers(&path, options.readers);
@@ -60,14 +63,24 @@ impl Open {
         });
         let stop = CancellationToken::new();
         let checkpointer = Mutex::new(Some(tokio::spawn(checkpointer.run(stop.clone()))));
-        Ok(Self { writer, readers, _stop_on_drop: stop.clone().drop_guard(), stop, checkpointer })
+        Ok(Self {
+            writer,
+            readers,
+            _stop_on_drop: stop.clone().drop_guard(),
+            stop,
+            checkpointer,
+        })
     }
 
     /// Flushes what is queued, then closes everything.
     pub(super) async fn close(&self) {
         self.writer.close().await;
         self.stop.cancel();
-        let checkpointer = self.checkpointer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let checkpointer = self
+            .checkpointer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(task) = checkpointer
             && let Err(error) = task.await
         {
@@ -82,10 +95,15 @@ async fn prepared(
     path: &Path,
     check_up_to: u64,
 ) -> Result<(SqliteConnection, u64), StoreError> {
-    let mut conn = connect::writer(path).connect().await.map_err(|error| store_error(&error))?;
+    let mut conn = connect::writer(path)
+        .connect()
+        .await
+        .map_err(|error| store_error(&error))?;
     schema::prepare(&mut conn, database, path, check_up_to).await?;
     let mark = match database {
-        Database::History => last_cursor(&mut conn).await.map_err(|error| store_error(&error))?,
+        Database::History => last_cursor(&mut conn)
+            .await
+            .map_err(|error| store_error(&error))?,
         Database::Logs => 0,
     };
     Ok((conn, mark))
@@ -94,5 +112,9 @@ async fn prepared(
 /// The cause with the file it concerns, once.
 fn named(path: &Path, what: &str) -> String {
     let path = path.display().to_string();
-    if what.contains(&path) { what.to_owned() } else { format!("{path}: {what}") }
+    if what.contains(&path) {
+        what.to_owned()
+    } else {
+        format!("{path}: {what}")
+    }
 }

@@ -20,15 +20,22 @@ fn primary_code(error: &sqlx::Error) -> Option<i32> {
 pub(super) fn store_error(error: &sqlx::Error) -> StoreError {
     match (primary_code(error), error) {
         (Some(SQLITE_CORRUPT | SQLITE_NOTADB), _)
-        | (_, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => StoreError::Corrupt(error.to_string()),
+        | (_, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
+            StoreError::Corrupt(error.to_string())
+        }
         _ => StoreError::Unavailable(error.to_string()),
     }
 }
 
 /// Whether the error lies in what one caller wants to write, so that the others can still be served.
 pub(super) fn is_of_one_write(error: &sqlx::Error) -> bool {
-    matches!(primary_code(error), Some(SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH))
-        || matches!(error, sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
+    matches!(
+        primary_code(error),
+        Some(SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH)
+    ) || matches!(
+        error,
+        sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)
+    )
 }
 
 /// A stored value that this version does not understand.

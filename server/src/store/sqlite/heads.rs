@@ -15,7 +15,10 @@ const AFTER_ALL: &str = "run_~";
 
 macro_rules! run_columns {
     ($rest:literal) => {
-        concat!("SELECT id, workflow, outcome, reasons, started_at, finished_at, incident FROM runs ", $rest)
+        concat!(
+            "SELECT id, workflow, outcome, reasons, started_at, finished_at, incident FROM runs ",
+            $rest
+        )
     };
 }
 macro_rules! incident_columns {
@@ -31,9 +34,8 @@ pub(super) const RUN: &str = run_columns!("WHERE id = ?");
 pub(super) const RUNS: &str = run_columns!("WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
 pub(super) const RUNS_LIVE: &str =
     run_columns!("INDEXED BY runs_live WHERE outcome IS NULL AND id < ?1 ORDER BY id DESC LIMIT ?2");
-pub(super) const RUNS_OF: &str = run_columns!(
-    "INDEXED BY runs_by_workflow WHERE workflow = ?3 AND id < ?1 ORDER BY id DESC LIMIT ?2"
-);
+pub(super) const RUNS_OF: &str =
+    run_columns!("INDEXED BY runs_by_workflow WHERE workflow = ?3 AND id < ?1 ORDER BY id DESC LIMIT ?2");
 pub(super) const RUNS_OF_LIVE: &str = run_columns!(
     "INDEXED BY runs_live_by_workflow
      WHERE outcome IS NULL AND workflow = ?3 AND id < ?1 ORDER BY id DESC LIMIT ?2"
@@ -42,7 +44,11 @@ pub(super) const INCIDENT: &str = incident_columns!("WHERE id = ?");
 pub(super) const INCIDENTS: &str = incident_columns!("ORDER BY id DESC LIMIT ?");
 pub(super) const INCIDENT_BY_KEY: &str = incident_columns!("WHERE dedupe_key = ? ORDER BY id DESC LIMIT 1");
 
-pub(super) async fn put_run(conn: &mut SqliteConnection, id: &RunId, head: &RunHead) -> Result<(), sqlx::Error> {
+pub(super) async fn put_run(
+    conn: &mut SqliteConnection,
+    id: &RunId,
+    head: &RunHead,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT OR REPLACE INTO runs (id, workflow, outcome, reasons, started_at, finished_at, incident)
          VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -89,7 +95,10 @@ pub(super) async fn run(pool: &SqlitePool, id: &RunId) -> Result<Option<RunHead>
     Ok(row.as_ref().map(run_of).transpose()?.map(|(_, head)| head))
 }
 
-pub(super) async fn runs(pool: &SqlitePool, filter: &RunFilter) -> Result<Vec<(RunId, RunHead)>, sqlx::Error> {
+pub(super) async fn runs(
+    pool: &SqlitePool,
+    filter: &RunFilter,
+) -> Result<Vec<(RunId, RunHead)>, sqlx::Error> {
     let sql = match (&filter.workflow, filter.live) {
         (None, false) => RUNS,
         (None, true) => RUNS_LIVE,
@@ -108,14 +117,25 @@ pub(super) async fn incident(
     pool: &SqlitePool,
     query: sqlx::query::Query<'_, sqlx::Sqlite, SqliteArguments>,
 ) -> Result<Option<(IncidentId, IncidentHead)>, sqlx::Error> {
-    query.fetch_optional(pool).await?.as_ref().map(incident_of).transpose()
+    query
+        .fetch_optional(pool)
+        .await?
+        .as_ref()
+        .map(incident_of)
+        .transpose()
 }
 
 pub(super) async fn incidents(
     pool: &SqlitePool,
     limit: u32,
 ) -> Result<Vec<(IncidentId, IncidentHead)>, sqlx::Error> {
-    sqlx::query(INCIDENTS).bind(limit).fetch_all(pool).await?.iter().map(incident_of).collect()
+    sqlx::query(INCIDENTS)
+        .bind(limit)
+        .fetch_all(pool)
+        .await?
+        .iter()
+        .map(incident_of)
+        .collect()
 }
 
 fn run_of(row: &SqliteRow) -> Result<(RunId, RunHead), sqlx::Error> {
@@ -148,7 +168,10 @@ fn incident_of(row: &SqliteRow) -> Result<(IncidentId, IncidentHead), sqlx::Erro
 fn outcome(word: &str) -> Result<RunOutcome, sqlx::Error> {
     use RunOutcome::{Cancelled, Degraded, Failed, Succeeded};
     let known = [Succeeded, Degraded, Cancelled, Failed];
-    known.into_iter().find(|known| known.as_str() == word).ok_or_else(|| corrupt("outcome", word))
+    known
+        .into_iter()
+        .find(|known| known.as_str() == word)
+        .ok_or_else(|| corrupt("outcome", word))
 }
 
 pub(super) fn time(ms: i64) -> Timestamp {

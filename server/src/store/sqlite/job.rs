@@ -30,7 +30,11 @@ pub(super) struct Effect {
 impl Effect {
     /// Rows of so many bytes in all were written: their pages, and a few of tables and indexes above them.
     pub(super) fn wrote(bytes: usize) -> Self {
-        Self { wrote: true, cursor: 0, pages: bytes as u64 / 4096 + 5 }
+        Self {
+            wrote: true,
+            cursor: 0,
+            pages: bytes as u64 / 4096 + 5,
+        }
     }
 
     pub(super) fn add(&mut self, other: Self) {
@@ -74,7 +78,11 @@ pub(super) struct Waiting<W: Write> {
 
 impl<W: Write> Waiting<W> {
     pub(super) fn new(work: W, reply: oneshot::Sender<Result<W::Answer, StoreError>>) -> Self {
-        Self { work, outcome: Err(StoreError::Unavailable("not applied yet".to_owned())), reply }
+        Self {
+            work,
+            outcome: Err(StoreError::Unavailable("not applied yet".to_owned())),
+            reply,
+        }
     }
 }
 

@@ -20,7 +20,11 @@ impl DirLock {
     pub(super) fn take(dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join("lock");
         let unavailable = |error: &io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path);
         let file = file.map_err(|error| unavailable(&error))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),

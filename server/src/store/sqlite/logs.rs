@@ -63,10 +63,20 @@ async fn find_or_make(conn: &mut SqliteConnection, piece: &LogPiece) -> Result<L
         .bind(number(piece.stream))
         .fetch_optional(conn)
         .await?;
-    row.as_ref().map(log_of).transpose().map(|log| log.unwrap_or(Log { id: 0, held: 0, ended: false }))
+    row.as_ref().map(log_of).transpose().map(|log| {
+        log.unwrap_or(Log {
+            id: 0,
+            held: 0,
+            ended: false,
+        })
+    })
 }
 
-async fn write_piece(conn: &mut SqliteConnection, log: &mut Log, piece: &LogPiece) -> Result<Effect, sqlx::Error> {
+async fn write_piece(
+    conn: &mut SqliteConnection,
+    log: &mut Log,
+    piece: &LogPiece,
+) -> Result<Effect, sqlx::Error> {
     let (start, kept) = (log.held, fit(log.held, log.ended, piece));
     match kept {
         Fit::Refused | Fit::Held { ends: false } => return Ok(Effect::default()),
@@ -74,7 +84,9 @@ async fn write_piece(conn: &mut SqliteConnection, log: &mut Log, piece: &LogPiec
         Fit::Keep { held, .. } => (log.held, log.ended) = (held, piece.end),
     }
     put_log(conn, log, piece).await?;
-    let Fit::Keep { skip, offset, .. } = kept else { return Ok(Effect::wrote(0)) };
+    let Fit::Keep { skip, offset, .. } = kept else {
+        return Ok(Effect::wrote(0));
+    };
     let data = piece.data.get(skip..).unwrap_or_default();
     sqlx::query("INSERT INTO log_pieces (log, start, offset, data) VALUES (?, ?, ?, ?)")
         .bind(log.id)
@@ -121,9 +133,15 @@ pub(super) async fn read(
         .bind(number(stream))
         .fetch_optional(&mut *snapshot)
         .await?;
-    let Some(log) = row.as_ref().map(log_of).transpose()? else { return Ok(Vec::new()) };
+    let Some(log) = row.as_ref().map(log_of).transpose()? else {
+        return Ok(Vec::new());
+    };
     if from >= log.held {
-        return Ok(if log.ended { vec![end_mark(attempt, stream, from)] } else { Vec::new() });
+        return Ok(if log.ended {
+            vec![end_mark(attempt, stream, from)]
+        } else {
+            Vec::new()
+        });
     }
     let sizes: Vec<(i64, i64)> = sqlx::query_as(SIZES)
         .bind(log.id)
@@ -131,8 +149,15 @@ pub(super) async fn read(
         .bind(LOOK_AT)
         .fetch_all(&mut *snapshot)
         .await?;
-    let Some((first, last)) = within(&sizes, max_bytes) else { return Ok(Vec::new()) };
-    let rows = sqlx::query(PIECES).bind(log.id).bind(first).bind(last).fetch_all(&mut *snapshot).await?;
+    let Some((first, last)) = within(&sizes, max_bytes) else {
+        return Ok(Vec::new());
+    };
+    let rows = sqlx::query(PIECES)
+        .bind(log.id)
+        .bind(first)
+        .bind(last)
+        .fetch_all(&mut *snapshot)
+        .await?;
     let pieces = rows.iter().map(|row| {
         let kept = kept_of(row)?;
         let ends = log.ended && kept.end() == log.held;
@@ -164,9 +189,17 @@ const fn number(stream: LogStream) -> i64 {
 }
 
 fn log_of(row: &SqliteRow) -> Result<Log, sqlx::Error> {
-    Ok(Log { id: row.try_get(0)?, held: row.try_get(1)?, ended: row.try_get(2)? })
+    Ok(Log {
+        id: row.try_get(0)?,
+        held: row.try_get(1)?,
+        ended: row.try_get(2)?,
+    })
 }
 
 fn kept_of(row: &SqliteRow) -> Result<Kept, sqlx::Error> {
-    Ok(Kept { start: row.try_get(0)?, offset: row.try_get(1)?, data: row.try_get(2)? })
+    Ok(Kept {
+        start: row.try_get(0)?,
+        offset: row.try_get(1)?,
+        data: row.try_get(2)?,
+    })
 }

@@ -23,14 +23,15 @@ mod registry;
 mod schema;
 mod store;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;
 mod writer;
 
 use std::{fs, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 
 use super::{
-    AgentRow, Append, Claim, Evidence, Head, IncidentHead, LogPiece, LogStream, NewEvent, RunFilter, RunHead, Store,
-    StoreError, StoredEvent, StreamAppend, StreamId, WorkflowRow, check, log_piece,
+    AgentRow, Append, Claim, Evidence, Head, IncidentHead, LogPiece, LogStream, NewEvent, RunFilter, RunHead,
+    Store, StoreError, StoredEvent, StreamAppend, StreamId, WorkflowRow, check, log_piece,
 };
 pub use options::{Database, Failpoint, Moment, SqliteOptions};
 
@@ -50,7 +51,11 @@ impl SqliteStore {
     pub async fn open(dir: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let unavailable = |error| StoreError::Unavailable(format!("{}: {error}", dir.display()));
         // Alerts and logs may hold what not every user of the host should read.
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unavailable)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(unavailable)?;
         let dir = dir.canonicalize().map_err(unavailable)?;
         let lock = Arc::new(DirLock::take(&dir)?);
         Ok(Self {

@@ -19,7 +19,12 @@ pub struct SqliteOptions {
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { readers: 4, queue: 1024, check_up_to: 32 << 20, failpoint: None }
+        Self {
+            readers: 4,
+            queue: 1024,
+            check_up_to: 32 << 20,
+            failpoint: None,
+        }
     }
 }
 
@@ -66,7 +71,11 @@ pub struct Failpoint {
 impl FromStr for Failpoint {
     type Err = StoreError;
     fn from_str(text: &str) -> Result<Self, StoreError> {
-        let wrong = || StoreError::Invalid(format!("no failpoint: {text:?} (expected history.commit.before:N)"));
+        let wrong = || {
+            StoreError::Invalid(format!(
+                "no failpoint: {text:?} (expected history.commit.before:N)"
+            ))
+        };
         let (place, nth) = text.split_once(':').ok_or_else(wrong)?;
         let (database, moment) = match place {
             "history.commit.before" => (Database::History, Moment::Before),
@@ -76,7 +85,11 @@ impl FromStr for Failpoint {
             _ => return Err(wrong()),
         };
         let nth = nth.parse().ok().filter(|nth| *nth > 0).ok_or_else(wrong)?;
-        Ok(Self { database, moment, nth })
+        Ok(Self {
+            database,
+            moment,
+            nth,
+        })
     }
 }
 
@@ -84,7 +97,13 @@ impl Failpoint {
     /// Aborts the process, without destructors, when this is the place and the time.
     pub(super) fn reached(self, database: Database, moment: Moment, nth: u64) {
         #[cfg(debug_assertions)]
-        if self == (Self { database, moment, nth }) {
+        if self
+            == (Self {
+                database,
+                moment,
+                nth,
+            })
+        {
             std::process::abort();
         }
         #[cfg(not(debug_assertions))]

@@ -22,7 +22,10 @@ pub(super) async fn events(
     after_seq: u64,
     limit: u32,
 ) -> Result<Vec<StoredEvent>, sqlx::Error> {
-    let query = sqlx::query(EVENTS).bind(stream.as_str()).bind(bounded(after_seq)).bind(limit);
+    let query = sqlx::query(EVENTS)
+        .bind(stream.as_str())
+        .bind(bounded(after_seq))
+        .bind(limit);
     query.fetch_all(pool).await?.iter().map(event_of).collect()
 }
 
@@ -42,14 +45,20 @@ pub(super) async fn claim(
     now: Timestamp,
 ) -> Result<Option<Claim>, sqlx::Error> {
     let query = sqlx::query(CLAIM).bind(scope).bind(key).bind(now.unix_ms());
-    query.fetch_optional(pool).await?.as_ref().map(claim_of).transpose()
+    query
+        .fetch_optional(pool)
+        .await?
+        .as_ref()
+        .map(claim_of)
+        .transpose()
 }
 
 pub(super) async fn evidence(pool: &SqlitePool, alert: &AlertId) -> Result<Option<Evidence>, sqlx::Error> {
-    let row = sqlx::query("SELECT alert, source, received_at, content_type, body FROM evidence WHERE alert = ?")
-        .bind(alert.as_str())
-        .fetch_optional(pool)
-        .await?;
+    let row =
+        sqlx::query("SELECT alert, source, received_at, content_type, body FROM evidence WHERE alert = ?")
+            .bind(alert.as_str())
+            .fetch_optional(pool)
+            .await?;
     row.as_ref().map(evidence_of).transpose()
 }
 
@@ -72,7 +81,8 @@ fn event_of(row: &SqliteRow) -> Result<StoredEvent, sqlx::Error> {
 
 fn stream_of(text: &str) -> Result<StreamId, sqlx::Error> {
     let run = text.parse().map(StreamId::Run).ok();
-    run.or_else(|| text.parse().map(StreamId::Incident).ok()).ok_or_else(|| corrupt("stream", text))
+    run.or_else(|| text.parse().map(StreamId::Incident).ok())
+        .ok_or_else(|| corrupt("stream", text))
 }
 
 pub(super) fn claim_of(row: &SqliteRow) -> Result<Claim, sqlx::Error> {

@@ -11,7 +11,10 @@ use super::{
 
 macro_rules! workflow_columns {
     ($rest:literal) => {
-        concat!("SELECT w.name, w.version, w.source, w.plan, w.stored_at FROM workflows w ", $rest)
+        concat!(
+            "SELECT w.name, w.version, w.source, w.plan, w.stored_at FROM workflows w ",
+            $rest
+        )
     };
 }
 
@@ -28,10 +31,11 @@ impl Write for PutWorkflow {
 
     async fn apply(&self, conn: &mut SqliteConnection) -> Result<(bool, Effect), Stop> {
         let Self(row) = self;
-        let newest: Option<String> = sqlx::query_scalar("SELECT version FROM newest_workflows WHERE name = ?")
-            .bind(&row.name)
-            .fetch_optional(&mut *conn)
-            .await?;
+        let newest: Option<String> =
+            sqlx::query_scalar("SELECT version FROM newest_workflows WHERE name = ?")
+                .bind(&row.name)
+                .fetch_optional(&mut *conn)
+                .await?;
         if newest.as_ref() == Some(&row.version) {
             return Ok((false, Effect::default()));
         }
@@ -103,11 +107,21 @@ pub(super) async fn workflow(
         Some(version) => sqlx::query(VERSION).bind(name).bind(version),
         None => sqlx::query(NEWEST).bind(name),
     };
-    query.fetch_optional(pool).await?.as_ref().map(workflow_of).transpose()
+    query
+        .fetch_optional(pool)
+        .await?
+        .as_ref()
+        .map(workflow_of)
+        .transpose()
 }
 
 pub(super) async fn workflows(pool: &SqlitePool) -> Result<Vec<WorkflowRow>, sqlx::Error> {
-    sqlx::query(ALL_NEWEST).fetch_all(pool).await?.iter().map(workflow_of).collect()
+    sqlx::query(ALL_NEWEST)
+        .fetch_all(pool)
+        .await?
+        .iter()
+        .map(workflow_of)
+        .collect()
 }
 
 pub(super) async fn agents(pool: &SqlitePool) -> Result<Vec<AgentRow>, sqlx::Error> {

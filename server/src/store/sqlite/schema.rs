@@ -47,10 +47,16 @@ pub(super) async fn prepare(
         quick_check(conn, path, check_up_to).await?;
     }
     for (index, step) in steps.iter().enumerate().skip(found) {
-        migrate(conn, step, index + 1, database.application_id()).await.map_err(|error| {
-            StoreError::Unavailable(format!("{}: migration {}: {error}", path.display(), index + 1))
-        })?;
-        tracing::info!(database = database.as_str(), version = index + 1, "schema migrated");
+        migrate(conn, step, index + 1, database.application_id())
+            .await
+            .map_err(|error| {
+                StoreError::Unavailable(format!("{}: migration {}: {error}", path.display(), index + 1))
+            })?;
+        tracing::info!(
+            database = database.as_str(),
+            version = index + 1,
+            "schema migrated"
+        );
     }
     Ok(())
 }
@@ -58,8 +64,10 @@ pub(super) async fn prepare(
 async fn version(conn: &mut SqliteConnection, database: Database, path: &Path) -> Result<usize, StoreError> {
     let ask = "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema)
          FROM pragma_user_version, pragma_application_id";
-    let (version, mark, tables): (i64, i64, i64) =
-        sqlx::query_as(ask).fetch_one(conn).await.map_err(|error| store_error(&error))?;
+    let (version, mark, tables): (i64, i64, i64) = sqlx::query_as(ask)
+        .fetch_one(conn)
+        .await
+        .map_err(|error| store_error(&error))?;
     let is_new = version == 0 && mark == 0 && tables == 0;
     match usize::try_from(version) {
         Ok(version) if is_new || (mark == database.application_id() && version > 0) => Ok(version),
@@ -72,7 +80,9 @@ async fn version(conn: &mut SqliteConnection, database: Database, path: &Path) -
 }
 
 async fn quick_check(conn: &mut SqliteConnection, path: &Path, check_up_to: u64) -> Result<(), StoreError> {
-    let size = fs_err::metadata(path).map_err(|error| StoreError::Unavailable(error.to_string()))?.len();
+    let size = fs_err::metadata(path)
+        .map_err(|error| StoreError::Unavailable(error.to_string()))?
+        .len();
     if size > check_up_to {
         return Ok(());
     }
@@ -83,7 +93,10 @@ async fn quick_check(conn: &mut SqliteConnection, path: &Path, check_up_to: u64)
     if found == "ok" {
         return Ok(());
     }
-    Err(StoreError::Corrupt(format!("{} is damaged ({found}): restore a backup", path.display())))
+    Err(StoreError::Corrupt(format!(
+        "{} is damaged ({found}): restore a backup",
+        path.display()
+    )))
 }
 
 async fn migrate(

@@ -5,8 +5,8 @@ use tokio::sync::watch;
 use types::{AlertId, AttemptKey, IncidentId, RunId, Timestamp};
 
 use super::{
-    AgentRow, Append, Claim, Evidence, IncidentHead, LogPiece, LogStream, RunFilter, RunHead, SqliteStore, Store,
-    StoreError, StoredEvent, StreamId, WorkflowRow,
+    AgentRow, Append, Claim, Evidence, IncidentHead, LogPiece, LogStream, RunFilter, RunHead, SqliteStore,
+    Store, StoreError, StoredEvent, StreamId, WorkflowRow,
     error::store_error,
     heads, logs, read,
     registry::{self, AgentSession, PutWorkflow},
@@ -27,7 +27,12 @@ impl Store for SqliteStore {
         self.history.writer.published()
     }
 
-    async fn events(&self, stream: &StreamId, after_seq: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+    async fn events(
+        &self,
+        stream: &StreamId,
+        after_seq: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
         told(read::events(&self.history.readers, stream, after_seq, limit).await)
     }
 
@@ -53,7 +58,10 @@ impl Store for SqliteStore {
         told(heads::incidents(&self.history.readers, limit).await)
     }
 
-    async fn incident_by_key(&self, dedupe_key: &str) -> Result<Option<(IncidentId, IncidentHead)>, StoreError> {
+    async fn incident_by_key(
+        &self,
+        dedupe_key: &str,
+    ) -> Result<Option<(IncidentId, IncidentHead)>, StoreError> {
         let query = sqlx::query(heads::INCIDENT_BY_KEY).bind(dedupe_key);
         told(heads::incident(&self.history.readers, query).await)
     }

@@ -68,19 +68,31 @@ impl Writer {
             _lock: plan.lock,
         };
         tokio::spawn(task.run(waiting, closing.clone(), finish));
-        Self { jobs, closing, done, published, commits }
+        Self {
+            jobs,
+            closing,
+            done,
+            published,
+            commits,
+        }
     }
 
     /// Waits until the write is flushed, or refused. The write happens even when the caller stops waiting.
     pub(super) async fn write<W: Write>(&self, work: W) -> Result<W::Answer, StoreError> {
-        let closed = |_| StoreError::Unavailable("the store is closed".to_owned());
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(Box::new(Waiting::new(work, reply))).await.map_err(|error| closed(drop(error)))?;
-        answer.await.map_err(|error| closed(drop(error)))?
+        let job = Box::new(Waiting::new(work, reply));
+        if self.jobs.send(job).await.is_err() {
+            return Err(StoreError::Unavailable("the store is closed".to_owned()));
+        }
+        let gone = |_| StoreError::Unavailable("the writer stopped before it answered".to_owned());
+        answer.await.map_err(gone)?
     }
 
     pub(super) fn published(&self) -> watch::Receiver<u64> {
-        self.published.clone()
+        let mut published = self.published.clone();
+        // What is there now is no change.
+        published.mark_unchanged();
+        published
     }
 
     /// Flushes since the start.
@@ -118,7 +130,10 @@ struct Broken {
 
 impl From<sqlx::Error> for Broken {
     fn from(error: sqlx::Error) -> Self {
-        Self { error: store_error(&error), of_one: is_of_one_write(&error) }
+        Self {
+            error: store_error(&error),
+            of_one: is_of_one_write(&error),
+        }
     }
 }
 
@@ -193,7 +208,10 @@ impl Task {
             return Ok(());
         }
         self.attempted += 1;
-        let at = |moment| self.failpoint.inspect(|point| point.reached(self.database, moment, self.attempted));
+        let at = |moment| {
+            self.failpoint
+                .inspect(|point| point.reached(self.database, moment, self.attempted))
+        };
         at(Moment::Before);
         sqlx::query("COMMIT").execute(conn).await?;
         at(Moment::After);
@@ -208,7 +226,8 @@ impl Task {
 
     /// Never goes back.
     fn publish(&self, cursor: u64) {
-        self.publish.send_if_modified(|last| mem::replace(last, cursor.max(*last)) < cursor);
+        self.publish
+            .send_if_modified(|last| mem::replace(last, cursor.max(*last)) < cursor);
     }
 
     async fn connect(&mut self) -> Result<(), sqlx::Error> {
@@ -240,4 +259,3 @@ pub(super) async fn last_cursor(conn: &mut SqliteConnection) -> Result<u64, sqlx
         .await?;
     Ok(cursor.unwrap_or(0))
 }
-

@@ -1,0 +1,49 @@
+//! `firehall agents`
+
+use clap::Args;
+use sdk::{AgentState, AgentView};
+
+use crate::{
+    args::Remote,
+    exit::{Done, Exit},
+    out, table,
+};
+
+/// List agents.
+#[derive(Debug, Args)]
+pub(crate) struct AgentsArgs {
+    #[command(flatten)]
+    remote: Remote,
+}
+
+pub(crate) async fn main(args: AgentsArgs) -> Done {
+    let client = args.remote.connect().await?;
+    let agents = client.agents().await?;
+    if args.remote.json() {
+        out::json(&agents)?;
+    } else if agents.is_empty() {
+        out::note("no agents");
+    } else {
+        let rows: Vec<Vec<String>> = agents.iter().map(row).collect();
+        table::layout(&["AGENT", "STATE", "RUNNING", "LABELS", "GRANTS", "CONNECTIONS", "ID"], &rows)
+            .iter()
+            .try_for_each(|line| out::line(line))?;
+    }
+    Ok(Exit::Succeeded)
+}
+
+fn row(agent: &AgentView) -> Vec<String> {
+    let state = match agent.state {
+        AgentState::Connected => "connected",
+        AgentState::Disconnected => "disconnected",
+    };
+    vec![
+        agent.name.clone(),
+        state.to_owned(),
+        format!("{}/{}", agent.running, agent.capacity),
+        agent.labels.join(" "),
+        agent.grants.join(" "),
+        agent.connections.join(" "),
+        agent.id.clone(),
+    ]
+}

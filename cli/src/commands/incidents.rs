@@ -1,0 +1,63 @@
+//! `firehall incidents [INCIDENT]`
+
+use clap::Args;
+use sdk::IncidentView;
+
+use crate::{
+    args::Remote,
+    exit::{Done, Exit},
+    out, table, text,
+};
+
+/// List incidents, newest first, or show one.
+#[derive(Debug, Args)]
+pub(crate) struct IncidentsArgs {
+    #[command(flatten)]
+    remote: Remote,
+    /// One incident's id
+    incident: Option<String>,
+    /// How many, 500 at most
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
+    limit: u32,
+}
+
+pub(crate) async fn main(args: IncidentsArgs) -> Done {
+    let client = args.remote.connect().await?;
+    let Some(id) = &args.incident else {
+        let incidents = client.list_incidents(args.limit).await?;
+        return list(&args, &incidents);
+    };
+    let incident = client.incident(id).await?;
+    if args.remote.json() {
+        out::json(&incident)?;
+        return Ok(Exit::Succeeded);
+    }
+    out::line(&format!("{}  {}  {}", incident.id, incident.state, incident.severity))?;
+    out::line(&text::line(&incident.title))?;
+    out::line(&format!("from {}, {} alerts", text::line(&incident.source), incident.alerts))?;
+    for run in &incident.runs {
+        out::line(&format!("run {run}"))?;
+    }
+    Ok(Exit::Succeeded)
+}
+
+fn list(args: &IncidentsArgs, incidents: &[IncidentView]) -> Done {
+    if args.remote.json() {
+        out::json(&incidents)?;
+    } else if incidents.is_empty() {
+        out::note("no incidents");
+    } else {
+        let rows: Vec<Vec<String>> = incidents
+            .iter()
+            .map(|one| {
+                let opened = one.opened_at.map(sdk::rfc3339).unwrap_or_default();
+                let title = text::fit(&one.title, 60);
+                vec![one.id.clone(), one.state.clone(), one.severity.clone(), opened, one.alerts.to_string(), title]
+            })
+            .collect();
+        table::layout(&["INCIDENT", "STATE", "SEVERITY", "OPENED", "ALERTS", "TITLE"], &rows)
+            .iter()
+            .try_for_each(|line| out::line(line))?;
+    }
+    Ok(Exit::Succeeded)
+}

@@ -1,0 +1,66 @@
+//! `firehall logs RUN [STEP]`
+
+use clap::Args;
+use sdk::{LogPiece, LogStream, LogsOf};
+use types::AttemptKey;
+
+use crate::{
+    args::DEFAULT_SERVER,
+    exit::{Done, Exit, Fault},
+    out,
+};
+
+/// Print what steps wrote, unchanged. Nothing is added to standard output: remarks go to standard error.
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The server's URL
+    #[arg(long, env = "FIREHALL_SERVER", default_value = DEFAULT_SERVER, value_name = "URL")]
+    server: String,
+    /// The run's id
+    run: String,
+    /// The step; all in order when not given
+    step: Option<String>,
+    /// Go on until the step has ended
+    #[arg(short, long)]
+    follow: bool,
+    /// The try, from 1; the newest when not given
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    attempt: Option<u32>,
+    /// The item of a fan-out, from 0
+    #[arg(long)]
+    index: Option<u32>,
+    /// Standard error instead of standard output
+    #[arg(long)]
+    stderr: bool,
+}
+
+pub(crate) async fn main(args: LogsArgs) -> Done {
+    let client = sdk::Client::connect(&args.server).await?;
+    let of = LogsOf {
+        run: args.run,
+        step: args.step.unwrap_or_default(),
+        index: args.index,
+        attempt: args.attempt.unwrap_or(0),
+        stream: if args.stderr { LogStream::Stderr } else { LogStream::Stdout },
+        follow: args.follow,
+    };
+    let mut last: Option<AttemptKey> = None;
+    let mut print = |piece: LogPiece| -> Result<(), Fault> {
+        if piece.attempt != last {
+            // With more than one source the bytes need a name; alone they need none.
+            if let (true, Some(attempt)) = (last.is_some() || of.step.is_empty(), &piece.attempt) {
+                out::note(&format!("==> {attempt} <=="));
+            }
+            last.clone_from(&piece.attempt);
+        }
+        if piece.lost > 0 {
+            out::note(&format!("firehall: {} bytes were dropped here", piece.lost));
+        }
+        out::bytes(&piece.data)
+    };
+    tokio::select! {
+        done = client.logs(&of, &mut print) => done?,
+        _ = tokio::signal::ctrl_c() => return Err(Fault::new(Exit::Interrupted, "")),
+    }
+    Ok(Exit::Succeeded)
+}

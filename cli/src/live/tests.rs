@@ -1,0 +1,148 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+//! The pictures of a run, and what is written to bring them up to date.
+
+use sdk::{Event, live::LiveRun};
+use serde_json::{Value, json};
+use types::Timestamp;
+
+use super::{lines, rows, screen::Screen};
+
+const RUN: &str = "run_01jx0000000000000000000000";
+
+fn events(bodies: &[Value]) -> Vec<Event> {
+    let wire = bodies.iter().enumerate().map(|(i, body)| {
+        Event::from_wire(proto::v1::Event {
+            run_id: RUN.into(),
+            seq: i as u64 + 1,
+            at_ms: 1_000 + 250 * i as i64,
+            kind: body["kind"].as_str().unwrap().into(),
+            version: 1,
+            body_json: body.to_string(),
+            ..Default::default()
+        })
+        .unwrap()
+    });
+    wire.collect()
+}
+
+fn history() -> Vec<Value> {
+    let at = |kind: &str, more: Value| {
+        let mut body = json!({"kind": kind, "step": "b", "index": 0, "attempt": 1, "token": "t", "work": {}});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    vec![
+        json!({"kind": "run.started", "run": RUN, "plan": {"name": "w\u{1b}[2J", "steps": [
+            {"key": "a", "body": {"kind": "action", "action": "slack/post"}},
+            {"key": "b", "fan_out": {}, "body": {"kind": "container", "image": {"literal": "host"}}},
+        ]}}),
+        json!({"kind": "step.skipped", "step": "a"}),
+        json!({"kind": "step.fanned_out", "step": "b", "items": ["evil\u{1b}]0;x\u{7}host", "h2"]}),
+        at("attempt.queued", json!({})),
+        at("attempt.offered", json!({"placement": {"agent": "agt_01jx0000000000000000000000",
+            "agent_name": "east", "session": "ses_01jx0000000000000000000000",
+            "token": "lse_01jx0000000000000000000000"}})),
+        at("attempt.started", json!({})),
+        at("attempt.finished", json!({"report": {"verdict": "failed", "finished_at": 5, "usage": {"duration_ms": 42},
+            "failure": {"kind": "exit", "message": "exit code 7"}}})),
+        json!({"kind": "item.ended", "step": "b", "index": 0, "outcome": "failed", "reasons": ["exit code 7"]}),
+        json!({"kind": "step.ended", "step": "b", "outcome": "failed", "reasons": ["1 of 2 items failed"]}),
+        json!({"kind": "run.ended", "outcome": "failed", "reasons": [{"step": "b", "message": "1 of 2 items failed"}]}),
+    ]
+}
+
+fn folded(count: usize) -> LiveRun {
+    let mut run = LiveRun::default();
+    events(&history()[..count]).iter().for_each(|event| run.apply(event));
+    run
+}
+
+fn text(rows: &[rows::Row]) -> Vec<String> {
+    rows.iter().map(|row| row.render(100, false).0.trim_end().to_owned()).collect()
+}
+
+#[test]
+fn the_tree_has_a_word_beside_each_glyph_and_is_harmless() {
+    let shown = text(&rows::all(&folded(6), Timestamp::from_unix_ms(2_500)));
+    assert!(shown[0].contains("running") && shown[0].contains("1.5 s"), "{shown:#?}");
+    assert!(shown[1].contains("- a") && shown[1].contains("skipped"), "{shown:#?}");
+    assert!(shown[3].contains("▸ evil") && shown[3].contains("running") && shown[3].contains("on east"), "{shown:#?}");
+    assert!(shown.iter().all(|row| !row.chars().any(char::is_control)), "{shown:#?}");
+}
+
+#[test]
+fn the_finished_tree_says_why() {
+    let shown = text(&rows::all(&folded(10), Timestamp::from_unix_ms(9_000))).join("\n");
+    assert!(shown.contains("✗ b") && shown.contains("exit code 7") && shown.contains("b: 1 of 2 items failed"), "{shown}");
+}
+
+#[test]
+fn a_low_terminal_gets_a_counted_tail() {
+    let run = folded(6);
+    let shown = text(&rows::at_most(&run, Timestamp::from_unix_ms(2_500), 3));
+    assert_eq!(shown.len(), 3);
+    assert!(shown[2].contains("… 3 more lines"), "{shown:#?}");
+}
+
+#[test]
+fn plain_lines_tell_the_story_once() {
+    let mut run = LiveRun::default();
+    let mut told = Vec::new();
+    for event in events(&history()) {
+        run.apply(&event);
+        told.extend(lines::of(&event, &run));
+    }
+    let told = told.join("\n");
+    assert!(told.contains("    1.250  b[0] (evil"), "{told}");
+    assert!(told.contains("runs on east") && told.contains("failed in 42 ms"), "{told}");
+    assert_eq!(told.matches("exit code 7").count(), 1, "{told}");
+    assert!(told.ends_with("b: 1 of 2 items failed"), "{told}");
+    assert!(!told.chars().any(|c| c.is_control() && c != '\n'), "{told:?}");
+}
+
+/// A terminal that knows the four sequences that the screen uses.
+fn play(bytes: &str, lines: &mut Vec<String>, row: &mut usize) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let sequence = rest.strip_prefix("\u{1b}[").map(|tail| {
+            let end = tail.find(|c: char| c.is_ascii_alphabetic()).unwrap();
+            (tail[..end].parse::<usize>().unwrap_or(0), &tail[end..=end], &tail[end + 1..])
+        });
+        rest = match sequence {
+            Some((n, "A", tail)) => { *row -= n; tail }
+            Some((n, "B", tail)) => { *row += n; tail }
+            Some((2, "K", tail)) => { lines[*row].clear(); tail }
+            Some((0, "J", tail)) => { lines.truncate(*row); tail }
+            Some(other) => panic!("{other:?}"),
+            None => {
+                let c = rest.chars().next().unwrap();
+                while lines.len() <= *row { lines.push(String::new()) }
+                match c { '\n' => *row += 1, '\r' => {}, c => lines[*row].push(c) }
+                &rest[c.len_utf8()..]
+            }
+        };
+    }
+}
+
+#[test]
+fn the_screen_shows_the_newest_rows_however_they_change() {
+    let (mut screen, mut lines, mut row) = (Screen::default(), Vec::new(), 0);
+    for (count, width) in [(1, 80), (3, 80), (6, 80), (6, 40), (8, 40), (2, 80), (10, 60)] {
+        let rows = rows::all(&folded(count), Timestamp::from_unix_ms(4_000));
+        play(&screen.draw(&rows, width, false), &mut lines, &mut row);
+        let wanted: Vec<String> = rows.iter().map(|one| one.render(width - 1, false).0).collect();
+        let shown: Vec<String> = lines.iter().take(row).cloned().collect();
+        assert_eq!(shown, wanted, "{count} events");
+    }
+}
+
+#[test]
+fn an_unchanged_row_is_not_written_again() {
+    let mut screen = Screen::default();
+    let at = Timestamp::from_unix_ms(2_500);
+    let first = screen.draw(&rows::all(&folded(6), at), 80, false);
+    assert!(first.len() > 100);
+    assert_eq!(screen.draw(&rows::all(&folded(6), at), 80, false), "");
+    let later = screen.draw(&rows::all(&folded(6), Timestamp::from_unix_ms(2_700)), 80, false);
+    assert!(!later.contains("slack/post"), "the skipped step's row did not change: {later:?}");
+}

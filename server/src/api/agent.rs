@@ -1,0 +1,61 @@
+//! `AgentService`: what agents dial.
+
+use futures::stream::BoxStream;
+use proto::v1;
+use tonic::{Request, Response, Status, Streaming};
+use types::{AgentId, LeaseToken};
+
+use super::{convert, logs, session};
+use crate::{
+    Core,
+    access::{Permission, authorize},
+};
+
+pub(super) struct Service(pub(super) Core);
+
+#[tonic::async_trait]
+impl v1::agent_service_server::AgentService for Service {
+    type SessionStream = BoxStream<'static, Result<v1::SessionDown, Status>>;
+    type LogsStream = BoxStream<'static, Result<v1::LogAck, Status>>;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<v1::SessionUp>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        authorize(&request, Permission::Agent)?;
+        Ok(Response::new(session::serve(
+            self.0.clone(),
+            request.into_inner(),
+        )))
+    }
+
+    async fn logs(
+        &self,
+        request: Request<Streaming<v1::LogChunk>>,
+    ) -> Result<Response<Self::LogsStream>, Status> {
+        authorize(&request, Permission::Agent)?;
+        Ok(Response::new(logs::receive(self.0.clone(), request.into_inner())))
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<v1::HeartbeatRequest>,
+    ) -> Result<Response<v1::HeartbeatResponse>, Status> {
+        authorize(&request, Permission::Agent)?;
+        let request = request.into_inner();
+        let agent: AgentId = convert::id(&request.agent_id, "agent_id")?;
+        let tokens = request
+            .tokens
+            .iter()
+            .map(|token| convert::id(token, "tokens"))
+            .collect::<Result<Vec<LeaseToken>, _>>()?;
+        let stop = self
+            .0
+            .agents
+            .renew(&agent, tokens)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        Ok(Response::new(v1::HeartbeatResponse { stop }))
+    }
+}

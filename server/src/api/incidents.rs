@@ -1,0 +1,75 @@
+//! `IncidentService`.
+
+use proto::v1;
+use tonic::{Request, Response, Status};
+use types::IncidentId;
+
+use super::{convert, store_status};
+use crate::{
+    Core,
+    access::{Permission, authorize},
+    http::load_incident,
+    store::IncidentHead,
+};
+
+pub(super) struct Service(pub(super) Core);
+
+fn info(id: &IncidentId, head: IncidentHead) -> v1::IncidentInfo {
+    v1::IncidentInfo {
+        id: id.to_string(),
+        state: if head.open { "open" } else { "resolved" }.to_owned(),
+        title: head.title,
+        severity: head.severity,
+        source: head.source,
+        opened_at_ms: head.opened_at.unix_ms(),
+        resolved_at_ms: convert::ms(head.resolved_at),
+        alerts: head.alerts,
+        run_ids: head.runs.iter().map(ToString::to_string).collect(),
+        history_json: String::new(),
+    }
+}
+
+#[tonic::async_trait]
+impl v1::incident_service_server::IncidentService for Service {
+    async fn list(
+        &self,
+        request: Request<v1::ListIncidentsRequest>,
+    ) -> Result<Response<v1::ListIncidentsResponse>, Status> {
+        authorize(&request, Permission::View)?;
+        let limit = match request.get_ref().limit {
+            0 => 50,
+            limit => limit.min(500),
+        };
+        let found = self
+            .0
+            .store
+            .incidents(limit)
+            .await
+            .map_err(|error| store_status(&error))?;
+        let incidents = found.into_iter().map(|(id, head)| info(&id, head)).collect();
+        Ok(Response::new(v1::ListIncidentsResponse { incidents }))
+    }
+
+    async fn get(
+        &self,
+        request: Request<v1::GetIncidentRequest>,
+    ) -> Result<Response<v1::IncidentInfo>, Status> {
+        authorize(&request, Permission::View)?;
+        let id: IncidentId = convert::id(&request.get_ref().incident_id, "incident_id")?;
+        let head = self
+            .0
+            .store
+            .incident(&id)
+            .await
+            .map_err(|error| store_status(&error))?;
+        let head = head.ok_or_else(|| Status::not_found(format!("there is no incident {id}")))?;
+        let events = load_incident(&self.0, &id)
+            .await
+            .map_err(|error| store_status(&error))?;
+        let history = serde_json::to_string(&events).map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(v1::IncidentInfo {
+            history_json: history,
+            ..info(&id, head)
+        }))
+    }
+}

@@ -1,0 +1,163 @@
+//! Logs from agents: fenced by the lease's token, written in order, acknowledged by offset.
+
+use std::{collections::HashMap, time::Duration};
+
+use futures::{FutureExt, stream::BoxStream};
+use proto::v1;
+use tokio::sync::mpsc;
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tonic::{Status, Streaming};
+use types::{AttemptKey, LeaseToken, limits};
+
+use super::convert;
+use crate::{
+    Core,
+    runs::load,
+    store::{LogPiece, StoreError},
+};
+
+/// Chunks that are written together.
+const TOGETHER: usize = 64;
+/// Fences remembered by one stream.
+const FENCES: usize = 4_096;
+/// How long a store that cannot write is left alone before the stream ends.
+const PAUSE: Duration = Duration::from_millis(200);
+
+type Answer = Result<v1::LogAck, Status>;
+
+/// Answers with the stream at once.
+pub(super) fn receive(core: Core, chunks: Streaming<v1::LogChunk>) -> BoxStream<'static, Answer> {
+    let (tx, rx) = mpsc::channel(TOGETHER);
+    tokio::spawn(async move {
+        let mut intake = Intake {
+            core,
+            fences: HashMap::new(),
+        };
+        if let Err(status) = intake.run(chunks, &tx).await {
+            tracing::debug!(%status, "a stream of logs ended");
+            drop(tx.send(Err(status)).await);
+        }
+    });
+    Box::pin(ReceiverStream::new(rx))
+}
+
+struct Intake {
+    core: Core,
+    /// Tokens that were checked, with whose they are.
+    fences: HashMap<LeaseToken, AttemptKey>,
+}
+
+impl Intake {
+    async fn run(
+        &mut self,
+        mut chunks: Streaming<v1::LogChunk>,
+        tx: &mpsc::Sender<Answer>,
+    ) -> Result<(), Status> {
+        loop {
+            let first = tokio::select! {
+                chunk = chunks.next() => chunk,
+                () = self.core.shutdown.cancelled() => return Err(Status::unavailable("the server is stopping")),
+            };
+            let Some(first) = first else { return Ok(()) };
+            let mut batch = vec![first?];
+            while batch.len() < TOGETHER {
+                match chunks.next().now_or_never() {
+                    Some(Some(chunk)) => batch.push(chunk?),
+                    _ => break,
+                }
+            }
+            self.write(batch, tx).await?;
+        }
+    }
+
+    async fn write(&mut self, batch: Vec<v1::LogChunk>, tx: &mpsc::Sender<Answer>) -> Result<(), Status> {
+        let mut pieces = Vec::with_capacity(batch.len());
+        let mut acks = Vec::with_capacity(batch.len());
+        for chunk in batch {
+            let token: LeaseToken = convert::id(&chunk.token, "token")?;
+            let mut ack = v1::LogAck {
+                token: token.to_string(),
+                stream: chunk.stream,
+                ..v1::LogAck::default()
+            };
+            match self.fence(&token, &chunk).await? {
+                Ok(attempt) => {
+                    pieces.push(piece(attempt, chunk)?);
+                    acks.push(ack);
+                }
+                Err(why) => {
+                    ack.refused = why;
+                    tx.send(Ok(ack))
+                        .await
+                        .map_err(|_| Status::cancelled("the agent hung up"))?;
+                }
+            }
+        }
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        let offsets = match self.core.store.write_logs(pieces).await {
+            Ok(offsets) => offsets,
+            Err(error) => {
+                tokio::time::sleep(PAUSE).await;
+                return Err(super::store_status(&error));
+            }
+        };
+        for (mut ack, offset) in acks.into_iter().zip(offsets) {
+            ack.offset = offset;
+            tx.send(Ok(ack))
+                .await
+                .map_err(|_| Status::cancelled("the agent hung up"))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the token is (or was, to its end) the attempt's own.
+    async fn fence(
+        &mut self,
+        token: &LeaseToken,
+        chunk: &v1::LogChunk,
+    ) -> Result<Result<AttemptKey, String>, Status> {
+        if let Some(key) = self.fences.get(token) {
+            return Ok(Ok(key.clone()));
+        }
+        let (run, at) = convert::attempt(chunk.attempt.clone())?;
+        let state = match load(&self.core.store, &run).await {
+            Ok(Some(state)) => state,
+            Ok(None) => return Ok(Err("there is no such run".to_owned())),
+            Err(error @ StoreError::Corrupt(_)) => return Ok(Err(error.to_string())),
+            Err(error) => return Err(super::store_status(&error)),
+        };
+        let own = state
+            .attempt(&at)
+            .and_then(|attempt| attempt.life.lease())
+            .is_some_and(|lease| lease.token == *token);
+        if !own {
+            return Ok(Err("the token is not the attempt's".to_owned()));
+        }
+        if self.fences.len() >= FENCES {
+            self.fences.clear();
+        }
+        let key = convert::key(&run, &at);
+        self.fences.insert(token.clone(), key.clone());
+        Ok(Ok(key))
+    }
+}
+
+fn piece(attempt: AttemptKey, chunk: v1::LogChunk) -> Result<LogPiece, Status> {
+    if chunk.data.len() > limits::LOG_CHUNK_BYTES {
+        return Err(Status::invalid_argument(format!(
+            "data: a chunk has at most {} bytes",
+            limits::LOG_CHUNK_BYTES
+        )));
+    }
+    let stream = convert::log_stream(chunk.stream)?;
+    Ok(LogPiece {
+        attempt,
+        stream,
+        offset: chunk.offset,
+        data: chunk.data,
+        lost: chunk.lost,
+        end: chunk.end,
+    })
+}

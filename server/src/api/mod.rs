@@ -1,0 +1,75 @@
+//! gRPC, thin: from the wire to the domain, the call, and back.
+
+mod admin;
+mod agent;
+pub(crate) mod convert;
+mod incidents;
+mod logs;
+mod runs;
+mod runs_logs;
+mod runs_view;
+mod session;
+mod watch;
+mod workflows;
+
+use proto::v1;
+use tonic::{Status, service::Routes};
+use types::limits::MESSAGE_BYTES;
+
+use crate::{Core, runs::RunError, store::StoreError};
+
+macro_rules! limited {
+    ($service:expr) => {
+        $service
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES)
+    };
+}
+
+pub(crate) fn routes(core: &Core) -> Routes {
+    use v1::{
+        admin_service_server::AdminServiceServer, agent_service_server::AgentServiceServer,
+        incident_service_server::IncidentServiceServer, run_service_server::RunServiceServer,
+        workflow_service_server::WorkflowServiceServer,
+    };
+    Routes::new(limited!(AgentServiceServer::new(agent::Service(core.clone()))))
+        .add_service(limited!(RunServiceServer::new(runs::Service(core.clone()))))
+        .add_service(limited!(WorkflowServiceServer::new(workflows::Service(
+            core.clone()
+        ))))
+        .add_service(limited!(IncidentServiceServer::new(incidents::Service(
+            core.clone()
+        ))))
+        .add_service(limited!(AdminServiceServer::new(admin::Service(core.clone()))))
+}
+
+/// The status of a store's error. What is inside goes to the log, not to the caller.
+fn store_status(error: &StoreError) -> Status {
+    match error {
+        StoreError::Conflict { .. } => Status::aborted("another writer was first, try again"),
+        StoreError::Claimed(_) => Status::already_exists("this key was used for another request"),
+        StoreError::Unavailable(_) => {
+            tracing::error!(%error, "the store is unavailable");
+            Status::unavailable("the store cannot write now, try again")
+        }
+        StoreError::Corrupt(_) => {
+            tracing::error!(%error, "the store cannot be read");
+            Status::data_loss("what is stored cannot be read by this version; the server's log says more")
+        }
+    }
+}
+
+/// The status of a run's error.
+fn run_status(error: &RunError) -> Status {
+    match error {
+        RunError::NotFound(id) => Status::not_found(format!("there is no run {id}")),
+        RunError::Rejected(rejected) => match rejected {
+            engine::Rejected::NoSuchStep(_) | engine::Rejected::NoSuchAttempt(_) => {
+                Status::not_found(rejected.to_string())
+            }
+            _ => Status::failed_precondition(rejected.to_string()),
+        },
+        RunError::Store(error) => store_status(error),
+        RunError::Stopping => Status::unavailable("the server is stopping, try again"),
+    }
+}

@@ -1,0 +1,340 @@
+//! `RunService`.
+
+use engine::{RunStarted, Trigger};
+use futures::stream::BoxStream;
+use proto::v1;
+use protocol::Resolution;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+use types::{Object, RunId, Timestamp, limits};
+
+use super::{convert, run_status, store_status, watch, workflows::wrong};
+use crate::{
+    Core,
+    access::{Permission, authorize},
+    clock::entropy,
+    runs::{Ask, RunError, load},
+    store::{Append, Claim, RunFilter, RunHead, StoreError},
+    workflows,
+};
+
+pub(super) struct Service(pub(super) Core);
+
+/// Runs that a list answers with at most.
+const LIST_MAX: u32 = 500;
+const LIST: u32 = 50;
+/// The claims of `Start`.
+const START: &str = "start";
+
+impl Service {
+    async fn load(&self, id: &RunId) -> Result<engine::Run, Status> {
+        let run = load(&self.0.store, id)
+            .await
+            .map_err(|error| store_status(&error))?;
+        run.ok_or_else(|| Status::not_found(format!("there is no run {id}")))
+    }
+
+    async fn plan(&self, request: &v1::StartRunRequest) -> Result<workflow::Plan, Status> {
+        use v1::start_run_request::What;
+        match &request.what {
+            Some(What::Source(source)) => {
+                let (file, compiled) = workflows::compile(&self.0, &request.file, source);
+                match compiled.plan {
+                    Some(plan) => Ok(plan),
+                    None => Err(wrong(&file, &compiled.diagnostics)),
+                }
+            }
+            Some(What::Workflow(name)) => {
+                let row = self
+                    .0
+                    .store
+                    .workflow(name, None)
+                    .await
+                    .map_err(|error| store_status(&error))?;
+                let row = row.ok_or_else(|| Status::not_found(format!("no workflow {name:?} is kept")))?;
+                workflows::plan(&row).map_err(|error| store_status(&error))
+            }
+            None => Err(Status::invalid_argument("what: give source or workflow")),
+        }
+    }
+
+    async fn start_once(&self, request: &v1::StartRunRequest, by: &str) -> Result<RunId, Status> {
+        let plan = self.plan(request).await?;
+        let given: Object = if request.inputs_json.trim().is_empty() {
+            Object::new()
+        } else {
+            serde_json::from_str(&request.inputs_json).map_err(|error| {
+                Status::invalid_argument(format!("inputs_json: not a JSON object: {error}"))
+            })?
+        };
+        let inputs = plan.bind_inputs(&given).map_err(|errors| {
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Status::invalid_argument(errors.join("\n"))
+        })?;
+        let alert = alert(&plan, &request.payload)?;
+        let trigger = Trigger {
+            alert,
+            incident: None,
+            by: by.to_owned(),
+        };
+        let now = self.0.clock.now();
+        let run = RunId::new(now, entropy());
+        let first = RunStarted {
+            run: run.clone(),
+            plan,
+            inputs,
+            trigger,
+        };
+        let claims = claim(request, &run, now);
+        let prepared = self.0.runs.prepare(first);
+        self.0
+            .runs
+            .commit(
+                vec![prepared],
+                Append {
+                    claims,
+                    ..Append::default()
+                },
+            )
+            .await
+            .map_err(claimed(request))?;
+        Ok(run)
+    }
+}
+
+/// The alert that `payload` is; refused where the workflow needs one and there is none.
+fn alert(plan: &workflow::Plan, payload: &[u8]) -> Result<Option<types::Value>, Status> {
+    if payload.is_empty() {
+        return match plan.on_alert {
+            Some(_) => Err(Status::invalid_argument(format!(
+                "payload: {} is started by alerts and reads trigger.alert: give an alert's payload",
+                plan.name
+            ))),
+            None => Ok(None),
+        };
+    }
+    if payload.len() > limits::WEBHOOK_BODY_BYTES {
+        return Err(Status::invalid_argument(format!(
+            "payload: at most {} bytes",
+            limits::WEBHOOK_BODY_BYTES
+        )));
+    }
+    // The Datadog path takes every shape that the generic one does.
+    let read = incident::normalise(incident::Source::Datadog, None, payload)
+        .map_err(|refused| Status::invalid_argument(format!("payload: {refused}")))?;
+    serde_json::to_value(&read.alert)
+        .map(Some)
+        .map_err(|error| Status::internal(error.to_string()))
+}
+
+fn request_hash(request: &v1::StartRunRequest) -> String {
+    use prost::Message;
+    data_encoding::HEXLOWER.encode(&Sha256::digest(request.encode_to_vec()))
+}
+
+fn claim(request: &v1::StartRunRequest, run: &RunId, now: Timestamp) -> Vec<Claim> {
+    if request.idempotency_key.is_empty() {
+        return Vec::new();
+    }
+    vec![Claim {
+        scope: START.to_owned(),
+        key: request.idempotency_key.clone(),
+        request_hash: request_hash(request),
+        answer: run.to_string(),
+        at: now,
+        expires_at: now.plus(limits::IDEMPOTENCY_MS),
+    }]
+}
+
+/// Marks an answer that was given before: same key and same request.
+const REPLAY: &str = "replay ";
+
+fn claimed(request: &v1::StartRunRequest) -> impl FnOnce(StoreError) -> Status + '_ {
+    move |error| match &error {
+        StoreError::Claimed(claim) if claim.request_hash == request_hash(request) => {
+            Status::already_exists(format!("{REPLAY}{}", claim.answer))
+        }
+        _ => store_status(&error),
+    }
+}
+
+#[tonic::async_trait]
+impl v1::run_service_server::RunService for Service {
+    type WatchStream = BoxStream<'static, Result<v1::Event, Status>>;
+    type LogsStream = BoxStream<'static, Result<v1::RunLogsResponse, Status>>;
+
+    async fn start(
+        &self,
+        request: Request<v1::StartRunRequest>,
+    ) -> Result<Response<v1::StartRunResponse>, Status> {
+        let caller = authorize(&request, Permission::Respond)?;
+        let request = request.into_inner();
+        if request.idempotency_key.len() > 256 {
+            return Err(Status::invalid_argument("idempotency_key: at most 256 bytes"));
+        }
+        let service = Self(self.0.clone());
+        // In a task of its own: a caller that hangs up does not leave half a start.
+        let started = tokio::spawn(async move {
+            match service.start_once(&request, &caller.name).await {
+                Err(status) if status.code() == tonic::Code::AlreadyExists => {
+                    match status.message().strip_prefix(REPLAY) {
+                        Some(run) => Ok(run.to_owned()),
+                        None => Err(status),
+                    }
+                }
+                other => other.map(|run| run.to_string()),
+            }
+        });
+        let run_id = started
+            .await
+            .map_err(|_| Status::internal("the start ended badly; nothing may have been stored"))??;
+        Ok(Response::new(v1::StartRunResponse { run_id }))
+    }
+
+    async fn get(&self, request: Request<v1::GetRunRequest>) -> Result<Response<v1::Run>, Status> {
+        authorize(&request, Permission::View)?;
+        let id: RunId = convert::id(&request.get_ref().run_id, "run_id")?;
+        Ok(Response::new(super::runs_view::view(&self.load(&id).await?)))
+    }
+
+    async fn list(
+        &self,
+        request: Request<v1::ListRunsRequest>,
+    ) -> Result<Response<v1::ListRunsResponse>, Status> {
+        authorize(&request, Permission::View)?;
+        let request = request.into_inner();
+        let before = match request.before.as_str() {
+            "" => None,
+            text => Some(convert::id(text, "before")?),
+        };
+        let limit = if request.limit == 0 {
+            LIST
+        } else {
+            request.limit.min(LIST_MAX)
+        };
+        let workflow = Some(request.workflow).filter(|name| !name.is_empty());
+        let filter = RunFilter {
+            limit,
+            before,
+            workflow,
+            live: false,
+        };
+        let runs = self
+            .0
+            .store
+            .runs(&filter)
+            .await
+            .map_err(|error| store_status(&error))?;
+        let runs = runs.into_iter().map(|(id, head)| listed(&id, head)).collect();
+        Ok(Response::new(v1::ListRunsResponse { runs }))
+    }
+
+    async fn cancel(
+        &self,
+        request: Request<v1::CancelRunRequest>,
+    ) -> Result<Response<v1::CancelRunResponse>, Status> {
+        let caller = authorize(&request, Permission::Respond)?;
+        let request = request.into_inner();
+        let id: RunId = convert::id(&request.run_id, "run_id")?;
+        let ask = Ask::Cancel {
+            by: caller.name,
+            reason: request.reason,
+        };
+        match self.0.runs.ask(&id, ask).await {
+            Ok(()) => Ok(Response::new(v1::CancelRunResponse { accepted: true })),
+            Err(RunError::Rejected(engine::Rejected::Ended)) => {
+                Ok(Response::new(v1::CancelRunResponse { accepted: false }))
+            }
+            Err(error) => Err(run_status(&error)),
+        }
+    }
+
+    async fn resolve(
+        &self,
+        request: Request<v1::ResolveRequest>,
+    ) -> Result<Response<v1::ResolveResponse>, Status> {
+        let caller = authorize(&request, Permission::Respond)?;
+        let request = request.into_inner();
+        let id: RunId = convert::id(&request.run_id, "run_id")?;
+        let resolution = match request.verdict.as_str() {
+            "rerun" => Resolution::Rerun,
+            "succeeded" => Resolution::Succeeded,
+            "failed" => Resolution::Fail,
+            other => {
+                return Err(Status::invalid_argument(format!(
+                    "verdict: {other:?} is not rerun, succeeded or failed"
+                )));
+            }
+        };
+        let ask = Ask::Resolve {
+            step: request.step,
+            index: request.index,
+            resolution,
+            by: caller.name,
+        };
+        self.0
+            .runs
+            .ask(&id, ask)
+            .await
+            .map_err(|error| run_status(&error))?;
+        Ok(Response::new(v1::ResolveResponse {}))
+    }
+
+    async fn watch(
+        &self,
+        request: Request<v1::WatchRunRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        authorize(&request, Permission::View)?;
+        let request = request.into_inner();
+        let id: RunId = convert::id(&request.run_id, "run_id")?;
+        let head = self
+            .0
+            .store
+            .run(&id)
+            .await
+            .map_err(|error| store_status(&error))?;
+        head.ok_or_else(|| Status::not_found(format!("there is no run {id}")))?;
+        Ok(Response::new(watch::events(
+            self.0.clone(),
+            id,
+            request.after_seq,
+        )))
+    }
+
+    async fn logs(&self, request: Request<v1::RunLogsRequest>) -> Result<Response<Self::LogsStream>, Status> {
+        authorize(&request, Permission::View)?;
+        let request = request.into_inner();
+        let id: RunId = convert::id(&request.run_id, "run_id")?;
+        let run = self.load(&id).await?;
+        let stream = convert::log_stream(request.stream)?;
+        if !request.step.is_empty() && run.position(&request.step).is_none() {
+            return Err(Status::not_found(format!(
+                "run {id} has no step {:?}",
+                request.step
+            )));
+        }
+        let (tx, rx) = mpsc::channel(16);
+        let core = self.0.clone();
+        tokio::spawn(async move {
+            if let Err(status) = super::runs_logs::send(&core, run, &request, stream, &tx).await {
+                drop(tx.send(Err(status)).await);
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(rx))))
+    }
+}
+
+fn listed(id: &RunId, head: RunHead) -> v1::Run {
+    v1::Run {
+        id: id.to_string(),
+        workflow: head.workflow,
+        outcome: convert::outcome(head.outcome).into(),
+        reasons: head.reasons,
+        started_at_ms: head.started_at.unix_ms(),
+        finished_at_ms: convert::ms(head.finished_at),
+        incident_id: head.incident.map(|id| id.to_string()).unwrap_or_default(),
+        ..v1::Run::default()
+    }
+}

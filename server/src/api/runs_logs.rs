@@ -1,0 +1,93 @@
+//! Which attempts' logs a call asks for, one after the other.
+
+use std::collections::BTreeSet;
+
+use engine::{At, Run};
+use proto::v1;
+use tokio::sync::mpsc;
+use tonic::Status;
+
+use super::{convert, watch};
+use crate::{Core, runs::load, store::LogStream};
+
+type Tx = mpsc::Sender<Result<v1::RunLogsResponse, Status>>;
+
+pub(super) async fn send(
+    core: &Core,
+    mut run: Run,
+    request: &v1::RunLogsRequest,
+    stream: LogStream,
+    tx: &Tx,
+) -> Result<(), Status> {
+    let mut sent: BTreeSet<At> = BTreeSet::new();
+    let mut committed = core.store.committed();
+    loop {
+        committed.mark_unchanged();
+        for at in chosen(&run, request) {
+            if sent.insert(at.clone()) {
+                let attempt = convert::key(&run.id, &at);
+                let wanted = watch::Wanted {
+                    attempt,
+                    stream,
+                    offset: request.offset,
+                    follow: request.follow,
+                };
+                watch::log(core, wanted, tx).await?;
+            }
+        }
+        if !request.follow || over(&run, request) {
+            return Ok(());
+        }
+        // The step has not begun, or another try may follow.
+        tokio::select! {
+            changed = committed.changed() => if changed.is_err() { return Ok(()) },
+            () = tx.closed() => return Ok(()),
+            () = core.shutdown.cancelled() => return Err(Status::unavailable("the server is stopping")),
+        }
+        if let Some(fresh) = load(&core.store, &run.id)
+            .await
+            .map_err(|error| super::store_status(&error))?
+        {
+            run = fresh;
+        }
+    }
+}
+
+/// The attempts meant: without a step all, without an index all items, without a number the newest of each.
+fn chosen(run: &Run, request: &v1::RunLogsRequest) -> Vec<At> {
+    let mut chosen = Vec::new();
+    for (plan, step) in run.plan.steps.iter().zip(&run.steps) {
+        if !request.step.is_empty() && plan.key != request.step {
+            continue;
+        }
+        for (n, item) in step.items.iter().enumerate() {
+            let index = plan
+                .fan_out
+                .is_some()
+                .then(|| u32::try_from(n).unwrap_or(u32::MAX));
+            let newest = u32::try_from(item.attempts.len()).unwrap_or(u32::MAX);
+            let attempt = if request.attempt == 0 {
+                newest
+            } else {
+                request.attempt
+            };
+            let meant = request.index.is_none() || request.index == index;
+            if meant && (1..=newest).contains(&attempt) {
+                chosen.push(At {
+                    step: plan.key.clone(),
+                    index,
+                    attempt,
+                });
+            }
+        }
+    }
+    chosen
+}
+
+fn over(run: &Run, request: &v1::RunLogsRequest) -> bool {
+    run.ended.is_some()
+        || (!request.step.is_empty()
+            && run
+                .step(&request.step)
+                .is_none_or(|(_, step)| step.outcome().is_some()))
+}

@@ -1,0 +1,99 @@
+//! A run for the wire, folded from its history.
+
+use engine::{Attempt, Run};
+use proto::v1;
+use types::Verdict;
+use workflow::Body;
+
+use super::convert;
+
+pub(super) fn view(run: &Run) -> v1::Run {
+    let ended = run.ended.as_ref();
+    v1::Run {
+        id: run.id.to_string(),
+        workflow: run.plan.name.clone(),
+        outcome: convert::outcome(ended.map(|ended| ended.outcome)).into(),
+        reasons: ended
+            .iter()
+            .flat_map(|ended| ended.reasons.iter().map(|reason| reason.message.clone()))
+            .collect(),
+        started_at_ms: run.started_at.unix_ms(),
+        finished_at_ms: convert::ms(ended.map(|ended| ended.at)),
+        incident_id: run
+            .trigger
+            .incident
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        steps: (0..run.steps.len()).map(|i| step(run, i)).collect(),
+        seq: run.seq,
+        cancel_requested: run.cancel.is_some(),
+    }
+}
+
+fn step(run: &Run, i: usize) -> v1::Step {
+    let (plan, step) = (&run.plan.steps[i], &run.steps[i]);
+    let fans_out = plan.fan_out.is_some();
+    let attempts = step.items.iter().enumerate().flat_map(|(index, item)| {
+        let index = fans_out.then(|| u32::try_from(index).unwrap_or(u32::MAX));
+        item.attempts
+            .iter()
+            .enumerate()
+            .map(move |(n, a)| attempt(index, u32::try_from(n + 1).unwrap_or(u32::MAX), a))
+    });
+    let mut reasons = step.reasons.clone();
+    if let Some(because) = &step.omitted_because {
+        reasons.push(format!("its need {because} did not hold"));
+    }
+    v1::Step {
+        key: plan.key.clone(),
+        state: step.word().to_owned(),
+        reasons,
+        attempts: attempts.collect(),
+        needs: plan.needs.iter().cloned().collect(),
+        outputs_json: step.outputs().map(json).unwrap_or_default(),
+        what: match &plan.body {
+            Body::Action { action, .. } => action.clone(),
+            Body::Container { image, .. } => match image {
+                workflow::Template::Literal(types::Value::String(image)) => format!("container {image}"),
+                _ => "container".to_owned(),
+            },
+        },
+        started_at_ms: convert::ms(step.started_at),
+        finished_at_ms: convert::ms(step.ended_at),
+        items_json: if fans_out && step.started_at.is_some() {
+            json(&run.items(i))
+        } else {
+            String::new()
+        },
+    }
+}
+
+fn attempt(index: Option<u32>, n: u32, attempt: &Attempt) -> v1::Attempt {
+    let report = attempt.report.as_ref();
+    let message = match report.map(|report| &report.verdict) {
+        Some(Verdict::Failed { failure }) => failure.message.clone(),
+        Some(Verdict::Degraded { reasons }) => reasons.join("; "),
+        _ => attempt.not_placed.clone().unwrap_or_default(),
+    };
+    let lease = attempt.life.lease();
+    v1::Attempt {
+        index,
+        attempt: n,
+        state: attempt.word().to_owned(),
+        agent_id: lease.map(|lease| lease.agent.to_string()).unwrap_or_default(),
+        agent_name: attempt.agent_name.clone().unwrap_or_default(),
+        queued_at_ms: attempt.queued_at.unix_ms(),
+        started_at_ms: convert::ms(attempt.started_at),
+        finished_at_ms: convert::ms(attempt.ended_at),
+        duration_ms: report.map_or(0, |report| report.usage.duration_ms),
+        message,
+        exit_code: report
+            .and_then(|report| report.exit.as_ref())
+            .and_then(|exit| exit.code),
+    }
+}
+
+fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

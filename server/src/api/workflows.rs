@@ -1,0 +1,121 @@
+//! `WorkflowService`.
+
+use proto::v1;
+use tonic::{Request, Response, Status};
+use workflow::SourceFile;
+
+use super::store_status;
+use crate::{
+    Core,
+    access::{Permission, authorize},
+    store::WorkflowRow,
+    workflows::{self, Put},
+};
+
+pub(super) struct Service(pub(super) Core);
+
+/// The diagnostics as the status of a call that needed the definition to be right.
+pub(super) fn wrong(file: &SourceFile, diagnostics: &[workflow::Diagnostic]) -> Status {
+    Status::invalid_argument(workflow::render_text(diagnostics, file, false))
+}
+
+fn diagnostic(diagnostic: &workflow::Diagnostic) -> v1::Diagnostic {
+    v1::Diagnostic {
+        code: diagnostic.code.as_str().to_owned(),
+        severity: diagnostic.severity.as_str().to_owned(),
+        line: u32::try_from(diagnostic.span.line).unwrap_or(u32::MAX),
+        column: u32::try_from(diagnostic.span.column).unwrap_or(u32::MAX),
+        message: diagnostic.message.clone(),
+        help: diagnostic.help.clone().unwrap_or_default(),
+    }
+}
+
+fn row(row: WorkflowRow, whole: bool) -> v1::Workflow {
+    v1::Workflow {
+        name: row.name,
+        version: row.version,
+        source: if whole { row.source } else { String::new() },
+        plan_json: if whole { row.plan } else { String::new() },
+        stored_at_ms: row.stored_at.unix_ms(),
+    }
+}
+
+#[tonic::async_trait]
+impl v1::workflow_service_server::WorkflowService for Service {
+    async fn compile(
+        &self,
+        request: Request<v1::CompileRequest>,
+    ) -> Result<Response<v1::CompileResponse>, Status> {
+        authorize(&request, Permission::View)?;
+        let request = request.into_inner();
+        let (_, compiled) = workflows::compile(&self.0, &request.file, &request.source);
+        let plan_json = match &compiled.plan {
+            Some(plan) => serde_json::to_string(plan).map_err(|error| Status::internal(error.to_string()))?,
+            None => String::new(),
+        };
+        let diagnostics = compiled.diagnostics.iter().map(diagnostic).collect();
+        Ok(Response::new(v1::CompileResponse {
+            diagnostics,
+            plan_json,
+        }))
+    }
+
+    async fn put(
+        &self,
+        request: Request<v1::PutWorkflowRequest>,
+    ) -> Result<Response<v1::PutWorkflowResponse>, Status> {
+        authorize(&request, Permission::Author)?;
+        let request = request.into_inner();
+        match workflows::put(&self.0, &request.file, &request.source)
+            .await
+            .map_err(|error| store_status(&error))?
+        {
+            Put::Kept {
+                name,
+                version,
+                changed,
+            } => Ok(Response::new(v1::PutWorkflowResponse {
+                name,
+                version,
+                changed,
+            })),
+            Put::Wrong(compiled) => {
+                let file = SourceFile {
+                    name: request.file,
+                    text: request.source,
+                };
+                Err(wrong(&file, &compiled.diagnostics))
+            }
+        }
+    }
+
+    async fn get(&self, request: Request<v1::GetWorkflowRequest>) -> Result<Response<v1::Workflow>, Status> {
+        authorize(&request, Permission::View)?;
+        let request = request.into_inner();
+        let version = Some(request.version.as_str()).filter(|version| !version.is_empty());
+        let found = self
+            .0
+            .store
+            .workflow(&request.name, version)
+            .await
+            .map_err(|error| store_status(&error))?;
+        let found =
+            found.ok_or_else(|| Status::not_found(format!("no workflow {:?} is kept", request.name)))?;
+        Ok(Response::new(row(found, true)))
+    }
+
+    async fn list(
+        &self,
+        request: Request<v1::ListWorkflowsRequest>,
+    ) -> Result<Response<v1::ListWorkflowsResponse>, Status> {
+        authorize(&request, Permission::View)?;
+        let rows = self
+            .0
+            .store
+            .workflows()
+            .await
+            .map_err(|error| store_status(&error))?;
+        let workflows = rows.into_iter().map(|found| row(found, false)).collect();
+        Ok(Response::new(v1::ListWorkflowsResponse { workflows }))
+    }
+}

@@ -1,0 +1,61 @@
+//! Definitions and agents.
+
+use super::{
+    against_each_store,
+    sample::{agent, workflow},
+};
+use crate::store::{AgentRow, SharedStore, StoreError};
+
+against_each_store!(a_definition_is_kept_by_content, a_dial_counts_once);
+
+async fn a_definition_is_kept_by_content(store: SharedStore) {
+    assert!(store.put_workflow(workflow("disk", "aa", 1)).await.unwrap());
+    assert!(!store.put_workflow(workflow("disk", "aa", 2)).await.unwrap());
+    assert_eq!(
+        store.workflow("disk", None).await.unwrap(),
+        Some(workflow("disk", "aa", 1))
+    );
+    assert!(store.put_workflow(workflow("disk", "bb", 3)).await.unwrap());
+    assert!(store.put_workflow(workflow("cpu", "aa", 4)).await.unwrap());
+    assert_eq!(
+        store.workflow("disk", None).await.unwrap(),
+        Some(workflow("disk", "bb", 3))
+    );
+    assert_eq!(
+        store.workflow("disk", Some("aa")).await.unwrap(),
+        Some(workflow("disk", "aa", 1))
+    );
+    assert_eq!(store.workflow("disk", Some("cc")).await.unwrap(), None);
+    assert_eq!(store.workflow("net", None).await.unwrap(), None);
+    assert_eq!(
+        store.workflows().await.unwrap(),
+        [workflow("cpu", "aa", 4), workflow("disk", "bb", 3)]
+    );
+    assert!(
+        store.put_workflow(workflow("disk", "aa", 5)).await.unwrap(),
+        "an older one may become the newest again"
+    );
+    assert_eq!(
+        store.workflows().await.unwrap(),
+        [workflow("cpu", "aa", 4), workflow("disk", "aa", 5)]
+    );
+}
+
+async fn a_dial_counts_once(store: SharedStore) {
+    assert_eq!(store.agent_session(agent(1, "b"), 0).await.unwrap(), Some(0));
+    assert_eq!(store.agents().await.unwrap(), []);
+    assert_eq!(store.agent_session(agent(1, "b"), 3).await.unwrap(), None);
+    let moved = AgentRow {
+        facts: "{}".to_owned(),
+        ..agent(1, "z")
+    };
+    for stale in [1, 3] {
+        assert_eq!(store.agent_session(moved.clone(), stale).await.unwrap(), Some(3));
+    }
+    assert_eq!(store.agent_session(agent(2, "a"), 1).await.unwrap(), None);
+    assert_eq!(store.agents().await.unwrap(), [agent(2, "a"), agent(1, "b")]);
+    assert_eq!(store.agent_session(moved.clone(), 9).await.unwrap(), None);
+    assert_eq!(store.agents().await.unwrap(), [agent(2, "a"), moved]);
+    let error = store.agent_session(agent(2, "a"), u64::MAX).await.unwrap_err();
+    assert!(matches!(error, StoreError::Invalid(_)), "{error:?}");
+}

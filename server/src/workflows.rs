@@ -1,0 +1,101 @@
+//! Kept definitions: compiled when they come, bound to alerts by their `on`.
+
+use sha2::{Digest, Sha256};
+use types::{Object, Value};
+use workflow::{Plan, Scope, SourceFile};
+
+use crate::{
+    Core,
+    store::{StoreError, WorkflowRow},
+};
+
+/// What became of a definition.
+pub(crate) enum Put {
+    /// It is the newest of its name.
+    Kept {
+        name: String,
+        version: String,
+        changed: bool,
+    },
+    /// It does not compile.
+    Wrong(workflow::Compiled),
+}
+
+/// Compiles a definition with this server's catalogue.
+pub(crate) fn compile(core: &Core, file: &str, source: &str) -> (SourceFile, workflow::Compiled) {
+    let file = SourceFile {
+        name: if file.is_empty() {
+            "workflow".to_owned()
+        } else {
+            file.to_owned()
+        },
+        text: source.to_owned(),
+    };
+    let compiled = workflow::compile(&file, &core.config.catalogue);
+    (file, compiled)
+}
+
+/// Compiles and keeps a definition.
+pub(crate) async fn put(core: &Core, file: &str, source: &str) -> Result<Put, StoreError> {
+    let (_, mut compiled) = compile(core, file, source);
+    let Some(plan) = compiled.plan.take() else {
+        return Ok(Put::Wrong(compiled));
+    };
+    let version = data_encoding::HEXLOWER.encode(&Sha256::digest(source.as_bytes()));
+    let row = WorkflowRow {
+        name: plan.name.clone(),
+        version: version.clone(),
+        source: source.to_owned(),
+        plan: serde_json::to_string(&plan).map_err(|error| StoreError::Corrupt(error.to_string()))?,
+        stored_at: core.clock.now(),
+    };
+    let changed = core.store.put_workflow(row).await?;
+    Ok(Put::Kept {
+        name: plan.name,
+        version,
+        changed,
+    })
+}
+
+/// The plan of a kept definition.
+pub(crate) fn plan(row: &WorkflowRow) -> Result<Plan, StoreError> {
+    let plan: Plan = serde_json::from_str(&row.plan)
+        .map_err(|error| StoreError::Corrupt(format!("the plan of {}: {error}", row.name)))?;
+    if plan.format > Plan::FORMAT {
+        return Err(StoreError::Corrupt(format!(
+            "the plan of {} has a newer form: update Firehall",
+            row.name
+        )));
+    }
+    Ok(plan)
+}
+
+/// The newest definitions that an alert starts. One that cannot be read or asked is said and left out; it must not
+/// keep the others from starting.
+pub(crate) async fn bound_to(core: &Core, alert: &Value) -> Result<Vec<Plan>, StoreError> {
+    let mut bound = Vec::new();
+    for row in core.store.workflows().await? {
+        let plan = match plan(&row) {
+            Ok(plan) => plan,
+            Err(error) => {
+                tracing::error!(%error, "a kept workflow cannot be read");
+                continue;
+            }
+        };
+        let Some(on) = &plan.on_alert else { continue };
+        let mut roots = Object::new();
+        roots.insert("alert".to_owned(), alert.clone());
+        let scope = Scope {
+            roots,
+            ..Scope::default()
+        };
+        match on.when.as_ref().map(|when| when.eval(&scope)) {
+            None | Some(Ok(Value::Bool(true))) => bound.push(plan),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                tracing::error!(workflow = plan.name, %error, "its `on.alert.when` has no value")
+            }
+        }
+    }
+    Ok(bound)
+}
