@@ -9,7 +9,9 @@ use protocol::{
 use types::Timestamp;
 
 use crate::{
-    At, Command, Context, Decision, Event, Lease, Phase, Rejected, Run, RunStarted, ToAgent, state::at_of,
+    At, Command, Context, Decision, Event, Lease, Phase, Rejected, Run, RunStarted, ToAgent,
+    ending::By,
+    state::at_of,
 };
 
 /// One decision in the making: the run with the events so far folded in.
@@ -133,15 +135,6 @@ impl Decider<'_> {
         Ok(())
     }
 
-    fn expired(&mut self, at: &At, token: types::LeaseToken) -> Result<(), Rejected> {
-        match self.life(at, Input::Expired { token: token.clone() }, None)? {
-            Change::Append(server::Event::Lost { known, because }) => self.lost(at, token, known, because),
-            Change::Append(_) | Change::Repeat => {}
-            Change::Ignored(why) => return Err(Rejected::NotNow(why)),
-        }
-        Ok(())
-    }
-
     fn resolve(
         &mut self,
         step: &str,
@@ -174,14 +167,14 @@ impl Decider<'_> {
             }
         }
         .ok_or_else(in_doubt)?;
-        self.settle_doubt(&at, resolution, by)
+        self.settle_doubt(&at, resolution, By::Person(by))
     }
 
     pub(crate) fn settle_doubt(
         &mut self,
         at: &At,
         resolution: Resolution,
-        by: String,
+        by: By,
     ) -> Result<(), Rejected> {
         let token = self
             .run
@@ -195,9 +188,9 @@ impl Decider<'_> {
                     at: at.clone(),
                     token,
                     resolution,
-                    by,
+                    by: by.to_string(),
                 });
-                self.after_attempt(at);
+                self.after_doubt(at, resolution, &by);
                 Ok(())
             }
             Change::Repeat => Ok(()),
@@ -212,13 +205,12 @@ impl Decider<'_> {
         if self.run.cancel.is_some() {
             return Ok(());
         }
-        self.emit(Event::CancelRequested { by, reason });
-        let steps: Vec<usize> = (0..self.run.steps.len()).collect();
-        for i in steps {
+        let spared = self.spared();
+        self.emit(Event::CancelRequested { by, reason, spared });
+        for i in 0..self.run.steps.len() {
             match self.run.steps[i].phase {
                 Phase::Waiting => drop(self.dirty.insert(i)),
-                // What asks for `always()` and its kin is there to tidy up: it goes on.
-                Phase::Active if !self.run.plan.steps[i].when_replaces_edge => self.stop_step(i),
+                Phase::Active if self.run.steps[i].stopping => self.stop_step(i),
                 Phase::Active | Phase::Ended(_) => {}
             }
         }
@@ -240,7 +232,7 @@ impl Decider<'_> {
             }
             if matches!(attempt.life.state(), server::State::Lost { .. }) {
                 // It is in doubt already: nobody can be asked, and nothing is waited for.
-                let settled = self.settle_doubt(&at, Resolution::Fail, "cancel".to_owned());
+                let settled = self.settle_doubt(&at, Resolution::Fail, By::Cancel);
                 debug_assert!(settled.is_ok(), "an attempt in doubt can be settled");
                 continue;
             }

@@ -233,6 +233,9 @@ pub enum Event {
         by: String,
         /// Why.
         reason: String,
+        /// The steps that run and go on: their `when` asks for `always()` or `cancelled()` and holds.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        spared: Vec<String>,
     },
     /// The run is over.
     #[serde(rename = "run.ended")]

@@ -9,12 +9,15 @@ mod deadline;
 mod decide;
 mod ending;
 mod event;
+mod fold;
 pub mod history;
+mod outputs;
 pub mod placement;
 mod record;
 mod report;
 mod scope;
 mod state;
+mod tidy;
 
 pub use command::{Command, Context, Decision, Rejected, ReportBody, ToAgent};
 pub use decide::{decide, start};

@@ -4,17 +4,23 @@ use std::collections::BTreeMap;
 
 use protocol::{
     Held, Resolution,
-    server::{Change, Event as LifeEvent, Input, Known, Lost},
+    server::{Change, Event as LifeEvent, Input, Known, Lost, Send},
 };
 use types::{
-    AgentId, AttemptReport, Failure, FailureKind, IfLost, LeaseToken, Object, SessionId, Verdict, Work,
-    limits,
+    AgentId, AttemptReport, IfLost, LeaseToken, SessionId, limits,
 };
 
 use crate::{
-    At, Event, Rejected, ReportBody,
-    decide::{Decider, no_attempt},
+    At, Event, Rejected, ReportBody, ToAgent,
+    decide::Decider,
+    ending::By,
+    outputs::checked,
 };
+
+/// Ignored reports that a run keeps; what comes beyond them is acknowledged and not recorded.
+const IGNORED_MAX: usize = 256;
+/// How often an attempt may come back unstarted before it counts as not placed.
+const RETURNS_MAX: u32 = 100;
 
 impl Decider<'_> {
     pub(crate) fn report(
@@ -25,6 +31,10 @@ impl Decider<'_> {
         body: ReportBody,
     ) -> Result<(), Rejected> {
         let report = body.word();
+        if self.run.attempt(&at).is_none() {
+            self.no_such(at, token, from, report);
+            return Ok(());
+        }
         let input = Input::Report {
             token: token.clone(),
             from: from.clone(),
@@ -40,17 +50,33 @@ impl Decider<'_> {
                 self.append_life(at, token, event, report);
             }
             Change::Ignored(why) if report.is_terminal() => {
-                self.emit(Event::ReportIgnored {
-                    at,
-                    token,
-                    agent: from,
-                    report,
-                    why,
-                });
+                let known = (at, token, from, report);
+                // A repeat is acknowledged again and changes nothing; nor may a liar fill the history.
+                if self.run.ignored.len() < IGNORED_MAX && !self.run.ignored.contains(&known) {
+                    let (at, token, agent, report) = known;
+                    self.emit(Event::ReportIgnored {
+                        at,
+                        token,
+                        agent,
+                        report,
+                        why,
+                    });
+                }
             }
             Change::Repeat | Change::Ignored(_) => {}
         }
         Ok(())
+    }
+
+    /// The run has no such attempt: there is no place for a record, but the agent's spool must drain and what it runs
+    /// is not wanted.
+    fn no_such(&mut self, at: At, token: LeaseToken, agent: AgentId, report: protocol::Report) {
+        let send = if report.is_terminal() {
+            Send::Ack(token)
+        } else {
+            Send::Stop(token)
+        };
+        self.out.sends.push(ToAgent { agent, at, send });
     }
 
     pub(crate) fn inventory(
@@ -91,7 +117,17 @@ impl Decider<'_> {
             LifeEvent::Started => self.emit(Event::AttemptStarted { at, token }),
             LifeEvent::Returned { because } => {
                 self.mark(&at.step);
+                let again = at.clone();
                 self.emit(Event::AttemptReturned { at, token, because });
+                // Else an agent that declines whatever it is offered would keep a run going round for ever.
+                if self.run.attempt(&again).is_some_and(|a| a.returns >= RETURNS_MAX) {
+                    let reason = format!("not placed: agents gave it back {RETURNS_MAX} times");
+                    self.emit(Event::AttemptNotPlaced {
+                        at: again.clone(),
+                        reason,
+                    });
+                    self.after_attempt(&again);
+                }
             }
             LifeEvent::Withdrawn => {
                 self.emit(Event::AttemptWithdrawn { at: at.clone() });
@@ -126,43 +162,26 @@ impl Decider<'_> {
         };
         let stopping = self.run.attempt(at).is_some_and(|a| a.life.is_stopping());
         let (resolution, by) = match plan.if_lost {
-            _ if stopping => (Resolution::Fail, "cancel"),
+            _ if stopping => (Resolution::Fail, By::Cancel),
             IfLost::Ask => return,
-            IfLost::Rerun if self.reruns(at) < limits::RERUNS => (Resolution::Rerun, "if-lost"),
-            IfLost::Rerun | IfLost::Fail => (Resolution::Fail, "if-lost"),
+            IfLost::Rerun if self.reruns(at) < limits::RERUNS => (Resolution::Rerun, By::IfLost),
+            IfLost::Rerun | IfLost::Fail => (Resolution::Fail, By::IfLost),
         };
-        let settled = self.settle_doubt(at, resolution, by.to_owned());
+        let settled = self.settle_doubt(at, resolution, by);
         debug_assert!(settled.is_ok(), "an attempt in doubt can be settled");
     }
 
-    /// How often this item was run again because its agent was lost.
+    /// How often this item was run again because its agent was lost, the newest attempt aside.
     pub(crate) fn reruns(&self, at: &At) -> u32 {
-        use protocol::server::State;
-        let Some((_, step)) = self.run.step(&at.step) else {
+        let Some(item) = self.run.item(&at.step, at.index) else {
             return 0;
         };
-        let Some(item) = step.items.get(at.index.unwrap_or(0) as usize) else {
-            return 0;
-        };
-        let rerun = |a: &&crate::Attempt| {
-            matches!(
-                a.life.state(),
-                State::Settled {
-                    resolution: Resolution::Rerun,
-                    ..
-                }
-            )
-        };
-        u32::try_from(item.attempts.iter().filter(rerun).count()).unwrap_or(u32::MAX)
+        let before = item.attempts.split_last().map_or(&[][..], |(_, before)| before);
+        u32::try_from(before.iter().filter(|attempt| attempt.was_lost()).count()).unwrap_or(u32::MAX)
     }
 
-    pub(crate) fn tick_expired(&mut self, at: &At) -> Result<(), Rejected> {
-        let token = self
-            .run
-            .attempt(at)
-            .and_then(|a| a.life.lease())
-            .map(|lease| lease.token.clone())
-            .ok_or_else(|| no_attempt(at))?;
+    /// A lease's time and the margin after it are over.
+    pub(crate) fn expired(&mut self, at: &At, token: LeaseToken) -> Result<(), Rejected> {
         match self.life(at, Input::Expired { token: token.clone() }, None)? {
             Change::Append(LifeEvent::Lost { known, because }) => self.lost(at, token, known, because),
             Change::Append(_) | Change::Repeat => {}
@@ -170,47 +189,4 @@ impl Decider<'_> {
         }
         Ok(())
     }
-}
-
-/// The agent checked the outputs, so that retries apply; it may lie, so they are checked again.
-fn checked(mut report: AttemptReport, work: &Work) -> AttemptReport {
-    if !matches!(report.verdict, Verdict::Succeeded | Verdict::Degraded { .. }) {
-        report.outputs = Object::new();
-        return report;
-    }
-    if let Err(message) = fits(&report.outputs, work) {
-        let failure = Failure::new(
-            FailureKind::Output,
-            format!("the agent reported outputs that do not fit: {message}"),
-        );
-        report.verdict = Verdict::Failed { failure };
-        report.outputs = Object::new();
-    }
-    if let Verdict::Degraded { reasons } = &mut report.verdict {
-        if reasons.is_empty() {
-            reasons.push("degraded without a reason".to_owned());
-        }
-        reasons.truncate(limits::REASONS);
-    }
-    report
-}
-
-fn fits(outputs: &Object, work: &Work) -> Result<(), String> {
-    for name in outputs.keys() {
-        if !work.outputs.contains_key(name) {
-            return Err(format!("{name:?} is not declared"));
-        }
-    }
-    for (name, decl) in &work.outputs {
-        match outputs.get(name) {
-            None | Some(serde_json::Value::Null) if decl.optional => {}
-            None => return Err(format!("{name:?} is missing")),
-            Some(value) => decl.ty.check(value).map_err(|e| format!("{name:?}: {e}"))?,
-        }
-    }
-    let size = serde_json::to_string(outputs).map_or(usize::MAX, |text| text.len());
-    if size > limits::OUTPUTS_BYTES {
-        return Err(format!("{size} bytes, at most {}", limits::OUTPUTS_BYTES));
-    }
-    Ok(())
 }

@@ -12,7 +12,7 @@ use types::{
 };
 use workflow::{FanOut, Plan, PlanStep};
 
-use crate::{At, AttemptQueued, Event, Reason, RunStarted, Trigger};
+use crate::{At, Reason, RunStarted, Trigger, tidy};
 
 /// The protocol's machine with our ids.
 pub type Life = server::Attempt<LeaseToken, AgentId, SessionId>;
@@ -44,6 +44,8 @@ pub struct Run {
     pub(crate) active: BTreeSet<usize>,
     /// Steps that have not ended.
     pub(crate) open: usize,
+    /// Reports that were recorded as ignored: a repeat of one changes nothing.
+    pub(crate) ignored: BTreeSet<(At, LeaseToken, AgentId, protocol::Report)>,
     pub(crate) graph: Arc<Graph>,
 }
 
@@ -53,6 +55,8 @@ pub(crate) struct Graph {
     pub(crate) by_key: BTreeMap<String, usize>,
     /// Who waits for it or follows it.
     pub(crate) dependents: Vec<Vec<usize>>,
+    /// Whether its `when` asks for `always()` or `cancelled()`: it may run although the run is being cancelled.
+    pub(crate) tidies: Vec<bool>,
 }
 
 /// A cancel.
@@ -105,6 +109,8 @@ pub struct Step {
     pub allowed: bool,
     /// The need because of which it was omitted.
     pub omitted_because: Option<String>,
+    /// Whether a cancel ends it.
+    pub stopping: bool,
     /// A follower's consumed items.
     pub(crate) consumed: BTreeSet<(usize, u32)>,
 }
@@ -160,6 +166,10 @@ pub struct Attempt {
     pub started_at: Option<Timestamp>,
     /// When it was over.
     pub ended_at: Option<Timestamp>,
+    /// When its agent was asked to end it.
+    pub stopping_at: Option<Timestamp>,
+    /// How often it came back unstarted.
+    pub returns: u32,
     /// When it came into doubt.
     pub lost_at: Option<Timestamp>,
     /// Its report.
@@ -178,6 +188,7 @@ impl Step {
             reasons: Vec::new(),
             allowed: false,
             omitted_because: None,
+            stopping: false,
             consumed: BTreeSet::new(),
         }
     }
@@ -233,6 +244,11 @@ impl Run {
     #[must_use]
     pub fn new(first: &RunStarted, at: Timestamp) -> Self {
         let plan = Arc::new(first.plan.clone());
+        let tidies = plan
+            .steps
+            .iter()
+            .map(|step| step.when.as_ref().is_some_and(tidy::asks))
+            .collect();
         let by_key: BTreeMap<String, usize> = plan
             .steps
             .iter()
@@ -259,7 +275,12 @@ impl Run {
             ended: None,
             seq: 1,
             active: BTreeSet::new(),
-            graph: Arc::new(Graph { by_key, dependents }),
+            ignored: BTreeSet::new(),
+            graph: Arc::new(Graph {
+                by_key,
+                dependents,
+                tidies,
+            }),
         }
     }
 
@@ -276,25 +297,34 @@ impl Run {
         Some((&self.plan.steps[i], &self.steps[i]))
     }
 
-    /// An attempt.
+    /// An attempt. An address with an index is of a fan-out's item, one without is of a step without a fan-out.
     #[must_use]
     pub fn attempt(&self, at: &At) -> Option<&Attempt> {
-        let step = &self.steps[self.position(&at.step)?];
-        step.items
-            .get(at.index.unwrap_or(0) as usize)?
-            .attempts
-            .get(at.attempt.checked_sub(1)? as usize)
+        let (i, n) = self.place(&at.step, at.index)?;
+        let tries = &self.steps[i].items.get(n)?.attempts;
+        tries.get(at.attempt.checked_sub(1)? as usize)
     }
 
     pub(crate) fn attempt_mut(&mut self, at: &At) -> Option<&mut Attempt> {
-        let i = self.position(&at.step)?;
-        let item = self.steps[i].items.get_mut(at.index.unwrap_or(0) as usize)?;
+        let item = self.item_mut(&at.step, at.index)?;
         item.attempts.get_mut(at.attempt.checked_sub(1)? as usize)
     }
 
+    pub(crate) fn item(&self, step: &str, index: Option<u32>) -> Option<&Item> {
+        let (i, n) = self.place(step, index)?;
+        self.steps[i].items.get(n)
+    }
+
     pub(crate) fn item_mut(&mut self, step: &str, index: Option<u32>) -> Option<&mut Item> {
+        let (i, n) = self.place(step, index)?;
+        self.steps[i].items.get_mut(n)
+    }
+
+    /// Agents name attempts in their own words: an index where none belongs must not reach the item beside it.
+    fn place(&self, step: &str, index: Option<u32>) -> Option<(usize, usize)> {
         let i = self.position(step)?;
-        self.steps[i].items.get_mut(index.unwrap_or(0) as usize)
+        let fans_out = self.plan.steps[i].fan_out.is_some();
+        (index.is_some() == fans_out).then(|| (i, index.unwrap_or(0) as usize))
     }
 
     /// The attempts that are not over, in the plan's order.
@@ -322,223 +352,6 @@ impl Run {
     #[must_use]
     pub fn elapsed(&self, now: Timestamp) -> Millis {
         self.ended.as_ref().map_or(now, |e| e.at).since(self.started_at)
-    }
-
-    /// Folds an event. One that does not fit changes nothing but the count: `decide` never makes one.
-    pub fn evolve(&mut self, event: &Event, now: Timestamp) {
-        self.seq += 1;
-        match event {
-            Event::RunStarted(_) => {}
-            Event::StepSkipped { step } => self.end_step(step, StepOutcome::Skipped, now),
-            Event::StepNotRun { step } => self.end_step(step, StepOutcome::NotRun, now),
-            Event::StepOmitted { step, because, .. } => {
-                self.end_step(step, StepOutcome::Omitted, now);
-                if let Some(step) = self.step_mut(step) {
-                    step.omitted_because = Some(because.clone());
-                }
-            }
-            Event::StepFannedOut { step, items } => {
-                let items = items
-                    .iter()
-                    .map(|v| Item {
-                        value: Some(v.clone()),
-                        ..Item::default()
-                    })
-                    .collect();
-                self.begin(step, items, now);
-            }
-            Event::StepFollowing { step } => self.begin(step, Vec::new(), now),
-            Event::StepBatch { step, of, .. } => self.fold_batch(step, of),
-            Event::ItemRefused { step, index, failure } => {
-                if index.is_none() {
-                    self.begin(step, vec![Item::default()], now);
-                }
-                if let Some(item) = self.item_mut(step, *index) {
-                    item.refused = Some(failure.clone());
-                }
-            }
-            Event::AttemptQueued(queued) => self.fold_queued(queued, now),
-            Event::RetryScheduled { at, due } => {
-                if let Some(item) = self.item_mut(&at.step, at.index) {
-                    item.retry_at = Some(*due);
-                }
-            }
-            Event::ItemEnded {
-                step,
-                index,
-                outcome,
-                reasons,
-            } => {
-                let end = ItemEnd {
-                    outcome: *outcome,
-                    reasons: reasons.clone(),
-                    at: now,
-                };
-                if let Some(item) = self.item_mut(step, Some(*index)) {
-                    item.retry_at = None;
-                    item.ended = Some(end);
-                }
-            }
-            Event::StepEnded {
-                step,
-                outcome,
-                allowed,
-                reasons,
-            } => {
-                self.end_step(step, *outcome, now);
-                if let Some(step) = self.step_mut(step) {
-                    step.allowed = *allowed;
-                    step.reasons.clone_from(reasons);
-                }
-            }
-            Event::CancelRequested { by, reason } => {
-                self.cancel = Some(Cancel {
-                    by: by.clone(),
-                    reason: reason.clone(),
-                    at: now,
-                });
-            }
-            Event::RunEnded { outcome, reasons } => {
-                self.ended = Some(Ended {
-                    outcome: *outcome,
-                    reasons: reasons.clone(),
-                    at: now,
-                });
-            }
-            Event::ReportIgnored { .. } => {}
-            attempt => self.fold_attempt(attempt, now),
-        }
-    }
-
-    fn step_mut(&mut self, key: &str) -> Option<&mut Step> {
-        let i = self.position(key)?;
-        Some(&mut self.steps[i])
-    }
-
-    fn begin(&mut self, key: &str, items: Vec<Item>, now: Timestamp) {
-        let Some(i) = self.position(key) else { return };
-        if self.steps[i].phase == Phase::Waiting {
-            self.steps[i].phase = Phase::Active;
-            self.steps[i].started_at = Some(now);
-            self.steps[i].items = items;
-            self.active.insert(i);
-        }
-    }
-
-    fn end_step(&mut self, key: &str, outcome: StepOutcome, now: Timestamp) {
-        let Some(i) = self.position(key) else { return };
-        if !matches!(self.steps[i].phase, Phase::Ended(_)) {
-            self.open -= 1;
-        }
-        self.active.remove(&i);
-        self.steps[i].phase = Phase::Ended(outcome);
-        self.steps[i].ended_at = Some(now);
-        for item in &mut self.steps[i].items {
-            item.retry_at = None;
-        }
-    }
-
-    fn fold_batch(&mut self, key: &str, of: &[(String, u32)]) {
-        let consumed: Vec<(usize, u32)> = of
-            .iter()
-            .filter_map(|(k, n)| Some((self.position(k)?, *n)))
-            .collect();
-        if let Some(step) = self.step_mut(key) {
-            step.consumed.extend(consumed);
-            step.items.push(Item {
-                batch: of.to_vec(),
-                ..Item::default()
-            });
-        }
-    }
-
-    fn fold_queued(&mut self, queued: &AttemptQueued, now: Timestamp) {
-        let at = &queued.at;
-        if at.index.is_none() {
-            self.begin(&at.step, vec![Item::default()], now);
-        }
-        let Some(item) = self.item_mut(&at.step, at.index) else {
-            return;
-        };
-        item.retry_at = None;
-        item.attempts.push(Attempt {
-            life: Life::default(),
-            work: Arc::new(queued.work.clone()),
-            runs_on: queued.runs_on.clone(),
-            connection: queued.connection.clone(),
-            pickup_by: queued.pickup_by,
-            queued_at: now,
-            offered_at: None,
-            agent_name: None,
-            started_at: None,
-            ended_at: None,
-            lost_at: None,
-            report: None,
-            not_placed: None,
-        });
-    }
-
-    fn fold_attempt(&mut self, event: &Event, now: Timestamp) {
-        use server::Event as L;
-        let (at, life) = match event {
-            Event::AttemptOffered { at, placement } => {
-                let lease = Lease {
-                    token: placement.token.clone(),
-                    agent: placement.agent.clone(),
-                    session: placement.session.clone(),
-                };
-                (at, L::Offered { lease })
-            }
-            Event::AttemptReturned { at, because, .. } => (at, L::Returned { because: *because }),
-            Event::AttemptAccepted { at, .. } => (at, L::Accepted),
-            Event::AttemptStarted { at, .. } => (at, L::Started),
-            Event::AttemptFinished { at, .. } => (at, L::Finished),
-            Event::AttemptLost {
-                at, known, because, ..
-            } => (
-                at,
-                L::Lost {
-                    known: *known,
-                    because: *because,
-                },
-            ),
-            Event::AttemptSettled { at, resolution, .. } => (
-                at,
-                L::Settled {
-                    resolution: *resolution,
-                },
-            ),
-            Event::AttemptWithdrawn { at } | Event::AttemptNotPlaced { at, .. } => (at, L::Withdrawn),
-            Event::AttemptStopping { at } => (at, L::StopRequested),
-            _ => return,
-        };
-        let pickup = self.step(&at.step).map_or(0, |(plan, _)| plan.pickup_ms);
-        let Some(attempt) = self.attempt_mut(at) else {
-            return;
-        };
-        attempt.life.apply(&life);
-        if attempt.life.is_over() {
-            attempt.ended_at = Some(now);
-        }
-        match event {
-            Event::AttemptOffered { placement, .. } => {
-                attempt.offered_at = Some(now);
-                attempt.agent_name = Some(placement.agent_name.clone());
-            }
-            Event::AttemptReturned { .. } => {
-                attempt.pickup_by = now.plus(pickup);
-                attempt.agent_name = None;
-                attempt.lost_at = None;
-            }
-            Event::AttemptStarted { .. } => attempt.started_at = Some(now),
-            Event::AttemptFinished { report, .. } => {
-                attempt.started_at = attempt.started_at.or(Some(now));
-                attempt.report = Some(Arc::new(report.as_ref().clone()));
-            }
-            Event::AttemptLost { .. } => attempt.lost_at = attempt.lost_at.or(Some(now)),
-            Event::AttemptNotPlaced { reason, .. } => attempt.not_placed = Some(reason.clone()),
-            _ => {}
-        }
     }
 }
 

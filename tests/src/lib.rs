@@ -1,1 +1,12 @@
-//! e2e
+//! What the end-to-end tests stand on: the real binary in real processes, a witness that the product never reads, and
+//! a plain HTTP client. Every wait is bounded.
+
+pub mod http;
+pub mod process;
+pub mod slack;
+pub mod stack;
+pub mod wait;
+pub mod witness;
+
+pub use stack::Stack;
+pub use witness::Witness;

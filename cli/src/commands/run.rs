@@ -77,7 +77,7 @@ fn is_file(what: &str) -> bool {
 }
 
 /// The plan of a definition as the server compiles it.
-async fn plan_of(client: &Client, file: &str, source: &str) -> Result<Option<Value>, Fault> {
+pub(crate) async fn plan_of(client: &Client, file: &str, source: &str) -> Result<Option<Value>, Fault> {
     let CompileView { diagnostics, plan } = client.compile(file, source).await?;
     if plan.is_some() {
         return Ok(plan);

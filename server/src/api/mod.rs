@@ -52,6 +52,10 @@ fn store_status(error: &StoreError) -> Status {
             tracing::error!(%error, "the store is unavailable");
             Status::unavailable("the store cannot write now, try again")
         }
+        StoreError::Invalid(_) => {
+            tracing::error!(%error, "an append made no sense");
+            Status::internal("a defect of the server; its log says more")
+        }
         StoreError::Corrupt(_) => {
             tracing::error!(%error, "the store cannot be read");
             Status::data_loss("what is stored cannot be read by this version; the server's log says more")

@@ -22,7 +22,11 @@ pub(super) fn wrong(file: &SourceFile, diagnostics: &[workflow::Diagnostic]) -> 
 fn diagnostic(diagnostic: &workflow::Diagnostic) -> v1::Diagnostic {
     v1::Diagnostic {
         code: diagnostic.code.as_str().to_owned(),
-        severity: diagnostic.severity.as_str().to_owned(),
+        severity: match diagnostic.severity {
+            workflow::Severity::Error => "error",
+            workflow::Severity::Warning => "warning",
+        }
+        .to_owned(),
         line: u32::try_from(diagnostic.span.line).unwrap_or(u32::MAX),
         column: u32::try_from(diagnostic.span.column).unwrap_or(u32::MAX),
         message: diagnostic.message.clone(),

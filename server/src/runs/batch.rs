@@ -3,7 +3,7 @@
 use engine::{Command, Context, Decision, Event, Run, RunStarted, ToAgent, history, placement::Wanted};
 use proto::v1;
 use protocol::server::{Send, State};
-use types::{Placement, RunId, Timestamp};
+use types::{Placement, Timestamp};
 
 use crate::{
     agents::Agents,
@@ -45,7 +45,7 @@ impl Prepared {
     }
 
     /// Stored: its leases are armed and its offers go out.
-    pub(crate) fn deliver(self, agents: &Agents, _clock: Clock) -> Run {
+    pub(crate) fn deliver(self, agents: &Agents) -> Run {
         after_commit(agents, &self.run, &self.decision);
         self.run
     }
@@ -242,7 +242,3 @@ pub(crate) fn offered(events: &[Event]) -> impl Iterator<Item = &Placement> {
     })
 }
 
-/// For logs.
-pub(crate) fn name(id: &RunId) -> &str {
-    id.as_str()
-}

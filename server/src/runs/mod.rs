@@ -82,6 +82,8 @@ struct Handle {
     seq: watch::Receiver<u64>,
 }
 
+/// Between looks at a store that cannot answer.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 /// Asks that wait for one run; beyond them its callers wait.
 const MAILBOX: usize = 256;
 
@@ -165,14 +167,41 @@ impl Runs {
                 for prepared in &prepared {
                     prepared.abandon(&self.inner.agents);
                 }
+                if matches!(error, StoreError::Unavailable(_)) {
+                    self.look_again(prepared.into_iter().map(|prepared| prepared.run.id).collect());
+                }
                 Err(error)
             }
         }
     }
 
+    /// A flush that failed may have been written all the same: then the runs exist and somebody must own them.
+    fn look_again(&self, ids: Vec<RunId>) {
+        let runs = self.clone();
+        self.inner.tasks.spawn(async move {
+            for id in ids {
+                loop {
+                    match runs.handle(&id).await {
+                        Ok(_) | Err(RunError::NotFound(_) | RunError::Stopping | RunError::Rejected(_)) => break,
+                        Err(RunError::Store(StoreError::Unavailable(_))) => {
+                            tokio::select! {
+                                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                                () = runs.inner.shutdown.cancelled() => return,
+                            }
+                        }
+                        Err(RunError::Store(error)) => {
+                            tracing::error!(run = %id, %error, "cannot take up this run");
+                            break;
+                        }
+                    }
+                }
+            }
+        });
+    }
+
     fn adopt(&self, prepared: Prepared) {
         let id = prepared.run.id.clone();
-        let run = prepared.deliver(&self.inner.agents, self.inner.clock);
+        let run = prepared.deliver(&self.inner.agents);
         if run.ended.is_none() {
             self.spawn(id, run);
         }
@@ -265,7 +294,7 @@ impl Runs {
         handle
     }
 
-    /// A run's stream append, for callers that build their own transaction.
+    /// No task owns it any more.
     fn forget(&self, id: &RunId) {
         self.live().remove(id);
     }

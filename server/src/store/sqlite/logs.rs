@@ -16,8 +16,8 @@ use super::{
 /// Pieces that one read looks at, at most.
 const LOOK_AT: i64 = 1024;
 
-/// Sizes of the pieces from the one on that covers an offset.
-pub(super) const SIZES: &str = "SELECT start, length(data) FROM log_pieces
+/// Sizes of the pieces from the one on that covers an offset; of that one only what lies behind the offset.
+pub(super) const SIZES: &str = "SELECT start, offset + length(data) - max(offset, ?2) FROM log_pieces
      WHERE log = ?1 AND start >= (SELECT max(start) FROM log_pieces WHERE log = ?1 AND start <= ?2)
      ORDER BY start LIMIT ?3";
 pub(super) const PIECES: &str =

@@ -1,0 +1,84 @@
+//! `firehall server`
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Args;
+use types::Secret;
+
+use crate::{
+    exit::{Done, Exit, Fault},
+    out,
+    process::{self, Lifetime},
+    telemetry,
+};
+
+/// Run the control plane.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// Where to listen; beyond loopback only with --insecure
+    #[arg(long, env = "FIREHALL_LISTEN", default_value = "127.0.0.1:7911", value_name = "ADDR")]
+    listen: SocketAddr,
+    /// Where the store lives; made when it is not there
+    #[arg(long, env = "FIREHALL_DATA_DIR", value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Listen beyond loopback without TLS
+    #[arg(long)]
+    insecure: bool,
+    /// The environment variable that holds the bearer secret of webhooks
+    #[arg(long, value_name = "NAME")]
+    webhook_secret_env: Option<String>,
+    #[command(flatten)]
+    lifetime: Lifetime,
+}
+
+pub(crate) async fn main(args: ServerArgs) -> Done {
+    telemetry::init()?;
+    let config = ::server::Config {
+        listen: args.listen,
+        insecure: args.insecure,
+        webhook_secret: args.webhook_secret_env.as_deref().map(secret).transpose()?,
+        catalogue: ::actions::Registry::builtin().catalogue(),
+        seed: Vec::new(),
+        healthy_with_agents: 0,
+    };
+    let store = open(&args.data_dir).await?;
+    let shutdown = process::shutdown_on_signals(args.lifetime)?;
+    let told = |address| {
+        if let Err(fault) = out::line(&process::listening(address)) {
+            tracing::warn!("{fault}");
+        }
+    };
+    ::server::run(config, store, shutdown, told).await.map_err(fault)?;
+    Ok(Exit::Succeeded)
+}
+
+/// A refusal of what was asked for is a usage error; the rest is a failure.
+pub(crate) fn fault(error: ::server::ServerError) -> Fault {
+    use ::server::ServerError as E;
+    let message = error.to_string();
+    match error {
+        E::NotLoopback(_) | E::Seed { .. } => Fault::usage(message),
+        E::Listen { .. } | E::Store(_) | E::Transport(_) => Fault::failed(message),
+    }
+}
+
+/// Opens the store of a data directory, which only its owner may read.
+pub(crate) async fn open(data_dir: &std::path::Path) -> Result<::server::store::SharedStore, Fault> {
+    make_private(data_dir)?;
+    let store = ::server::store::Sqlite::open(data_dir).await;
+    Ok(std::sync::Arc::new(store.map_err(|error| Fault::failed(error.to_string()))?))
+}
+
+/// Makes a directory 0700; one that is there is left as it is.
+pub(crate) fn make_private(dir: &std::path::Path) -> Result<(), Fault> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|error| Fault::failed(format!("cannot make {}: {error}", dir.display())))
+}
+
+fn secret(name: &str) -> Result<Secret, Fault> {
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
+        _ => Err(Fault::usage(format!("--webhook-secret-env {name}: that variable is unset, empty or not UTF-8"))),
+    }
+}

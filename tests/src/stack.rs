@@ -1,0 +1,263 @@
+//! A server and agents as an operator runs them: separate processes of the real binary.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::Output,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    http,
+    process::{self, Running},
+    wait,
+};
+
+/// How long anything may take here.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A server with its agents.
+pub struct Stack {
+    dir: TempDir,
+    address: SocketAddr,
+    server: Option<Running>,
+    agents: Vec<AgentProcess>,
+    server_env: Vec<(String, String)>,
+}
+
+struct AgentProcess {
+    name: String,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    running: Option<Running>,
+}
+
+impl Stack {
+    /// A server alone.
+    #[must_use]
+    pub fn server() -> Self {
+        Self::server_with(&[])
+    }
+
+    /// A server alone, with more environment.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    pub fn server_with(env: &[(&str, &str)]) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        let mut stack = Self {
+            dir: tempfile::Builder::new().prefix("fh-e2e-").tempdir().expect("a directory"),
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            server: None,
+            agents: Vec::new(),
+            server_env: env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        };
+        stack.start_server();
+        stack
+    }
+
+    /// A server and one agent that grants what `dev` grants.
+    #[must_use]
+    pub fn with_agent() -> Self {
+        let mut stack = Self::server();
+        stack.agent("one", &["--label", "host=web-1"], &[]);
+        stack
+    }
+
+    /// One more agent; waits until it is connected.
+    pub fn agent(&mut self, name: &str, args: &[&str], env: &[(String, String)]) {
+        let dir = self.dir.path().join(format!("agent-{name}"));
+        let mut all: Vec<String> = ["agent", "--server", &self.url(), "--name", name, "--data-dir"].map(str::to_owned).to_vec();
+        all.push(dir.display().to_string());
+        all.extend(["--allow", "host-view:proc,network:host"].map(str::to_owned));
+        all.extend(args.iter().map(|arg| (*arg).to_owned()));
+        let agent = AgentProcess { name: name.to_owned(), args: all, env: env.to_vec(), running: None };
+        self.agents.push(agent);
+        self.start_agent(name);
+    }
+
+    /// Starts the server (again) and waits until it answers.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn start_server(&mut self) {
+        self.spawn_server();
+        let address = self.address;
+        wait::until("the server to answer", PATIENCE, || http::request(address, "GET", "/healthz", &[], b"").ok());
+    }
+
+    /// Starts the server without waiting: it may be set to crash.
+    pub fn spawn_server(&mut self) {
+        let mut command = process::firehall();
+        command.args(["server", "--listen", &self.address.to_string(), "--data-dir"]).arg(self.dir.path().join("server"));
+        command.envs(self.server_env.iter().map(|(k, v)| (k, v)));
+        self.server = Some(Running::start("server", &mut command, &self.log("server")));
+    }
+
+    /// Sets the server's environment for its next start.
+    pub fn server_env(&mut self, env: &[(&str, &str)]) {
+        self.server_env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    }
+
+    /// Starts an agent (again) and waits until it is connected.
+    ///
+    /// # Panics
+    /// When it is not known, or does not connect.
+    pub fn start_agent(&mut self, name: &str) {
+        let log = self.log(name);
+        let agent = self.agents.iter_mut().find(|agent| agent.name == name).expect("an agent of this stack");
+        let mut command = process::firehall();
+        command.args(&agent.args).envs(agent.env.iter().map(|(k, v)| (k, v)));
+        agent.running = Some(Running::start(name, &mut command, &log));
+        wait::until(&format!("agent {name} to connect"), PATIENCE, || {
+            let agents = self.json(&["agents", "-o", "json"])?;
+            let found = agents.as_array()?.iter().find(|a| a["name"] == name)?.clone();
+            (found["state"] == "connected").then_some(())
+        });
+    }
+
+    /// The server's process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn server_process(&mut self) -> &mut Running {
+        self.server.as_mut().expect("a running server")
+    }
+
+    /// An agent's process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn agent_process(&mut self, name: &str) -> &mut Running {
+        let agent = self.agents.iter_mut().find(|agent| agent.name == name).expect("an agent of this stack");
+        agent.running.as_mut().expect("a running agent")
+    }
+
+    /// The server's URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The server's address.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The directory that holds all data and logs.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.dir.path().join(format!("{name}.log"))
+    }
+
+    /// Writes a file into the stack's directory.
+    ///
+    /// # Panics
+    /// When it cannot.
+    #[must_use]
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    }
+
+    /// Runs a client command against this server.
+    #[must_use]
+    pub fn cli(&self, args: &[&str]) -> Output {
+        process::finish(process::firehall().env("FIREHALL_SERVER", self.url()).args(args))
+    }
+
+    /// A client command's JSON, when it succeeds.
+    #[must_use]
+    pub fn json(&self, args: &[&str]) -> Option<Value> {
+        let output = self.cli(args);
+        output.status.success().then(|| serde_json::from_slice(&output.stdout).ok())?
+    }
+
+    /// Starts a run of a definition's text; answers its id.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[must_use]
+    pub fn start(&self, definition: &str, args: &[&str]) -> String {
+        let file = self.file("workflow.yaml", definition);
+        let output = self.cli(&[&["run", &file], args].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("an id").trim().to_owned()
+    }
+
+    /// The run as `show -o json` has it.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn show(&self, run: &str) -> Value {
+        self.json(&["show", run, "-o", "json"]).unwrap_or_else(|| panic!("no run {run}"))
+    }
+
+    /// Waits for a run's end; answers it whole.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    #[must_use]
+    pub fn finished(&self, run: &str) -> Value {
+        wait::until(&format!("{run} to end"), PATIENCE, || {
+            let view = self.json(&["show", run, "-o", "json"])?;
+            (!view["outcome"].is_null()).then_some(view)
+        })
+    }
+
+    /// A step's standard output, whole, once the run has ended.
+    #[must_use]
+    pub fn logs(&self, run: &str, step: &str) -> Vec<u8> {
+        self.cli(&["logs", run, step]).stdout
+    }
+
+    /// What the processes said, for failing tests.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let mut all = String::new();
+        for entry in std::fs::read_dir(self.dir.path()).into_iter().flatten().flatten() {
+            if entry.path().extension().is_some_and(|e| e == "log") {
+                let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+                all.push_str(&format!("== {}\n{text}\n", entry.path().display()));
+            }
+        }
+        all
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.said());
+        }
+        // Agents first; what they left running would outlive the directory.
+        for agent in &mut self.agents {
+            drop(agent.running.take());
+        }
+        kill_shims(self.dir.path());
+    }
+}
+
+/// Shims outlive their agents by design; a test's own must not outlive the test.
+fn kill_shims(dir: &Path) {
+    let dir = dir.display().to_string();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        if line.contains(" shim ") && line.contains(&dir) {
+            process::signal(pid, libc::SIGKILL);
+        }
+    }
+}
