@@ -8,6 +8,7 @@ mod input;
 mod live;
 mod out;
 mod process;
+mod splice;
 mod table;
 mod telemetry;
 mod text;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::exit::Fault;
 
 /// How long a process lives.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct Lifetime {
     /// Stop when standard input ends: a child does not outlive its parent
     #[arg(long, hide = true)]

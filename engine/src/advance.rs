@@ -8,8 +8,9 @@ use types::{
 use workflow::{Body, EvalError, FanOut, PlanStep, Scope, Template};
 
 use crate::{
-    AttemptQueued, Event, Phase,
+    At, AttemptQueued, Event, Phase,
     decide::Decider,
+    outputs::{VALUE_DEPTH, is_shallow},
     state::{at_of, followed},
 };
 
@@ -29,7 +30,7 @@ impl Decider<'_> {
     fn consider(&mut self, i: usize) {
         let plan = std::sync::Arc::clone(&self.run.plan);
         let plan = &plan.steps[i];
-        if self.run.cancel.is_some() && !plan.when_replaces_edge {
+        if self.run.cancel.is_some() && !self.run.graph.tidies[i] {
             self.emit(Event::StepNotRun {
                 step: plan.key.clone(),
             });
@@ -67,13 +68,17 @@ impl Decider<'_> {
 
     /// A follower begins once one of those it follows has, or all are over.
     fn followed_have_begun(&self, plan: &PlanStep) -> bool {
-        let mut phases = followed(plan)
-            .filter_map(|key| Some(self.run.step(key)?.1.phase))
-            .peekable();
-        phases.peek().is_none() || {
-            let phases: Vec<Phase> = phases.collect();
-            phases.contains(&Phase::Active) || phases.iter().all(|phase| matches!(phase, Phase::Ended(_)))
+        let mut all_over = true;
+        for key in followed(plan) {
+            let Some((_, step)) = self.run.step(key) else {
+                continue;
+            };
+            if step.started_at.is_some() {
+                return true;
+            }
+            all_over &= step.outcome().is_some();
         }
+        all_over
     }
 
     fn condition(&mut self, i: usize, plan: &PlanStep) {
@@ -98,6 +103,7 @@ impl Decider<'_> {
                 self.emit(Event::StepFollowing {
                     step: plan.key.clone(),
                 });
+                self.wake_dependents(&plan.key);
                 self.dirty.insert(i);
             }
             Some(FanOut::Each { items, .. }) => match items.eval(&scope) {
@@ -106,6 +112,9 @@ impl Decider<'_> {
                         plan,
                         format!("`foreach` has {} items, at most {}", items.len(), limits::ITEMS),
                     );
+                }
+                Ok(Value::Array(items)) if !items.iter().all(is_shallow) => {
+                    self.unready(plan, format!("an item of `foreach` is nested deeper than {VALUE_DEPTH}"));
                 }
                 Ok(Value::Array(items)) => {
                     self.emit(Event::StepFannedOut {
@@ -129,7 +138,7 @@ impl Decider<'_> {
     fn carry_on(&mut self, i: usize) {
         let plan = std::sync::Arc::clone(&self.run.plan);
         let plan = &plan.steps[i];
-        let stopping = self.run.cancel.is_some() && !plan.when_replaces_edge;
+        let stopping = self.run.steps[i].stopping;
         if stopping {
             self.stop_items(i, plan);
         }
@@ -170,7 +179,7 @@ impl Decider<'_> {
         if live >= most || self.run.steps[i].items.iter().all(crate::Item::begun) {
             return;
         }
-        let scope = self.run.scope(plan, self.now());
+        let mut scope = self.run.scope(plan, self.now());
         for n in 0..self.run.steps[i].items.len() {
             if live >= most {
                 break;
@@ -179,7 +188,7 @@ impl Decider<'_> {
                 continue;
             }
             let index = u32::try_from(n).unwrap_or(u32::MAX);
-            let scope = self.run.item_scope(plan, &scope, index);
+            self.run.add_each(plan, &mut scope, index);
             self.queue(plan, Some(index), &scope);
             live += usize::from(self.run.steps[i].items[n].ended.is_none());
         }
@@ -190,8 +199,13 @@ impl Decider<'_> {
             return;
         }
         let (landed, first, all_over) = self.run.landed(i);
-        if (landed.is_empty() && all_over) || stopping {
+        if landed.is_empty() && all_over {
             self.join(i);
+            return;
+        }
+        if stopping {
+            // What has landed since is not taken any more: that is no success.
+            self.end_step(&plan.key, StepOutcome::Cancelled, Vec::new());
             return;
         }
         let due = first.is_some_and(|first| self.now() >= first.plus(gather_ms));
@@ -204,31 +218,32 @@ impl Decider<'_> {
             index,
             of: landed,
         });
-        let scope = self.run.scope(plan, self.now());
-        let scope = self.run.item_scope(plan, &scope, index);
+        let mut scope = self.run.scope(plan, self.now());
+        self.run.add_each(plan, &mut scope, index);
         self.queue(plan, Some(index), &scope);
     }
 
-    /// The next try of an item: after a retry's delay or a lost agent.
-    pub(crate) fn queue_item(&mut self, key: &str, index: Option<u32>) {
-        let plan = std::sync::Arc::clone(&self.run.plan);
-        let Some(plan) = plan.step(key) else { return };
-        let mut scope = self.run.scope(plan, self.now());
-        if let Some(index) = index {
-            scope = self.run.item_scope(plan, &scope, index);
-        }
-        self.queue(plan, index, &scope);
+    /// The next try of an item, after a retry's delay or a lost agent: the same work, for an item is evaluated once.
+    pub(crate) fn queue_again(&mut self, at: &At) {
+        let pickup_ms = self.run.step(&at.step).map_or(0, |(plan, _)| plan.pickup_ms);
+        let Some(last) = self.run.attempt(at) else { return };
+        let queued = AttemptQueued {
+            at: At {
+                attempt: at.attempt + 1,
+                ..at.clone()
+            },
+            work: last.work.as_ref().clone(),
+            runs_on: last.runs_on.clone(),
+            connection: last.connection.clone(),
+            pickup_by: self.now().plus(pickup_ms),
+        };
+        self.emit(Event::AttemptQueued(Box::new(queued)));
     }
 
-    /// Evaluates an item's work and puts an attempt into the queue, or refuses the item.
+    /// Evaluates an item's work and puts its first attempt into the queue, or refuses the item.
     fn queue(&mut self, plan: &PlanStep, index: Option<u32>, scope: &Scope) {
-        let tries = self
-            .run
-            .step(&plan.key)
-            .and_then(|(_, step)| step.items.get(index.unwrap_or(0) as usize))
-            .map_or(0, |item| item.attempts.len());
-        let at = at_of(plan, index.unwrap_or(0) as usize, tries + 1);
-        match evaluate(plan, scope) {
+        let at = at_of(plan, index.unwrap_or(0) as usize, 1);
+        match evaluate(plan, scope).map_err(|e| e.to_string()).and_then(storable) {
             Ok((work, runs_on, connection)) => {
                 let pickup_by = self.now().plus(plan.pickup_ms);
                 let queued = AttemptQueued {
@@ -240,8 +255,8 @@ impl Decider<'_> {
                 };
                 self.emit(Event::AttemptQueued(Box::new(queued)));
             }
-            Err(error) => {
-                let failure = Failure::new(FailureKind::Expression, error.to_string());
+            Err(message) => {
+                let failure = Failure::new(FailureKind::Expression, message);
                 let reasons = vec![failure.message.clone()];
                 self.emit(Event::ItemRefused {
                     step: plan.key.clone(),
@@ -251,6 +266,27 @@ impl Decider<'_> {
                 self.end_item(&at, StepOutcome::Failed, reasons);
             }
         }
+    }
+}
+
+/// All that one attempt's work may be in its JSON form: it must fit into one message to an agent, framing included.
+const WORK_BYTES: usize = limits::MESSAGE_BYTES / 2;
+
+/// What cannot be stored or sent fails its item, never the run's history.
+fn storable(evaluated: Evaluated) -> Result<Evaluated, String> {
+    let work = &evaluated.0;
+    if let WorkBody::Action(action) = &work.body
+        && let Some((name, _)) = action.params.iter().find(|(_, value)| !is_shallow(value))
+    {
+        return Err(format!("parameter {name:?} is nested deeper than {VALUE_DEPTH}"));
+    }
+    match serde_json::to_string(work) {
+        Ok(json) if json.len() > WORK_BYTES => Err(format!(
+            "the step's work has {} bytes, at most {WORK_BYTES}",
+            json.len()
+        )),
+        Ok(_) => Ok(evaluated),
+        Err(error) => Err(format!("the step's work has no JSON form: {error}")),
     }
 }
 

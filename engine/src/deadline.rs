@@ -4,19 +4,27 @@ use protocol::{
     Resolution,
     server::{Known, State},
 };
-use types::{IfLost, Timestamp, limits};
+use types::{IfLost, Millis, Timestamp, limits};
 use workflow::FanOut;
 
 use crate::{
-    At, Event, Run,
+    At, Attempt, Event, Item, Run,
     decide::Decider,
+    ending::By,
     placement::{Snapshot, Wanted, place},
     state::followed,
 };
 
+enum Kind {
+    Retry,
+    Pickup,
+    Ask,
+    Overdue,
+}
+
 /// Something that is due at an instant.
 enum Due {
-    Retry { key: String, index: Option<u32> },
+    Retry(At),
     Pickup(At),
     Ask(At),
     Overdue(At),
@@ -34,20 +42,19 @@ impl Decider<'_> {
             .collect();
         for due in due {
             match due {
-                Due::Retry { key, index } => self.queue_item(&key, index),
+                Due::Retry(at) => self.queue_again(&at),
                 Due::Gather(i) => drop(self.dirty.insert(i)),
                 Due::Pickup(at) => self.not_placed(&at, agents),
                 Due::Ask(at) => {
-                    let settled = self.settle_doubt(
-                        &at,
-                        Resolution::Fail,
-                        "if-lost: ask, nobody answered in time".to_owned(),
-                    );
+                    let settled = self.settle_doubt(&at, Resolution::Fail, By::NoAnswer);
                     debug_assert!(settled.is_ok(), "an attempt in doubt can be settled");
                 }
                 Due::Overdue(at) => {
-                    let expired = self.tick_expired(&at);
-                    debug_assert!(expired.is_ok(), "an attempt that is out can expire");
+                    let lease = self.run.attempt(&at).and_then(|attempt| attempt.life.lease());
+                    if let Some(token) = lease.map(|lease| lease.token.clone()) {
+                        let expired = self.expired(&at, token);
+                        debug_assert!(expired.is_ok(), "an attempt that is out can expire");
+                    }
                 }
             }
         }
@@ -62,11 +69,7 @@ impl Decider<'_> {
             runs_on: &attempt.runs_on,
             connection: attempt.connection.as_deref(),
         };
-        let waited = self.now().since(
-            attempt
-                .queued_at
-                .max(attempt.offered_at.unwrap_or(attempt.queued_at)),
-        );
+        let waited = self.now().since(attempt.queued_at);
         let why = place(agents, &wanted)
             .err()
             .unwrap_or_else(|| "an agent became free only now".to_owned());
@@ -76,6 +79,23 @@ impl Decider<'_> {
             reason,
         });
         self.after_attempt(at);
+    }
+}
+
+impl Attempt {
+    /// The backstop, for an agent that renews its lease and never reports an end: the attempt's own time, which the
+    /// agent measures, and all that may come on top. After a stop, the stop's time and the lease's.
+    fn overdue_at(&self, known: Known, pickup_ms: Millis) -> Option<Timestamp> {
+        let work = &self.work;
+        let lease = work.disconnect_ms.saturating_add(limits::LEASE_MARGIN_MS);
+        let ending = work.grace_ms.saturating_add(lease);
+        let running = work.timeout_ms.saturating_add(ending);
+        let end = match known {
+            Known::Started => self.started_at?.plus(running),
+            // It may have to fetch an image first.
+            Known::Offered | Known::Accepted => self.offered_at?.plus(pickup_ms.saturating_add(running)),
+        };
+        Some(self.stopping_at.map_or(end, |at| end.min(at.plus(ending))))
     }
 }
 
@@ -98,39 +118,34 @@ impl Run {
                     if item.ended.is_some() {
                         return None;
                     }
+                    let due = self.item_due(i, item)?;
                     let at = self.newest(i, n);
-                    if let Some(due) = item.retry_at {
-                        return Some((
-                            due,
-                            Due::Retry {
-                                key: plan.key.clone(),
-                                index: at.index,
-                            },
-                        ));
-                    }
-                    let attempt = item.attempts.last()?;
-                    match attempt.life.state() {
-                        State::Queued => Some((attempt.pickup_by, Due::Pickup(at))),
-                        State::Lost { .. } if plan.if_lost == IfLost::Ask => {
-                            Some((attempt.lost_at?.plus(plan.ask_ms), Due::Ask(at)))
-                        }
-                        // The backstop: an agent that renews the lease but never reports.
-                        State::Out {
-                            known: Known::Started,
-                            ..
-                        } => {
-                            let work = &attempt.work;
-                            let budget = work.timeout_ms
-                                + work.grace_ms
-                                + work.disconnect_ms
-                                + limits::LEASE_MARGIN_MS;
-                            Some((attempt.started_at?.plus(budget), Due::Overdue(at)))
-                        }
-                        _ => None,
-                    }
+                    Some(match due {
+                        (due, Kind::Retry) => (due, Due::Retry(at)),
+                        (due, Kind::Pickup) => (due, Due::Pickup(at)),
+                        (due, Kind::Ask) => (due, Due::Ask(at)),
+                        (due, Kind::Overdue) => (due, Due::Overdue(at)),
+                    })
                 });
             items.chain(gather).collect::<Vec<_>>()
         })
+    }
+
+    /// When time does something to an item, and what.
+    fn item_due(&self, i: usize, item: &Item) -> Option<(Timestamp, Kind)> {
+        if let Some(due) = item.retry_at {
+            return Some((due, Kind::Retry));
+        }
+        let plan = &self.plan.steps[i];
+        let attempt = item.attempts.last()?;
+        match attempt.life.state() {
+            State::Queued => Some((attempt.pickup_by, Kind::Pickup)),
+            State::Lost { .. } if plan.if_lost == IfLost::Ask => {
+                Some((attempt.lost_at?.plus(plan.ask_ms), Kind::Ask))
+            }
+            State::Out { known, .. } => Some((attempt.overdue_at(*known, plan.pickup_ms)?, Kind::Overdue)),
+            _ => None,
+        }
     }
 
     fn gather_due(&self, i: usize) -> Option<Timestamp> {

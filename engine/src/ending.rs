@@ -1,64 +1,106 @@
 //! How attempts end items, items end steps, and steps end the run.
 
+use std::fmt;
+
 use protocol::{Resolution, server::State};
-use types::{Failure, FailureKind, RunOutcome, StepOutcome, Value, Verdict, limits};
+use types::{Failure, FailureKind, IfLost, RunOutcome, StepOutcome, Value, Verdict, limits};
 
-use crate::{At, Event, Phase, Reason, Run, decide::Decider, state::at_of};
+use crate::{At, Event, Phase, Reason, Run, decide::Decider, outputs::at_most, state::at_of};
 
-/// What an attempt that is over means for its item.
-enum After {
-    Ended(StepOutcome, Vec<String>),
-    Failed(Failure),
-    Rerun,
-    NotYet,
+/// Reasons of one run.
+const REASONS_MAX: usize = 256;
+
+/// Who settled an attempt in doubt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum By {
+    IfLost,
+    NoAnswer,
+    Cancel,
+    Person(String),
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::IfLost => "if-lost",
+            Self::NoAnswer => "if-lost: ask, nobody answered in time",
+            Self::Cancel => "cancel",
+            Self::Person(name) => name,
+        })
+    }
 }
 
 impl Decider<'_> {
-    /// An attempt is over: its item ends, or is tried again.
+    /// An attempt is over by a report or before it began: its item ends, or is tried again.
     pub(crate) fn after_attempt(&mut self, at: &At) {
         self.mark(&at.step);
-        match self.meaning(at) {
-            After::Ended(outcome, reasons) => self.end_item(at, outcome, reasons),
-            After::Failed(failure) => self.failed(at, failure),
-            After::Rerun => self.queue_item(&at.step, at.index),
-            After::NotYet => {}
+        let Some(attempt) = self.run.attempt(at) else { return };
+        match attempt.life.state() {
+            State::Withdrawn => match &attempt.not_placed {
+                Some(reason) => self.failed(at, Failure::new(FailureKind::NotPlaced, reason.clone())),
+                None => self.end_item(at, StepOutcome::Cancelled, Vec::new()),
+            },
+            State::Finished { .. } => {
+                let stopping = attempt.life.is_stopping();
+                let verdict = attempt.report.as_ref().map(|report| report.verdict.clone());
+                self.after_verdict(at, verdict, stopping);
+            }
+            // Those in doubt go on by `after_doubt`.
+            State::Queued | State::Out { .. } | State::Lost { .. } | State::Settled { .. } => {}
         }
     }
 
-    fn meaning(&self, at: &At) -> After {
-        let Some(attempt) = self.run.attempt(at) else {
-            return After::NotYet;
-        };
-        let cancelled = attempt.life.is_stopping();
-        match attempt.life.state() {
-            State::Queued | State::Out { .. } | State::Lost { .. } => After::NotYet,
-            State::Withdrawn => match &attempt.not_placed {
-                Some(reason) => After::Failed(Failure::new(FailureKind::NotPlaced, reason.clone())),
-                None => After::Ended(StepOutcome::Cancelled, Vec::new()),
-            },
-            State::Settled { resolution, .. } => match resolution {
-                Resolution::Succeeded => After::Ended(StepOutcome::Succeeded, Vec::new()),
-                Resolution::Rerun => After::Rerun,
-                Resolution::Fail if cancelled || self.run.cancel.is_some() => After::Ended(
-                    StepOutcome::Cancelled,
-                    vec!["kill unconfirmed: its agent did not answer; it may still run".to_owned()],
-                ),
-                Resolution::Fail => After::Failed(Failure::new(FailureKind::Lost, "lost: may have run")),
-            },
-            State::Finished { .. } => match attempt.report.as_ref().map(|report| &report.verdict) {
-                Some(Verdict::Succeeded) => After::Ended(StepOutcome::Succeeded, Vec::new()),
-                Some(Verdict::Degraded { reasons }) => After::Ended(StepOutcome::Degraded, reasons.clone()),
-                Some(Verdict::Failed { failure }) => After::Failed(failure.clone()),
-                Some(Verdict::Cancelled { confirmed }) if cancelled => {
-                    let doubt = (!confirmed).then(|| "kill unconfirmed".to_owned());
-                    After::Ended(StepOutcome::Cancelled, doubt.into_iter().collect())
-                }
-                Some(Verdict::Cancelled { .. }) => After::Failed(Failure::new(
+    fn after_verdict(&mut self, at: &At, verdict: Option<Verdict>, stopping: bool) {
+        match verdict {
+            Some(Verdict::Succeeded) => self.end_item(at, StepOutcome::Succeeded, Vec::new()),
+            Some(Verdict::Degraded { reasons }) => self.end_item(at, StepOutcome::Degraded, reasons),
+            Some(Verdict::Failed { failure }) => self.failed(at, failure),
+            Some(Verdict::Cancelled { confirmed }) if stopping => {
+                let doubt = (!confirmed).then(|| "kill unconfirmed".to_owned());
+                self.end_item(at, StepOutcome::Cancelled, doubt.into_iter().collect());
+            }
+            // Nobody asked for it: the agent ended it at its lease's end, so it counts as lost.
+            Some(Verdict::Cancelled { .. }) if self.may_rerun(at) => self.queue_again(at),
+            Some(Verdict::Cancelled { .. }) => self.failed(
+                at,
+                Failure::new(
                     FailureKind::Lost,
                     "ended by its agent: its lease was over before the server was heard again",
-                )),
-                None => After::Failed(Failure::new(FailureKind::Internal, "finished without a report")),
-            },
+                ),
+            ),
+            None => self.failed(
+                at,
+                Failure::new(FailureKind::Internal, "finished without a report"),
+            ),
+        }
+    }
+
+    fn may_rerun(&self, at: &At) -> bool {
+        self.run
+            .step(&at.step)
+            .is_some_and(|(plan, _)| plan.if_lost == IfLost::Rerun)
+            && self.reruns(at) < limits::RERUNS
+    }
+
+    /// An attempt in doubt is settled.
+    pub(crate) fn after_doubt(&mut self, at: &At, resolution: Resolution, by: &By) {
+        self.mark(&at.step);
+        let lost = |message: &str| Failure::new(FailureKind::Lost, message);
+        match (resolution, by) {
+            (Resolution::Succeeded, _) => self.end_item(at, StepOutcome::Succeeded, Vec::new()),
+            (Resolution::Rerun, _) => self.queue_again(at),
+            (Resolution::Fail, By::Cancel) => {
+                let doubt = "kill unconfirmed: its agent did not answer; it may still run";
+                self.end_item(at, StepOutcome::Cancelled, vec![doubt.to_owned()]);
+            }
+            (Resolution::Fail, By::Person(name)) => {
+                let message = format!("declared failed by {name}: may have run");
+                self.failed(at, Failure::new(FailureKind::Resolved, message));
+            }
+            (Resolution::Fail, By::NoAnswer) => {
+                self.failed(at, lost("lost: may have run; nobody said how it ended"));
+            }
+            (Resolution::Fail, By::IfLost) => self.failed(at, lost("lost: may have run")),
         }
     }
 
@@ -66,15 +108,9 @@ impl Decider<'_> {
         let Some((plan, step)) = self.run.step(&at.step) else {
             return;
         };
-        let tries = step
-            .items
-            .get(at.index.unwrap_or(0) as usize)
-            .map_or(0, |item| item.attempts.len());
-        let used = u32::try_from(tries)
-            .unwrap_or(u32::MAX)
-            .saturating_sub(1)
-            .saturating_sub(self.reruns(at));
-        let stopping = self.run.cancel.is_some() && !plan.when_replaces_edge;
+        // Lost attempts have a budget of their own.
+        let used = at.attempt.saturating_sub(1).saturating_sub(self.reruns(at));
+        let stopping = step.stopping;
         if used < plan.retry.limit && !stopping && plan.retry.covers(failure.kind, failure.exit_code) {
             let wanted = plan.retry.delay_ms(used + 1);
             let delay = if plan.retry.jitter {
@@ -157,14 +193,11 @@ impl Decider<'_> {
             (0, false) if degraded => StepOutcome::Degraded,
             (0, false) => StepOutcome::Succeeded,
             // Some of a step that may fail: what landed is there, what did not is said.
-            (n, _) if plan.allow_failure && n < total => StepOutcome::Degraded,
+            (n, false) if plan.allow_failure && n < total => StepOutcome::Degraded,
+            (_, true) if plan.allow_failure => StepOutcome::Cancelled,
             _ => StepOutcome::Failed,
         };
-        if reasons.len() > limits::REASONS {
-            let more = reasons.len() - (limits::REASONS - 1);
-            reasons.truncate(limits::REASONS - 1);
-            reasons.push(format!("and {more} more"));
-        }
+        at_most(&mut reasons, limits::REASONS);
         let key = plan.key.clone();
         self.end_step(&key, outcome, reasons);
     }
@@ -206,17 +239,19 @@ impl Run {
                 _ => continue,
             };
             outcome = outcome.max(part);
-            let of_step = |message: &String| Reason {
+            let of_step = |message: String| Reason {
                 step: Some(plan.key.clone()),
-                message: message.clone(),
+                message,
             };
-            reasons.extend(step.reasons.iter().map(of_step));
-            if step.reasons.is_empty() && part == RunOutcome::Failed {
-                reasons.push(Reason {
-                    step: Some(plan.key.clone()),
-                    message: "failed".to_owned(),
-                });
+            reasons.extend(step.reasons.iter().cloned().map(of_step));
+            if step.reasons.is_empty() && part != RunOutcome::Cancelled {
+                reasons.push(of_step(part.as_str().to_owned()));
             }
+        }
+        if reasons.len() > REASONS_MAX {
+            let message = format!("and {} more", reasons.len() - (REASONS_MAX - 1));
+            reasons.truncate(REASONS_MAX - 1);
+            reasons.push(Reason { step: None, message });
         }
         (outcome, reasons)
     }

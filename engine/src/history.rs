@@ -1,5 +1,6 @@
 //! The stored form of events: kind, version and a JSON body. Never prost: it drops what it does not know.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::Event;
@@ -78,7 +79,7 @@ pub const KINDS: [&str; 25] = [
 #[must_use]
 pub fn write(event: &Event) -> Stored {
     let kind = event.kind();
-    let mut body = serde_json::to_value(event).unwrap_or_default();
+    let mut body = serde_json::to_value(event).expect("an event has only JSON's parts: maps have text as keys");
     if let Value::Object(map) = &mut body {
         map.remove("kind");
     }
@@ -105,10 +106,45 @@ pub fn read(kind: &str, version: u32, body: &str) -> Result<Event, HistoryError>
         version,
         why,
     };
-    let mut value: Value = serde_json::from_str(body).map_err(|e| damaged(e.to_string()))?;
+    let mut value = parse(body).map_err(damaged)?;
     let Value::Object(map) = &mut value else {
         return Err(damaged("not an object".to_owned()));
     };
     map.insert("kind".to_owned(), Value::String(kind.to_owned()));
     serde_json::from_value(value).map_err(|e| damaged(e.to_string()))
+}
+
+/// How deep a body may be nested. An alert or an input of a request comes through serde_json's own limit of 128; in
+/// an event it lies some levels deeper, which that limit would refuse for ever.
+const DEPTH: usize = 192;
+
+fn parse(body: &str) -> Result<Value, String> {
+    if depth(body) > DEPTH {
+        return Err(format!("nested deeper than {DEPTH}"));
+    }
+    let mut json = serde_json::Deserializer::from_str(body);
+    json.disable_recursion_limit();
+    let value = Value::deserialize(&mut json).map_err(|e| e.to_string())?;
+    json.end().map_err(|e| e.to_string())?;
+    Ok(value)
+}
+
+/// The deepest nesting of a JSON text.
+fn depth(json: &str) -> usize {
+    let (mut now, mut most) = (0usize, 0usize);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => {
+                now += 1;
+                most = most.max(now);
+            }
+            b']' | b'}' if !in_text => now = now.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
 }

@@ -79,6 +79,19 @@ impl Step {
 }
 
 impl Attempt {
+    /// Whether it was lost and another took its place, where there is another.
+    pub(crate) fn was_lost(&self) -> bool {
+        use protocol::Resolution;
+        match self.life.state() {
+            State::Settled { resolution, .. } => *resolution == Resolution::Rerun,
+            State::Finished { .. } => matches!(
+                self.report.as_ref().map(|report| &report.verdict),
+                Some(Verdict::Cancelled { .. })
+            ),
+            _ => false,
+        }
+    }
+
     /// The word for where it is.
     #[must_use]
     pub fn word(&self) -> &'static str {

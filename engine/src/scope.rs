@@ -30,7 +30,7 @@ impl Run {
         }
         roots.insert("steps".to_owned(), Value::Object(steps));
         if plan.reads_run() {
-            let record = serde_json::to_value(self.record(now)).unwrap_or(Value::Null);
+            let record = serde_json::to_value(self.record(now)).expect("a record has only JSON's parts");
             roots.insert("run".to_owned(), record);
         }
         Scope {
@@ -39,14 +39,10 @@ impl Run {
         }
     }
 
-    /// The scope with one item's `each`.
-    pub(crate) fn item_scope(&self, plan: &PlanStep, scope: &Scope, index: u32) -> Scope {
-        let mut scope = scope.clone();
-        let Some(item) = self
-            .step(&plan.key)
-            .and_then(|(_, step)| step.items.get(index as usize))
-        else {
-            return scope;
+    /// Puts one item's `each` into the scope.
+    pub(crate) fn add_each(&self, plan: &PlanStep, scope: &mut Scope, index: u32) {
+        let Some(item) = self.item(&plan.key, Some(index)) else {
+            return;
         };
         let value = match &plan.fan_out {
             Some(FanOut::Follow { .. }) => {
@@ -55,10 +51,8 @@ impl Run {
             }
             _ => item.value.clone().unwrap_or(Value::Null),
         };
-        scope
-            .roots
-            .insert("each".to_owned(), json!({ "value": value, "index": index }));
-        scope
+        let each = json!({ "value": value, "index": index });
+        scope.roots.insert("each".to_owned(), each);
     }
 
     fn step_value(&self, plan: &PlanStep, step: &Step) -> Value {
@@ -99,7 +93,7 @@ impl Run {
             agent: lease.map(|lease| lease.agent.clone()),
             agent_name: last.and_then(|attempt| attempt.agent_name.clone()),
         };
-        serde_json::to_value(record).ok()
+        Some(serde_json::to_value(record).expect("an item has only JSON's parts"))
     }
 
     pub(crate) fn needs_status(&self, plan: &PlanStep) -> NeedsStatus {

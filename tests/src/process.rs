@@ -50,7 +50,7 @@ pub fn run<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Output {
 pub fn finish(command: &mut Command) -> Output {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
     let pid = child.id();
-    let (tx, rx) = std::sync::mpsc::channel();
+    let (tx, rx) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || drop(tx.send(child.wait_with_output())));
     match rx.recv_timeout(Duration::from_secs(60)) {
         Ok(output) => output.expect("its output is read"),

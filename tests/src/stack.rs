@@ -25,6 +25,7 @@ pub struct Stack {
     address: SocketAddr,
     server: Option<Running>,
     agents: Vec<AgentProcess>,
+    server_args: Vec<String>,
     server_env: Vec<(String, String)>,
 }
 
@@ -39,21 +40,22 @@ impl Stack {
     /// A server alone.
     #[must_use]
     pub fn server() -> Self {
-        Self::server_with(&[])
+        Self::server_with(&[], &[])
     }
 
-    /// A server alone, with more environment.
+    /// A server alone, with more arguments and environment.
     ///
     /// # Panics
     /// When it does not come up.
     #[must_use]
-    pub fn server_with(env: &[(&str, &str)]) -> Self {
+    pub fn server_with(args: &[&str], env: &[(&str, &str)]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
         let mut stack = Self {
             dir: tempfile::Builder::new().prefix("fh-e2e-").tempdir().expect("a directory"),
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             server: None,
             agents: Vec::new(),
+            server_args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             server_env: env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         };
         stack.start_server();
@@ -94,7 +96,7 @@ impl Stack {
     pub fn spawn_server(&mut self) {
         let mut command = process::firehall();
         command.args(["server", "--listen", &self.address.to_string(), "--data-dir"]).arg(self.dir.path().join("server"));
-        command.envs(self.server_env.iter().map(|(k, v)| (k, v)));
+        command.args(&self.server_args).envs(self.server_env.iter().map(|(k, v)| (k, v)));
         self.server = Some(Running::start("server", &mut command, &self.log("server")));
     }
 

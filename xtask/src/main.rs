@@ -1,1 +1,61 @@
-fn main() {}
+//! The project's own automation: `cargo xtask test`, `promises`, `generate`, `bench`, `fixtures`.
+
+mod fixtures;
+mod generate;
+mod promises;
+mod setup;
+mod sh;
+mod test;
+#[cfg(test)]
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+
+const USAGE: &str = "\
+cargo xtask test [--full] [--fixtures DIR]   set up, check, build and test everything
+cargo xtask promises                         what is promised, by which tests, and how far it is proven
+cargo xtask generate [--check]               write the generated pages, or check that they are as they should be
+cargo xtask bench [ARGS]                     measure, and write BENCHMARKS.md (see `cargo xtask bench --help`)
+cargo xtask fixtures DIR                     send every file of a folder through the real binary";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args.as_slice() {
+        ["test", rest @ ..] => return test::run(&test::Options::parse(rest)?),
+        ["promises"] => promises::run()?,
+        ["generate"] => generate::run(generate::Mode::Write)?,
+        ["generate", "--check"] => generate::run(generate::Mode::Check)?,
+        ["bench", rest @ ..] => bench(rest)?,
+        ["fixtures", dir] => {
+            sh::cargo(&["build", "--package", "cli"]).run()?;
+            fixtures::run(std::path::Path::new(dir))?;
+        }
+        ["--help" | "help"] => println!("{USAGE}"),
+        _ => bail!("usage:\n{USAGE}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The measuring program is a package of its own, so that `cargo xtask test` need not build what it links.
+fn bench(args: &[&str]) -> Result<()> {
+    setup::ensure(setup::BENCH)?;
+    sh::cargo(&["build", "--release", "--package", "cli", "--package", "bench"]).run()?;
+    let program = sh::target_dir().join("release/bench");
+    sh::Cmd::new(program)
+        .args(args)
+        .run()
+        .context("measuring did not end well")
+}

@@ -43,6 +43,9 @@ pub(crate) fn cut(text: &str, limit: usize) -> String {
     if text.chars().count() <= limit {
         return text.to_owned();
     }
+    if limit == 0 {
+        return String::new();
+    }
     text.chars().take(limit.saturating_sub(1)).chain(['…']).collect()
 }
 

@@ -87,11 +87,11 @@ impl Slack<'_> {
         }
         let members = match self.members(channel).await {
             Ok(members) => Some(members),
-            Err(error) if error.is_lacking() => {
+            // Then Slack's own answer to the invitation has to do.
+            Err(error) => {
                 degraded.push(format!("who is in the room could not be seen: {}", error.why()));
                 None
             }
-            Err(error) => return Err(error),
         };
         let settle = |(id, name): &(&str, &str)| {
             let out = match &members {

@@ -219,7 +219,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_message_breaks_a_limit(title in any::<String>(), body in "\\PC{0,8000}", lines in prop::collection::vec("\\PC{0,500}", 0..60)) {
+        fn no_message_breaks_a_limit(title in any::<String>(), body in "\\PC{0,4000}", lines in prop::collection::vec("\\PC{0,200}", 0..30)) {
             let mut pages = Pages::default();
             pages.headline(&title);
             pages.plain(&body);

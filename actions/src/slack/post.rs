@@ -199,7 +199,10 @@ fn content(context: &ActionContext, params: Params) -> (String, Pages) {
     if let Some(investigation) = investigation {
         headlines.push(investigation.conclusion.clone());
         pages.plain(&format!("Findings: {}", investigation.conclusion));
-        findings.extend(investigation.findings);
+        let lines = render::digest(&investigation.findings);
+        if !lines.is_empty() {
+            pages.plain(&lines.join("\n"));
+        }
         lacking.extend(investigation.not_measured);
         lacking.extend(
             investigation

@@ -31,6 +31,36 @@ pub(crate) fn finding(finding: &Finding) -> String {
     )
 }
 
+/// An investigation's findings: what is not normal in full, what is normal in one line a host.
+pub(crate) fn digest(findings: &[Finding]) -> Vec<String> {
+    let (normal, other): (Vec<&Finding>, Vec<&Finding>) = findings
+        .iter()
+        .partition(|finding| finding.level == Level::Normal && finding.host.is_some());
+    let mut lines: Vec<String> = other.into_iter().map(finding).collect();
+    let mut hosts: Vec<(&str, Vec<String>)> = Vec::new();
+    for finding in normal {
+        let (host, check) = (
+            finding.host.as_deref().unwrap_or_default(),
+            flat(&finding.check, 120),
+        );
+        match hosts.iter_mut().find(|(known, _)| *known == host) {
+            Some((_, checks)) => checks.push(check),
+            None => hosts.push((host, vec![check])),
+        }
+    }
+    let word = Level::Normal.as_str();
+    let line = |(host, checks): &(&str, Vec<String>)| {
+        format!(
+            "{} {word} · {} · {}",
+            sign(Level::Normal),
+            flat(host, 120),
+            flat(&checks.join(", "), 500)
+        )
+    };
+    lines.extend(hosts.iter().map(line));
+    lines
+}
+
 fn evidence(evidence: &Evidence) -> String {
     match evidence {
         Evidence::Step {

@@ -7,7 +7,7 @@ use types::{Object, Type};
 use crate::{
     args::Remote,
     exit::{Done, Exit, Fault},
-    input, out,
+    input, out, splice,
 };
 
 /// Keep a definition under its name: alerts start the newest version.
@@ -57,61 +57,25 @@ async fn with_defaults(
     replace_defaults(source, plan.as_ref(), &defaults)
 }
 
-/// The definition with other defaults, in its JSON form: every value as it was, only comments are gone.
+/// The definition with other defaults: their values are replaced in its text, everything else stays as it is.
 ///
 /// # Errors
-/// For an input that the definition does not have, and a value of another type.
+/// For an input that has no default in the definition, and a value of another type.
 pub(crate) fn replace_defaults(source: &str, plan: Option<&Value>, defaults: &Object) -> Result<String, Fault> {
-    let mut definition = yaml::to_json(source)?;
+    let mut text = source.to_owned();
     for (name, value) in defaults {
         let declared = plan.and_then(|plan| plan["inputs"].get(name));
-        let Some(input) = definition["inputs"].get_mut(name).and_then(Value::as_object_mut) else {
-            return Err(Fault::usage(format!("the definition has no input {name:?}")));
-        };
         if let Some(ty) = declared.and_then(|input| serde_json::from_value::<Type>(input["type"].clone()).ok()) {
             ty.check(value).map_err(|error| Fault::usage(format!("--default {name}: {error}")))?;
         }
-        input.insert("default".to_owned(), value.clone());
+        let place = splice::find(&text, &["inputs", name, "default"]).map_err(Fault::usage)?.ok_or_else(|| {
+            Fault::usage(format!("--default {name}: the definition has no such input with a default of its own"))
+        })?;
+        // A block's place reaches to the next line's begin.
+        let end = if text[place.clone()].ends_with('\n') { "\n" } else { "" };
+        text.replace_range(place, &format!("{value}{end}"));
     }
-    serde_json::to_string_pretty(&definition).map_err(|error| Fault::failed(error.to_string()))
-}
-
-mod yaml {
-    //! YAML read as JSON, for definitions that have compiled: no tags, no anchors, plain string keys.
-
-    use saphyr::{LoadableYamlNode, Scalar, Yaml};
-    use serde_json::Value;
-
-    use crate::exit::Fault;
-
-    pub(super) fn to_json(source: &str) -> Result<Value, Fault> {
-        let documents = Yaml::load_from_str(source).map_err(|error| Fault::usage(format!("no YAML: {error}")))?;
-        match documents.as_slice() {
-            [only] => convert(only),
-            _ => Err(Fault::usage("a definition is one document")),
-        }
-    }
-
-    fn convert(node: &Yaml<'_>) -> Result<Value, Fault> {
-        let odd = |what: &str| Fault::usage(format!("{what} cannot be kept with other defaults"));
-        Ok(match node {
-            Yaml::Value(Scalar::Null) => Value::Null,
-            Yaml::Value(Scalar::Boolean(truth)) => (*truth).into(),
-            Yaml::Value(Scalar::Integer(number)) => (*number).into(),
-            Yaml::Value(Scalar::FloatingPoint(number)) => number.into_inner().into(),
-            Yaml::Value(Scalar::String(text)) => text.as_ref().into(),
-            Yaml::Sequence(items) => items.iter().map(convert).collect::<Result<_, _>>()?,
-            Yaml::Mapping(entries) => {
-                let mut object = types::Object::new();
-                for (key, value) in entries {
-                    let key = key.as_str().ok_or_else(|| odd("a key that is no text"))?;
-                    object.insert(key.to_owned(), convert(value)?);
-                }
-                Value::Object(object)
-            }
-            _ => return Err(odd("an anchor, a tag or a bad value")),
-        })
-    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -119,26 +83,52 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
-    const SOURCE: &str = "name: w\ninputs:\n  who: { type: list<string>, default: [a] } # why\n  n: { type: int, default: 3 }\nsteps:\n  s:\n    image: host\n    run: |\n      echo \"x: $Y\"\n      printf '%s\\n' \"é\"\n    timeout: 1.5\n";
+    const SOURCE: &str = "\
+# é, to tell characters from bytes
+name: w
+inputs:
+  who: { type: list<string>, default: [a] } # why
+  n:
+    type: int
+    default: 3
+  many:
+    type: list<string>
+    default:
+      - x
+      - y
+  bare: { type: string }
+steps:
+  default: { image: host, run: 'echo \"inputs: $Y\"' }
+";
+
+    fn plan() -> Value {
+        let list = json!({"type": {"list": "string"}});
+        json!({"inputs": {"who": list, "many": list, "n": {"type": "int"}, "bare": {"type": "string"}}})
+    }
+
+    fn replaced(defaults: Value) -> Result<String, Fault> {
+        replace_defaults(SOURCE, Some(&plan()), defaults.as_object().unwrap())
+    }
 
     #[test]
     fn only_the_default_changes() {
-        let plan = json!({"inputs": {"who": {"type": {"list": "string"}}, "n": {"type": "int"}}});
-        let defaults = json!({"who": ["b", "$(c) \"d\""]}).as_object().unwrap().clone();
-        let replaced: Value =
-            serde_json::from_str(&replace_defaults(SOURCE, Some(&plan), &defaults).unwrap()).unwrap();
-        assert_eq!(replaced["inputs"]["who"], json!({"type": "list<string>", "default": ["b", "$(c) \"d\""]}));
-        assert_eq!(replaced["inputs"]["n"]["default"], 3);
-        assert_eq!(replaced["steps"]["s"]["run"], "echo \"x: $Y\"\nprintf '%s\\n' \"é\"\n");
-        assert_eq!(replaced["steps"]["s"]["timeout"], 1.5);
+        let text = replaced(json!({"who": ["b", "$(c) \"d\" é"], "n": 7})).unwrap();
+        let expected = SOURCE
+            .replace("default: [a]", r#"default: ["b","$(c) \"d\" é"]"#)
+            .replace("default: 3", "default: 7");
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_block_becomes_one_line() {
+        let text = replaced(json!({"many": ["z"]})).unwrap();
+        assert_eq!(text, SOURCE.replace("- x\n      - y\n", "[\"z\"]\n"));
     }
 
     #[test]
     fn a_wrong_name_or_type_is_refused() {
-        let plan = json!({"inputs": {"who": {"type": {"list": "string"}}}});
-        for wrong in [json!({"nobody": 1}), json!({"who": "b"}), json!({"who": [1]})] {
-            let fault = replace_defaults(SOURCE, Some(&plan), wrong.as_object().unwrap()).unwrap_err();
-            assert_eq!(fault.exit as u8, 2, "{wrong}");
+        for wrong in [json!({"nobody": 1}), json!({"bare": "b"}), json!({"who": "b"}), json!({"who": [1]})] {
+            assert_eq!(replaced(wrong.clone()).unwrap_err().exit as u8, 2, "{wrong}");
         }
     }
 }

@@ -12,7 +12,10 @@ use crate::Delivery;
 
 /// What is asked of an incident.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "one command a webhook: never kept in bulk")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one command a webhook: never kept in bulk"
+)]
 pub enum Command {
     /// An alert came. The ids are fresh; they are used only where they are needed.
     Receive {

@@ -69,7 +69,8 @@ fn parse(text: &str) -> Result<Value, Refused> {
     serde_json::from_str(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         // serde_json names its recursion limit (128) only in its text.
-        if error.to_string().starts_with("recursion limit") {
+        let said = error.to_string();
+        if said.starts_with("recursion limit") {
             return Refused::new(
                 RefusalKind::TooDeep,
                 format!("the JSON is nested deeper than 128 levels ({place})"),
@@ -79,6 +80,12 @@ fn parse(text: &str) -> Result<Value, Refused> {
             Category::Eof => "the JSON ends too early",
             _ => "the body is not JSON",
         };
-        Refused::new(RefusalKind::NotJson, format!("{what} ({place}): {error}"))
+        Refused::new(
+            RefusalKind::NotJson,
+            format!(
+                "{what} ({place}): {}",
+                said.split(" at line ").next().unwrap_or_default()
+            ),
+        )
     })
 }

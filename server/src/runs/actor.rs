@@ -14,7 +14,7 @@ const TOGETHER: usize = 64;
 /// How often a decision is made anew because another writer was first.
 const CONFLICTS: usize = 8;
 /// The longest sleep towards a deadline.
-const SLEEP_MAX: Duration = Duration::from_secs(3_600);
+const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// How long a store that cannot write is left alone.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 

@@ -211,7 +211,7 @@ fn sqlite_does_what_the_model_does() {
         .build()
         .unwrap();
     let config = Config {
-        cases: 48,
+        cases: 96,
         failure_persistence: None,
         ..Config::default()
     };

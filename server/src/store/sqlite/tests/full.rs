@@ -19,9 +19,18 @@ async fn a_full_disk_is_told_and_survived() {
         return on_a_small_disk(Path::new(&dir)).await;
     }
     let dir = TempDir::new().unwrap();
-    let namespace = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec"];
+    // Root may mount as it is; others get a user namespace.
+    let root = command(&["unshare", "--mount", "true"].map(str::to_owned)).output();
+    let flags: &[&str] = match root {
+        Ok(output) if output.status.success() => &["--mount"],
+        _ => &["--user", "--map-root-user", "--mount"],
+    };
+    let namespace = ["unshare"]
+        .into_iter()
+        .chain(flags.iter().copied())
+        .chain(["sh", "-ec"]);
     let mount = "mount -t tmpfs -o size=2m tmpfs \"$FIREHALL_TEST_FULL_DIR\"; exec \"$@\"";
-    let words = namespace.into_iter().chain([mount, "sh"]).map(str::to_owned);
+    let words = namespace.chain([mount, "sh"]).map(str::to_owned);
     let words: Vec<_> = words
         .chain(again(module_path!(), "a_full_disk_is_told_and_survived"))
         .collect();

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use super::open;
 use crate::store::{
-    Append, Store, StoreError,
-    conformance::sample::{claim, only, piece, run_stream, to_run},
+    Append, LogPiece, Store, StoreError,
+    conformance::sample::{attempt, claim, only, piece, run_stream, to_run},
     sqlite::{
         Database,
         job::{Effect, Stop, Write},
@@ -136,6 +136,37 @@ async fn a_caller_that_goes_away_does_not_stop_its_write() {
         store.events(&run_stream(1), 0, 9).await.unwrap().len(),
         1,
         "close waits for what was queued"
+    );
+    store.close().await;
+}
+
+/// Writes that never pause give the checkpointer no chance to start the log anew; then the writer does it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_write_ahead_log_stays_bounded() {
+    const MIB: u64 = 1 << 20;
+    let dir = TempDir::new().unwrap();
+    let store = Arc::new(open(dir.path()).await);
+    let flood = (0..4).map(|n| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for offset in (0..48 * MIB).step_by(1 << 18) {
+                let piece = LogPiece {
+                    attempt: attempt(n),
+                    ..piece(offset, &[b'x'; 1 << 18])
+                };
+                assert_eq!(store.write_logs(vec![piece]).await.unwrap(), [offset + (1 << 18)]);
+            }
+        })
+    });
+    join_all(flood)
+        .await
+        .into_iter()
+        .for_each(|joined| joined.unwrap());
+    let size = std::fs::metadata(dir.path().join("logs.db-wal")).unwrap().len();
+    assert!(
+        size < 128 * MIB,
+        "192 MiB were written, the log has {} MiB",
+        size / MIB
     );
     store.close().await;
 }

@@ -1,0 +1,10 @@
+//! The actions against vendors' emulators: what goes wrong out there, and what is left behind.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod bench;
+mod datadog;
+mod faults;
+mod hostile;
+mod people;
+mod posts;
+mod rooms;

@@ -1,0 +1,86 @@
+//! What an agent is told when it is started.
+
+use std::{collections::BTreeMap, collections::BTreeSet, fmt, path::PathBuf, str::FromStr};
+
+use types::{HostView, Labels, Network, Secret};
+
+/// The longest secret, in bytes: what is longer is no token, and masking all its forms would need too much memory.
+pub const SECRET_BYTES: usize = 8 * 1024;
+
+/// What an agent is told when it is started.
+pub struct Config {
+    /// The server: `http://127.0.0.1:7911`.
+    pub server: String,
+    /// The agent's own directory, made 0700. Two agents cannot share one.
+    pub data_dir: PathBuf,
+    /// Its name for people.
+    pub name: String,
+    /// Its labels.
+    pub labels: Labels,
+    /// Attempts it runs at once, at least 1.
+    pub capacity: u32,
+    /// What steps may have beyond the ordinary.
+    pub allow: BTreeSet<Grant>,
+    /// The secrets that steps may name, with values taken from the environment already. At most [`SECRET_BYTES`] each.
+    pub secrets: BTreeMap<String, Secret>,
+    /// The built-in actions.
+    pub actions: actions::Registry,
+    /// What actions reach vendors with.
+    pub connections: actions::Connections,
+    /// How the native runtime executes its shim; none for an agent that runs actions only.
+    pub shim: Option<runtime::ShimCommand>,
+}
+
+/// A permission that the operator gives to steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Grant {
+    /// A tree of the host's own, read-only.
+    HostView(HostView),
+    /// The host's network.
+    HostNetwork,
+}
+
+/// Not a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantError(String);
+
+impl fmt::Display for GrantError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown grant {:?} (known: host-view:proc, host-view:sys, network:host)", self.0)
+    }
+}
+
+impl std::error::Error for GrantError {}
+
+impl FromStr for Grant {
+    type Err = GrantError;
+    fn from_str(text: &str) -> Result<Self, GrantError> {
+        [Self::HostView(HostView::Proc), Self::HostView(HostView::Sys), Self::HostNetwork]
+            .into_iter()
+            .find(|grant| grant.to_string() == text)
+            .ok_or_else(|| GrantError(text.chars().take(80).collect()))
+    }
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HostView(tree) => write!(f, "host-view:{}", tree.as_str()),
+            Self::HostNetwork => write!(f, "network:{}", Network::Host.as_str()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn grants_are_read_as_they_are_written() {
+        for text in ["host-view:proc", "host-view:sys", "network:host"] {
+            assert_eq!(text.parse::<Grant>().unwrap().to_string(), text);
+        }
+        assert!("network:egress".parse::<Grant>().is_err() && "".parse::<Grant>().is_err());
+    }
+}

@@ -1,0 +1,114 @@
+//! Placement.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use types::{ActionWork, ContainerWork, HostView, Labels, Network, Object, Work, WorkBody};
+
+use super::bench::{agent, session};
+use crate::placement::{Candidate, Snapshot, Wanted, place};
+
+fn candidate(n: u64, free: u32) -> Candidate {
+    Candidate {
+        id: agent(n),
+        name: format!("agent-{n}"),
+        session: Some(session(n)),
+        labels: Labels::default(),
+        actions: BTreeMap::from([("test/act".to_owned(), "d".to_owned())]),
+        secrets: BTreeSet::new(),
+        connections: BTreeSet::new(),
+        grants: BTreeSet::new(),
+        runtimes: BTreeSet::from(["native".to_owned()]),
+        free,
+    }
+}
+
+fn work(body: WorkBody) -> Work {
+    Work {
+        body,
+        outputs: BTreeMap::new(),
+        timeout_ms: 1,
+        grace_ms: 1,
+        disconnect_ms: 1,
+    }
+}
+
+fn action() -> Work {
+    work(WorkBody::Action(ActionWork {
+        action: "test/act".to_owned(),
+        major: 1,
+        digest: "d".to_owned(),
+        params: Object::new(),
+    }))
+}
+
+fn container(with: impl FnOnce(&mut ContainerWork)) -> Work {
+    let mut container = ContainerWork {
+        image: "host".to_owned(),
+        argv: vec!["true".to_owned()],
+        env: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        resources: types::Resources::default(),
+        network: Network::None,
+        host_view: BTreeSet::new(),
+        workdir: None,
+        user: None,
+        output_from: types::OutputFrom::File,
+    };
+    with(&mut container);
+    work(WorkBody::Container(container))
+}
+
+fn placed(agents: Vec<Candidate>, work: &Work, runs_on: &[(&str, &str)], connection: Option<&str>) -> Result<String, String> {
+    let runs_on = runs_on.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let wanted = Wanted { work, runs_on: &runs_on, connection };
+    place(&Snapshot { agents }, &wanted).map(|agent| agent.name.clone())
+}
+
+#[test]
+fn the_freest_then_the_first_by_name() {
+    let agents = vec![candidate(3, 2), candidate(2, 2), candidate(1, 1)];
+    assert_eq!(placed(agents, &action(), &[], None), Ok("agent-2".to_owned()));
+}
+
+#[test]
+fn busy_and_away_are_told_from_unfit() {
+    let mut away = candidate(2, 4);
+    away.session = None;
+    let why = placed(vec![candidate(1, 0), away], &action(), &[], None).unwrap_err();
+    assert_eq!(why, "agent-1 is busy, agent-2 is disconnected");
+    let why = placed(vec![candidate(1, 1)], &action(), &[("host", "web-1")], None).unwrap_err();
+    assert!(why.contains("no label host=web-1 (1 of 1)"), "{why}");
+    let why = placed(vec![candidate(1, 1)], &action(), &[], Some("slack")).unwrap_err();
+    assert!(why.contains("no connection slack"), "{why}");
+}
+
+#[test]
+fn an_action_is_pinned_by_its_digest() {
+    let mut old = candidate(1, 1);
+    old.actions.insert("test/act".to_owned(), "older".to_owned());
+    let why = placed(vec![old], &action(), &[], None).unwrap_err();
+    assert!(why.contains("another version of action test/act"), "{why}");
+}
+
+#[test]
+fn a_container_needs_what_the_operator_grants() {
+    for (work, lack) in [
+        (container(|c| drop(c.host_view.insert(HostView::Proc))), "host-view:proc"),
+        (container(|c| c.network = Network::Host), "network:host"),
+        (
+            container(|c| drop(c.secrets.insert("TOKEN".to_owned(), "slack-token".to_owned()))),
+            "no secret slack-token",
+        ),
+    ] {
+        let why = placed(vec![candidate(1, 1)], &work, &[], None).unwrap_err();
+        assert!(why.contains(lack), "{why}");
+    }
+    let mut granted = candidate(1, 1);
+    granted.grants = BTreeSet::from(["host-view:proc".to_owned()]);
+    let work = container(|c| drop(c.host_view.insert(HostView::Proc)));
+    assert_eq!(placed(vec![granted], &work, &[], None), Ok("agent-1".to_owned()));
+    let mut bare = candidate(1, 1);
+    bare.runtimes.clear();
+    let why = placed(vec![bare], &container(|_| {}), &[], None).unwrap_err();
+    assert!(why.contains("no usable container runtime"), "{why}");
+}

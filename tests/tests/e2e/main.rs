@@ -1,0 +1,14 @@
+//! The product as its users meet it. One binary, a module a subject.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+
+mod bad_luck;
+mod crash;
+mod demo;
+mod hostile;
+mod incident;
+mod limits;
+mod secrets;
+mod slack_faults;
+mod thread;
+mod webhooks;
