@@ -1,1 +1,33 @@
-//! agent
+//! The agent: it dials the server, takes offers, runs steps in containers or as actions, and reports.
+//!
+//! ```text
+//! session ─┐                                    ┌─▶ attempt (container, action)
+//! heartbeat├─▶ supervisor (desk, spool) ────────┤
+//! attempt ─┘                                    └─▶ logs ──▶ server (a connection of its own)
+//! ```
+//!
+//! All that matters is on disk before it is told ([`run()`] of a second agent on the same directory goes on where the
+//! first one ended), and containers are not its children: they live through its end.
+
+mod attempt;
+mod config;
+mod context;
+mod convert;
+mod data_dir;
+mod error;
+mod heartbeat;
+pub mod hygiene;
+mod link;
+mod logs;
+mod mask;
+mod outputs;
+mod run;
+mod runtime;
+mod session;
+mod spool;
+mod supervisor;
+mod sweep;
+
+pub use config::{Config, Grant, GrantError, SECRET_BYTES};
+pub use error::AgentError;
+pub use run::run;

@@ -6,9 +6,9 @@ use clap::Parser;
 
 use crate::{
     args::{Cli, Command},
-    commands, out,
+    commands,
     exit::{Done, Exit, Fault},
-    text,
+    out, text,
 };
 
 pub(crate) fn main() -> ExitCode {
@@ -16,7 +16,11 @@ pub(crate) fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are asked for and come on standard output; clap knows which is which.
-            let code = if error.use_stderr() { Exit::Usage } else { Exit::Succeeded };
+            let code = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Succeeded
+            };
             return match error.print() {
                 Ok(()) => code.into(),
                 Err(_) => Exit::Pipe.into(),

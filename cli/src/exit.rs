@@ -54,7 +54,11 @@ pub(crate) type Done = Result<Exit, Fault>;
 
 impl Fault {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None }
+        Self {
+            exit,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     pub(crate) fn failed(message: impl Into<String>) -> Self {
@@ -102,13 +106,17 @@ mod tests {
     #[test]
     fn no_outcome_but_success_exits_with_zero() {
         use RunOutcome as O;
-        let codes = [O::Succeeded, O::Degraded, O::Cancelled, O::Failed].map(|outcome| Exit::from(outcome) as u8);
+        let codes =
+            [O::Succeeded, O::Degraded, O::Cancelled, O::Failed].map(|outcome| Exit::from(outcome) as u8);
         assert_eq!(codes, [0, 3, 1, 1]);
     }
 
     #[test]
     fn an_absent_server_has_its_own_code_and_a_way_out() {
-        let fault = Fault::from(Error::Unreachable { url: "http://x".into(), reason: "refused".into() });
+        let fault = Fault::from(Error::Unreachable {
+            url: "http://x".into(),
+            reason: "refused".into(),
+        });
         assert_eq!(fault.exit as u8, 4);
         assert!(fault.to_string().contains("firehall dev"), "{fault}");
     }

@@ -18,7 +18,10 @@ pub(crate) fn typed(given: &[String], plan: Option<&Value>) -> Result<Object, Fa
             .ok_or_else(|| Fault::usage(format!("--input {pair:?}: write it as NAME=VALUE")))?;
         let declared = plan.and_then(|plan| plan["inputs"].get(name));
         let ty: Option<Type> = declared.and_then(|input| serde_json::from_value(input["type"].clone()).ok());
-        if inputs.insert(name.to_owned(), value(name, text, ty.as_ref())?).is_some() {
+        if inputs
+            .insert(name.to_owned(), value(name, text, ty.as_ref())?)
+            .is_some()
+        {
             return Err(Fault::usage(format!("--input {name} is given twice")));
         }
     }
@@ -49,9 +52,17 @@ pub(crate) fn read(path: &str, most: usize) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     let limit = most as u64 + 1;
     if path == "-" {
-        std::io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(failed)?;
+        std::io::stdin()
+            .lock()
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
     } else {
-        fs_err::File::open(path).map_err(failed)?.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+        fs_err::File::open(path)
+            .map_err(failed)?
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
     }
     if bytes.len() > most {
         return Err(Fault::usage(format!("{path} is larger than {most} bytes")));
@@ -84,14 +95,20 @@ mod tests {
     #[test]
     fn values_are_read_by_their_declared_type() {
         let inputs = of(&["n=3", "who=7", "l=[\"a\",\"b\"]", "other=x=y"]).unwrap();
-        assert_eq!(Value::Object(inputs), json!({"n": 3, "who": "7", "l": ["a", "b"], "other": "x=y"}));
+        assert_eq!(
+            Value::Object(inputs),
+            json!({"n": 3, "who": "7", "l": ["a", "b"], "other": "x=y"})
+        );
     }
 
     #[test]
     fn what_cannot_be_read_names_the_input_and_an_example() {
         let fault = of(&["l=a"]).unwrap_err();
         assert_eq!(fault.exit as u8, 2);
-        assert!(fault.to_string().contains("list<string>") && fault.to_string().contains("--input l="), "{fault}");
+        assert!(
+            fault.to_string().contains("list<string>") && fault.to_string().contains("--input l="),
+            "{fault}"
+        );
         assert!(of(&["novalue"]).is_err() && of(&["=x"]).is_err() && of(&["n=1", "n=2"]).is_err());
     }
 
@@ -103,6 +120,11 @@ mod tests {
         let path = path.to_str().unwrap();
         assert_eq!(read(path, 5).unwrap(), b"12345");
         assert!(read(path, 4).unwrap_err().message.contains("larger than 4 bytes"));
-        assert!(read("/nonexistent/x", 4).unwrap_err().message.contains("/nonexistent/x"));
+        assert!(
+            read("/nonexistent/x", 4)
+                .unwrap_err()
+                .message
+                .contains("/nonexistent/x")
+        );
     }
 }

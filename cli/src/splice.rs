@@ -42,7 +42,13 @@ pub(crate) fn find(text: &str, keys: &[&str]) -> Result<Option<Range<usize>>, St
                 if let Some((start, depth)) = found
                     && depth == frames.len()
                 {
-                    return Ok(Some(trimmed(text, start..byte(span.end.index()))));
+                    let end = byte(span.start.index());
+                    let flow = text[end..].starts_with([']', '}']);
+                    return Ok(Some(if flow {
+                        start..end + 1
+                    } else {
+                        trimmed(text, start..end)
+                    }));
                 }
                 close_value(&mut frames);
             }
@@ -53,15 +59,13 @@ pub(crate) fn find(text: &str, keys: &[&str]) -> Result<Option<Range<usize>>, St
     Ok(None)
 }
 
-/// A block's end is where the next token begins: white space and comments between them are not the value's.
+/// A block's end is where the next token begins: white space and comments before it are not the value's.
 fn trimmed(text: &str, place: Range<usize>) -> Range<usize> {
-    let mut end = place.end;
-    if !text[place.clone()].ends_with([']', '}']) {
-        let lines: Vec<&str> = text[place.clone()].split_inclusive('\n').collect();
-        let kept = lines.iter().rposition(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-        end = place.start + lines.iter().take(kept.map_or(0, |last| last + 1)).map(|line| line.len()).sum::<usize>();
-    }
-    place.start..end
+    let lines: Vec<&str> = text[place.clone()].split_inclusive('\n').collect();
+    let is_empty = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    let kept = lines.len() - lines.iter().rev().take_while(|line| is_empty(line)).count();
+    let block = &text[place.start..place.start + lines[..kept].iter().map(|line| line.len()).sum::<usize>()];
+    place.start..place.start + block.trim_end().len()
 }
 
 fn close_value(frames: &mut [Frame]) {
@@ -72,5 +76,8 @@ fn close_value(frames: &mut [Frame]) {
 
 fn is_at(frames: &[Frame], keys: &[&str]) -> bool {
     frames.len() == keys.len()
-        && frames.iter().zip(keys).all(|(frame, key)| matches!(frame, Frame::Map(Some(held)) if held == key))
+        && frames
+            .iter()
+            .zip(keys)
+            .all(|(frame, key)| matches!(frame, Frame::Map(Some(held)) if held == key))
 }

@@ -20,7 +20,8 @@ pub(crate) fn line(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
     }
-    let safe = text.replace("\r\n", " ").chars().map(|c| match c {
+    let text = text.replace("\r\n", " ");
+    let safe = text.chars().map(|c| match c {
         '\n' | '\r' | '\t' => ' ',
         c if is_unsafe(c) => '\u{fffd}',
         c => c,
@@ -91,7 +92,12 @@ mod tests {
 
     #[test]
     fn honest_text_is_untouched() {
-        for text in ["שלום עולם", "naïve – 日本語", "👩‍🚒 fire", "$(rm -rf /) `x` <!channel> \"'"] {
+        for text in [
+            "שלום עולם",
+            "naïve – 日本語",
+            "👩‍🚒 fire",
+            "$(rm -rf /) `x` <!channel> \"'",
+        ] {
             assert!(matches!(line(text), Cow::Borrowed(_)), "{text}");
         }
     }
@@ -114,6 +120,9 @@ mod tests {
 
     #[test]
     fn durations() {
-        assert_eq!([duration(17), duration(2_449), duration(185_000)], ["17 ms", "2.4 s", "3 min 05 s"]);
+        assert_eq!(
+            [duration(17), duration(2_449), duration(185_000)],
+            ["17 ms", "2.4 s", "3 min 05 s"]
+        );
     }
 }

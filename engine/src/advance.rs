@@ -1,17 +1,14 @@
 //! What becomes ready: edges, conditions, fan-outs, followers.
 
-use std::collections::BTreeMap;
-
-use types::{
-    ActionWork, ContainerWork, Failure, FailureKind, Object, StepOutcome, Value, Work, WorkBody, limits,
-};
-use workflow::{Body, EvalError, FanOut, PlanStep, Scope, Template};
+use types::{Failure, FailureKind, StepOutcome, Value, limits};
+use workflow::{FanOut, PlanStep, Scope};
 
 use crate::{
     At, AttemptQueued, Event, Phase,
     decide::Decider,
     outputs::{VALUE_DEPTH, is_shallow},
     state::{at_of, followed},
+    work::{evaluate, storable},
 };
 
 impl Decider<'_> {
@@ -114,7 +111,10 @@ impl Decider<'_> {
                     );
                 }
                 Ok(Value::Array(items)) if !items.iter().all(is_shallow) => {
-                    self.unready(plan, format!("an item of `foreach` is nested deeper than {VALUE_DEPTH}"));
+                    self.unready(
+                        plan,
+                        format!("an item of `foreach` is nested deeper than {VALUE_DEPTH}"),
+                    );
                 }
                 Ok(Value::Array(items)) => {
                     self.emit(Event::StepFannedOut {
@@ -149,7 +149,7 @@ impl Decider<'_> {
                     self.fill(i, plan, *max_parallel);
                 }
                 if self.run.all_items_over(i) {
-                    self.join(i);
+                    self.join(i, false);
                 }
             }
             Some(FanOut::Follow { gather_ms, .. }) => self.follow(i, plan, *gather_ms, stopping),
@@ -199,13 +199,10 @@ impl Decider<'_> {
             return;
         }
         let (landed, first, all_over) = self.run.landed(i);
-        if landed.is_empty() && all_over {
-            self.join(i);
-            return;
-        }
-        if stopping {
-            // What has landed since is not taken any more: that is no success.
-            self.end_step(&plan.key, StepOutcome::Cancelled, Vec::new());
+        let done = landed.is_empty() && all_over;
+        if done || stopping {
+            // What lands from now on is not taken any more: that is no success.
+            self.join(i, !done);
             return;
         }
         let due = first.is_some_and(|first| self.now() >= first.plus(gather_ms));
@@ -243,7 +240,10 @@ impl Decider<'_> {
     /// Evaluates an item's work and puts its first attempt into the queue, or refuses the item.
     fn queue(&mut self, plan: &PlanStep, index: Option<u32>, scope: &Scope) {
         let at = at_of(plan, index.unwrap_or(0) as usize, 1);
-        match evaluate(plan, scope).map_err(|e| e.to_string()).and_then(storable) {
+        match evaluate(plan, scope)
+            .map_err(|e| e.to_string())
+            .and_then(storable)
+        {
             Ok((work, runs_on, connection)) => {
                 let pickup_by = self.now().plus(plan.pickup_ms);
                 let queued = AttemptQueued {
@@ -267,102 +267,4 @@ impl Decider<'_> {
             }
         }
     }
-}
-
-/// All that one attempt's work may be in its JSON form: it must fit into one message to an agent, framing included.
-const WORK_BYTES: usize = limits::MESSAGE_BYTES / 2;
-
-/// What cannot be stored or sent fails its item, never the run's history.
-fn storable(evaluated: Evaluated) -> Result<Evaluated, String> {
-    let work = &evaluated.0;
-    if let WorkBody::Action(action) = &work.body
-        && let Some((name, _)) = action.params.iter().find(|(_, value)| !is_shallow(value))
-    {
-        return Err(format!("parameter {name:?} is nested deeper than {VALUE_DEPTH}"));
-    }
-    match serde_json::to_string(work) {
-        Ok(json) if json.len() > WORK_BYTES => Err(format!(
-            "the step's work has {} bytes, at most {WORK_BYTES}",
-            json.len()
-        )),
-        Ok(_) => Ok(evaluated),
-        Err(error) => Err(format!("the step's work has no JSON form: {error}")),
-    }
-}
-
-type Evaluated = (Work, BTreeMap<String, String>, Option<String>);
-
-fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, EvalError> {
-    let texts = |map: &BTreeMap<String, Template>| -> Result<BTreeMap<String, String>, EvalError> {
-        map.iter()
-            .map(|(key, template)| Ok((key.clone(), text(template, scope)?)))
-            .collect()
-    };
-    let (body, connection) = match &plan.body {
-        Body::Action {
-            action,
-            major,
-            digest,
-            connection,
-            with,
-        } => {
-            let params: Object = with
-                .iter()
-                .map(|(key, t)| Ok((key.clone(), t.eval(scope)?)))
-                .collect::<Result<_, EvalError>>()?;
-            let work = ActionWork {
-                action: action.clone(),
-                major: *major,
-                digest: digest.clone(),
-                params,
-            };
-            (WorkBody::Action(work), connection.clone())
-        }
-        Body::Container {
-            image,
-            argv,
-            env,
-            secrets,
-            resources,
-            network,
-            host_view,
-            workdir,
-            user,
-            output_from,
-        } => {
-            let argv = argv
-                .iter()
-                .map(|part| text(part, scope))
-                .collect::<Result<_, _>>()?;
-            let work = ContainerWork {
-                image: text(image, scope)?,
-                argv,
-                env: texts(env)?,
-                secrets: secrets.clone(),
-                resources: *resources,
-                network: *network,
-                host_view: host_view.clone(),
-                workdir: workdir.clone(),
-                user: *user,
-                output_from: *output_from,
-            };
-            (WorkBody::Container(work), None)
-        }
-    };
-    let work = Work {
-        body,
-        outputs: plan.outputs.clone(),
-        timeout_ms: plan.timeout_ms,
-        grace_ms: plan.grace_ms,
-        disconnect_ms: plan.disconnect_ms,
-    };
-    Ok((work, texts(&plan.runs_on)?, connection))
-}
-
-/// A template as text: a scalar as it is written, a list or an object as JSON.
-fn text(template: &Template, scope: &Scope) -> Result<String, EvalError> {
-    Ok(match template.eval(scope)? {
-        Value::String(text) => text,
-        other => other.to_string(),
-    })
 }

@@ -108,7 +108,6 @@ impl Run {
 
     fn deadlines(&self) -> impl Iterator<Item = (Timestamp, Due)> {
         self.active.iter().flat_map(move |&i| {
-            let plan = &self.plan.steps[i];
             let gather = self.gather_due(i).map(|at| (at, Due::Gather(i)));
             let items = self.steps[i]
                 .items

@@ -9,8 +9,7 @@ use protocol::{
 use types::Timestamp;
 
 use crate::{
-    At, Command, Context, Decision, Event, Lease, Phase, Rejected, Run, RunStarted, ToAgent,
-    ending::By,
+    At, Command, Context, Decision, Event, Lease, Phase, Rejected, Run, RunStarted, ToAgent, ending::By,
     state::at_of,
 };
 
@@ -170,12 +169,7 @@ impl Decider<'_> {
         self.settle_doubt(&at, resolution, By::Person(by))
     }
 
-    pub(crate) fn settle_doubt(
-        &mut self,
-        at: &At,
-        resolution: Resolution,
-        by: By,
-    ) -> Result<(), Rejected> {
+    pub(crate) fn settle_doubt(&mut self, at: &At, resolution: Resolution, by: By) -> Result<(), Rejected> {
         let token = self
             .run
             .attempt(at)

@@ -34,7 +34,9 @@ impl Decider<'_> {
     /// An attempt is over by a report or before it began: its item ends, or is tried again.
     pub(crate) fn after_attempt(&mut self, at: &At) {
         self.mark(&at.step);
-        let Some(attempt) = self.run.attempt(at) else { return };
+        let Some(attempt) = self.run.attempt(at) else {
+            return;
+        };
         match attempt.life.state() {
             State::Withdrawn => match &attempt.not_placed {
                 Some(reason) => self.failed(at, Failure::new(FailureKind::NotPlaced, reason.clone())),
@@ -168,11 +170,11 @@ impl Decider<'_> {
         }
     }
 
-    /// All items of a fan-out are over.
-    pub(crate) fn join(&mut self, i: usize) {
+    /// All items of a fan-out are over; `cut` when a cancel kept others from being made.
+    pub(crate) fn join(&mut self, i: usize, cut: bool) {
         let (plan, step) = (&self.run.plan.steps[i], &self.run.steps[i]);
         let mut reasons = Vec::new();
-        let (mut failed, mut degraded, mut cancelled) = (0usize, false, false);
+        let (mut failed, mut degraded, mut cancelled) = (0usize, false, cut);
         for item in &step.items {
             let Some(end) = &item.ended else { return };
             match end.outcome {

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use protocol::server;
 use types::{StepOutcome, Timestamp};
 
-use crate::{
-    Attempt, AttemptQueued, Cancel, Ended, Event, Item, ItemEnd, Lease, Life, Phase, Run, Step,
-};
+use crate::{Attempt, AttemptQueued, Cancel, Ended, Event, Item, ItemEnd, Lease, Life, Phase, Run, Step};
 
 impl Run {
     /// Folds an event. One that does not fit changes nothing but the count: `decide` never makes one.

@@ -79,7 +79,8 @@ pub const KINDS: [&str; 25] = [
 #[must_use]
 pub fn write(event: &Event) -> Stored {
     let kind = event.kind();
-    let mut body = serde_json::to_value(event).expect("an event has only JSON's parts: maps have text as keys");
+    let mut body =
+        serde_json::to_value(event).expect("an event has only JSON's parts: maps have text as keys");
     if let Value::Object(map) = &mut body {
         map.remove("kind");
     }

@@ -18,6 +18,7 @@ mod report;
 mod scope;
 mod state;
 mod tidy;
+mod work;
 
 pub use command::{Command, Context, Decision, Rejected, ReportBody, ToAgent};
 pub use decide::{decide, start};

@@ -46,7 +46,11 @@ pub(crate) fn at_most(reasons: &mut Vec<String>, most: usize) {
 
 fn cut(text: &mut String) {
     if text.chars().count() > limits::MESSAGE_CHARS {
-        *text = text.chars().take(limits::MESSAGE_CHARS - 1).chain(['…']).collect();
+        *text = text
+            .chars()
+            .take(limits::MESSAGE_CHARS - 1)
+            .chain(['…'])
+            .collect();
     }
 }
 

@@ -28,7 +28,9 @@ impl Run {
     #[must_use]
     pub fn items(&self, i: usize) -> Vec<types::Value> {
         let items = 0..u32::try_from(self.steps[i].items.len()).unwrap_or(u32::MAX);
-        items.filter_map(|n| self.item_value(&self.plan.steps[i].key, n)).collect()
+        items
+            .filter_map(|n| self.item_value(&self.plan.steps[i].key, n))
+            .collect()
     }
 
     fn step_record(&self, i: usize, now: Timestamp) -> StepRecord {

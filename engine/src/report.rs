@@ -6,16 +6,9 @@ use protocol::{
     Held, Resolution,
     server::{Change, Event as LifeEvent, Input, Known, Lost, Send},
 };
-use types::{
-    AgentId, AttemptReport, IfLost, LeaseToken, SessionId, limits,
-};
+use types::{AgentId, AttemptReport, IfLost, LeaseToken, SessionId, limits};
 
-use crate::{
-    At, Event, Rejected, ReportBody, ToAgent,
-    decide::Decider,
-    ending::By,
-    outputs::checked,
-};
+use crate::{At, Event, Rejected, ReportBody, ToAgent, decide::Decider, ending::By, outputs::checked};
 
 /// Ignored reports that a run keeps; what comes beyond them is acknowledged and not recorded.
 const IGNORED_MAX: usize = 256;

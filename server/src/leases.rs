@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{Core, runs::Ask};
+use crate::{
+    Core,
+    runs::{Ask, RunError},
+};
 
 /// How often the book is read. A lease's margin is ten times as long.
 const EVERY: Duration = Duration::from_secs(1);
@@ -15,15 +18,25 @@ pub(crate) async fn watch(core: Core) {
             () = core.shutdown.cancelled() => return,
             _ = tick.tick() => {}
         }
-        for (token, lease) in core.agents.expired() {
-            tracing::warn!(run = %lease.run, step = %lease.at.step, agent = %lease.agent, "lease ran out");
-            let ask = Ask::Expired {
-                at: lease.at,
-                token: token.clone(),
-            };
-            if let Err(error) = core.runs.ask(&lease.run, ask).await {
-                tracing::debug!(%error, "the lease's run did not take its end");
+        judge(&core).await;
+    }
+}
+
+async fn judge(core: &Core) {
+    for (token, lease) in core.agents.expired() {
+        tracing::warn!(run = %lease.run, step = %lease.at.step, agent = %lease.agent, "lease ran out");
+        let ask = Ask::Expired {
+            at: lease.at.clone(),
+            token: token.clone(),
+        };
+        match core.runs.ask(&lease.run, ask).await {
+            Ok(()) => {}
+            // The run knows of no such lease, so the book is wrong; else it would be asked every second for ever.
+            Err(error @ (RunError::Rejected(_) | RunError::NotFound(_))) => {
+                tracing::debug!(run = %lease.run, %error, "a lease in the book that is none");
+                core.agents.unlease(&token);
             }
+            Err(error) => tracing::warn!(run = %lease.run, %error, "the run cannot judge its lease now"),
         }
     }
 }

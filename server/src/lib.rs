@@ -4,6 +4,7 @@ mod access;
 mod agents;
 mod api;
 mod clock;
+mod connections;
 mod http;
 mod leases;
 mod runs;

@@ -2,8 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use futures::StreamExt;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Server};
 
@@ -12,6 +11,7 @@ use crate::{
     agents::{Agents, Facts},
     api,
     clock::Clock,
+    connections::incoming,
     http, leases,
     runs::Runs,
     store::{SharedStore, StoreError},
@@ -51,17 +51,17 @@ pub enum ServerError {
     Transport(#[from] tonic::transport::Error),
 }
 
-/// Connections at once; beyond them new ones wait in the kernel's queue.
-const CONNECTIONS: usize = 8_192;
 /// Streams at once on one connection (tonic's default is none at all).
 const STREAMS: u32 = 512;
 /// Calls get this long to end after the streams were closed.
 const DRAIN: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection's age, after which it is asked to go and come again.
+/// A connection's age, after which it takes no new calls (GOAWAY) and ends with those that it has; sessions end before.
+/// No grace is set: with one, tonic sends no GOAWAY but cuts the connection (tonic 0.14 `connection_timeout_future`).
 const AGE: Duration = Duration::from_secs(2 * 3_600);
-const AGE_GRACE: Duration = Duration::from_secs(60);
+/// What is under way in runs and in the store gets this long each to be put away.
+const PUT_AWAY: Duration = Duration::from_secs(10);
 /// All headers of a request.
 const HEADER_BYTES: u32 = 16 * 1024;
 
@@ -87,17 +87,32 @@ pub async fn run(
     let address = listener
         .local_addr()
         .map_err(|source| ServerError::Listen { address, source })?;
-    let watcher = tokio::spawn(leases::watch(core.clone()));
+    let judge = tokio::spawn(judge(core.clone()));
     ready(address);
     tracing::info!(%address, "listening");
     let served = serve(&core, listener).await;
     shutdown.cancel();
-    core.runs.stopped().await;
-    if let Err(error) = watcher.await {
+    if !core.runs.stopped(PUT_AWAY).await {
+        tracing::error!("runs were still busy with the store and are left: their histories hold what was stored");
+    }
+    if let Err(error) = judge.await {
         tracing::error!(%error, "the leases' task ended badly");
     }
-    core.store.close().await;
+    if tokio::time::timeout(PUT_AWAY, core.store.close()).await.is_err() {
+        tracing::error!("the store did not close in time");
+    }
     served
+}
+
+/// Judges leases as long as the server runs, whatever happens to the task.
+async fn judge(core: Core) {
+    while let Err(error) = tokio::spawn(leases::watch(core.clone())).await {
+        tracing::error!(%error, "the leases' task ended by a defect and begins again");
+        tokio::select! {
+            () = core.shutdown.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    }
 }
 
 fn core(config: Config, store: SharedStore, shutdown: CancellationToken) -> Core {
@@ -116,7 +131,10 @@ fn core(config: Config, store: SharedStore, shutdown: CancellationToken) -> Core
 
 async fn prepare(core: &Core) -> Result<(), ServerError> {
     for row in core.store.agents().await? {
-        let facts: Facts = serde_json::from_str(&row.facts).unwrap_or_default();
+        let facts: Facts = serde_json::from_str(&row.facts).unwrap_or_else(|error| {
+            tracing::warn!(agent = %row.id, %error, "what this agent said of itself cannot be read; it will say it again");
+            Facts::default()
+        });
         core.agents
             .remember(row.id, row.name, row.labels, facts, row.seen_at);
     }
@@ -148,8 +166,13 @@ async fn prepare(core: &Core) -> Result<(), ServerError> {
 async fn serve(core: &Core, listener: TcpListener) -> Result<(), ServerError> {
     let router = api::routes(core)
         .into_axum_router()
-        .merge(http::router(core.clone()));
+        .merge(http::router(core.clone()))
+        .fallback(http::unknown)
+        .method_not_allowed_fallback(http::not_allowed);
     let shutdown = core.shutdown.clone();
+    // Whatever is still open when this function returns is cut.
+    let cut = CancellationToken::new();
+    let _cut = cut.clone().drop_guard();
     let served = Server::builder()
         .accept_http1(true)
         .max_concurrent_streams(Some(STREAMS))
@@ -157,9 +180,8 @@ async fn serve(core: &Core, listener: TcpListener) -> Result<(), ServerError> {
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .http2_max_header_list_size(Some(HEADER_BYTES))
         .max_connection_age(AGE)
-        .max_connection_age_grace(AGE_GRACE)
         .add_routes(Routes::from(router))
-        .serve_with_incoming_shutdown(incoming(listener), shutdown.clone().cancelled_owned());
+        .serve_with_incoming_shutdown(incoming(listener, cut), shutdown.clone().cancelled_owned());
     tokio::pin!(served);
     tokio::select! {
         done = &mut served => return Ok(done?),
@@ -171,98 +193,6 @@ async fn serve(core: &Core, listener: TcpListener) -> Result<(), ServerError> {
         Err(_) => {
             tracing::warn!("connections were still open after the drain and are cut");
             Ok(())
-        }
-    }
-}
-
-/// Accepted connections, at most `CONNECTIONS` at once, without Nagle's delay.
-fn incoming(
-    listener: TcpListener,
-) -> impl futures::Stream<Item = Result<connection::Counted, std::io::Error>> {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
-    futures::stream::unfold((listener, permits), |(listener, permits)| async move {
-        let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
-        let accepted = listener.accept().await;
-        let item = accepted.and_then(|(stream, _)| {
-            stream.set_nodelay(true)?;
-            Ok(connection::Counted::new(stream, permit))
-        });
-        if let Err(error) = &item {
-            // Out of descriptors, say: the next try must not spin.
-            tracing::warn!(%error, "cannot accept a connection");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Some((item, (listener, permits)))
-    })
-    .boxed()
-}
-
-mod connection {
-    //! A connection that gives its place back when it ends.
-
-    use std::{
-        io,
-        pin::Pin,
-        task::{Context, Poll},
-    };
-
-    use tokio::{
-        io::{AsyncRead, AsyncWrite, ReadBuf},
-        net::TcpStream,
-        sync::OwnedSemaphorePermit,
-    };
-    use tonic::transport::server::{Connected, TcpConnectInfo};
-
-    pub(super) struct Counted {
-        stream: TcpStream,
-        _place: OwnedSemaphorePermit,
-    }
-
-    impl Counted {
-        pub(super) fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
-            Self {
-                stream,
-                _place: place,
-            }
-        }
-    }
-
-    impl Connected for Counted {
-        type ConnectInfo = TcpConnectInfo;
-        fn connect_info(&self) -> TcpConnectInfo {
-            self.stream.connect_info()
-        }
-    }
-
-    impl AsyncRead for Counted {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buf: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_read(cx, buf)
-        }
-    }
-
-    impl AsyncWrite for Counted {
-        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.stream).poll_write(cx, buf)
-        }
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_flush(cx)
-        }
-        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_shutdown(cx)
-        }
-        fn poll_write_vectored(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            bufs: &[io::IoSlice<'_>],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-        }
-        fn is_write_vectored(&self) -> bool {
-            self.stream.is_write_vectored()
         }
     }
 }

@@ -5,12 +5,14 @@ mod diagnostic;
 mod eval;
 mod expr;
 mod graph;
+mod interim;
 mod plan;
 mod source;
 mod spec;
 mod template;
 mod yaml;
 
+pub use interim::{Compiled, compile, render_text};
 pub use code::{Code, explain};
 pub use diagnostic::{Diagnostic, Label, Severity, Span, Suggestion, to_json};
 pub use eval::{EvalError, Expr, NeedsStatus, Scope, Template};

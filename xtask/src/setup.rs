@@ -13,18 +13,11 @@ pub(crate) struct Need {
 }
 
 /// For building and testing.
-pub(crate) const TEST: &[Need] = &[
-    Need {
-        program: "cc",
-        package: "build-essential",
-        why: "SQLite and ring are compiled from C",
-    },
-    Need {
-        program: "ps",
-        package: "procps",
-        why: "the runbook's checks and the tests' samples read /proc with it",
-    },
-];
+pub(crate) const TEST: &[Need] = &[Need {
+    program: "cc",
+    package: "build-essential",
+    why: "SQLite and ring are compiled from C",
+}];
 
 /// For measuring.
 pub(crate) const BENCH: &[Need] = &[Need {

@@ -23,7 +23,9 @@ pub(crate) fn main(args: &ActionsArgs) -> Done {
     if let Some(name) = &args.name {
         let Some(one) = catalogue.0.remove(name) else {
             let near = workflow::nearest(name, catalogue.0.keys().map(String::as_str));
-            let hint = near.map_or("`firehall actions` lists them".to_owned(), |near| format!("did you mean {near}?"));
+            let hint = near.map_or("`firehall actions` lists them".to_owned(), |near| {
+                format!("did you mean {near}?")
+            });
             return Err(Fault::usage(format!("no action {name:?}")).hint(hint));
         };
         catalogue = Catalogue::new([one]);
@@ -42,8 +44,15 @@ fn describe(signature: &Signature) -> Result<(), Fault> {
     out::line(&format!("{}  {}", signature.name, signature.doc))?;
     for (name, param) in &signature.params {
         let must = if param.required { "required" } else { "optional" };
-        let trust = if param.takes == Trust::Trusted { ", trusted values only" } else { "" };
-        out::line(&format!("  with {name}: {} ({must}{trust})  {}", param.ty, param.doc))?;
+        let trust = if param.takes == Trust::Trusted {
+            ", trusted values only"
+        } else {
+            ""
+        };
+        out::line(&format!(
+            "  with {name}: {} ({must}{trust})  {}",
+            param.ty, param.doc
+        ))?;
     }
     for (name, output) in &signature.outputs {
         let maybe = if output.optional { " (may be absent)" } else { "" };
@@ -51,7 +60,14 @@ fn describe(signature: &Signature) -> Result<(), Fault> {
     }
     if !signature.scopes.is_empty() || !signature.optional_scopes.is_empty() {
         let (must, may) = (signature.scopes.join(" "), signature.optional_scopes.join(" "));
-        out::line(&format!("  scopes {must}{}", if may.is_empty() { may } else { format!("; better with {may}") }))?;
+        out::line(&format!(
+            "  scopes {must}{}",
+            if may.is_empty() {
+                may
+            } else {
+                format!("; better with {may}")
+            }
+        ))?;
     }
     Ok(())
 }

@@ -25,9 +25,20 @@ pub(crate) async fn main(args: AgentsArgs) -> Done {
         out::note("no agents");
     } else {
         let rows: Vec<Vec<String>> = agents.iter().map(row).collect();
-        table::layout(&["AGENT", "STATE", "RUNNING", "LABELS", "GRANTS", "CONNECTIONS", "ID"], &rows)
-            .iter()
-            .try_for_each(|line| out::line(line))?;
+        table::layout(
+            &[
+                "AGENT",
+                "STATE",
+                "RUNNING",
+                "LABELS",
+                "GRANTS",
+                "CONNECTIONS",
+                "ID",
+            ],
+            &rows,
+        )
+        .iter()
+        .try_for_each(|line| out::line(line))?;
     }
     Ok(Exit::Succeeded)
 }

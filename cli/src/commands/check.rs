@@ -25,14 +25,22 @@ pub(crate) fn main(args: &CheckArgs) -> Done {
     let mut answers = Vec::new();
     let mut wrong = false;
     for file in &args.files {
-        let source = SourceFile { name: file.clone(), text: input::definition(file)? };
+        let source = SourceFile {
+            name: file.clone(),
+            text: input::definition(file)?,
+        };
         let compiled = workflow::compile(&source, &catalogue);
-        let errors = compiled.diagnostics.iter().filter(|one| one.severity == Severity::Error).count();
+        let errors = compiled
+            .diagnostics
+            .iter()
+            .filter(|one| one.severity == Severity::Error)
+            .count();
         wrong |= compiled.plan.is_none() || errors > 0;
         if args.output == out::Format::Json {
             let diagnostics: Vec<_> = compiled.diagnostics.iter().map(workflow::to_json).collect();
             let name = compiled.plan.as_ref().map(|plan| &plan.name);
-            answers.push(json!({ "file": file, "ok": errors == 0, "name": name, "diagnostics": diagnostics }));
+            answers
+                .push(json!({ "file": file, "ok": errors == 0, "name": name, "diagnostics": diagnostics }));
             continue;
         }
         if !compiled.diagnostics.is_empty() {
@@ -40,8 +48,15 @@ pub(crate) fn main(args: &CheckArgs) -> Done {
             out::bytes(shown.as_bytes())?;
         }
         match &compiled.plan {
-            Some(plan) => out::line(&format!("{file}: ok, {} with {} steps", plan.name, plan.steps.len()))?,
-            None => out::line(&format!("{file}: {errors} {}", if errors == 1 { "error" } else { "errors" }))?,
+            Some(plan) => out::line(&format!(
+                "{file}: ok, {} with {} steps",
+                plan.name,
+                plan.steps.len()
+            ))?,
+            None => out::line(&format!(
+                "{file}: {errors} {}",
+                if errors == 1 { "error" } else { "errors" }
+            ))?,
         }
     }
     if args.output == out::Format::Json {

@@ -36,12 +36,17 @@ pub(crate) async fn main(args: EmulatorArgs) -> Done {
     telemetry::init()?;
     let Vendor::Slack = args.vendor;
     if !args.listen.ip().is_loopback() {
-        return Err(Fault::usage(format!("{} is not loopback; the emulator has a public token", args.listen)));
+        return Err(Fault::usage(format!(
+            "{} is not loopback; the emulator has a public token",
+            args.listen
+        )));
     }
     let listener = TcpListener::bind(args.listen)
         .await
         .map_err(|error| Fault::failed(format!("cannot listen on {}: {error}", args.listen)))?;
-    let address = listener.local_addr().map_err(|error| Fault::failed(error.to_string()))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Fault::failed(error.to_string()))?;
     let shutdown = process::shutdown_on_signals(args.lifetime)?;
     out::line(&process::listening(address))?;
     slack::serve(listener, slack::Config::demo(), shutdown)

@@ -32,9 +32,16 @@ pub(crate) async fn main(args: IncidentsArgs) -> Done {
         out::json(&incident)?;
         return Ok(Exit::Succeeded);
     }
-    out::line(&format!("{}  {}  {}", incident.id, incident.state, incident.severity))?;
+    out::line(&format!(
+        "{}  {}  {}",
+        incident.id, incident.state, incident.severity
+    ))?;
     out::line(&text::line(&incident.title))?;
-    out::line(&format!("from {}, {} alerts", text::line(&incident.source), incident.alerts))?;
+    out::line(&format!(
+        "from {}, {} alerts",
+        text::line(&incident.source),
+        incident.alerts
+    ))?;
     for run in &incident.runs {
         out::line(&format!("run {run}"))?;
     }
@@ -52,12 +59,22 @@ fn list(args: &IncidentsArgs, incidents: &[IncidentView]) -> Done {
             .map(|one| {
                 let opened = one.opened_at.map(sdk::rfc3339).unwrap_or_default();
                 let title = text::fit(&one.title, 60);
-                vec![one.id.clone(), one.state.clone(), one.severity.clone(), opened, one.alerts.to_string(), title]
+                vec![
+                    one.id.clone(),
+                    one.state.clone(),
+                    one.severity.clone(),
+                    opened,
+                    one.alerts.to_string(),
+                    title,
+                ]
             })
             .collect();
-        table::layout(&["INCIDENT", "STATE", "SEVERITY", "OPENED", "ALERTS", "TITLE"], &rows)
-            .iter()
-            .try_for_each(|line| out::line(line))?;
+        table::layout(
+            &["INCIDENT", "STATE", "SEVERITY", "OPENED", "ALERTS", "TITLE"],
+            &rows,
+        )
+        .iter()
+        .try_for_each(|line| out::line(line))?;
     }
     Ok(Exit::Succeeded)
 }

@@ -41,7 +41,11 @@ pub(crate) async fn main(args: LogsArgs) -> Done {
         step: args.step.unwrap_or_default(),
         index: args.index,
         attempt: args.attempt.unwrap_or(0),
-        stream: if args.stderr { LogStream::Stderr } else { LogStream::Stdout },
+        stream: if args.stderr {
+            LogStream::Stderr
+        } else {
+            LogStream::Stdout
+        },
         follow: args.follow,
     };
     let mut last: Option<AttemptKey> = None;

@@ -29,7 +29,11 @@ pub(crate) async fn main(args: PutArgs) -> Done {
         None => (args.what.clone(), input::definition(&args.what)?),
     };
     let client = args.remote.connect().await?;
-    let source = if args.defaults.is_empty() { source } else { with_defaults(&client, &file, &source, &args.defaults).await? };
+    let source = if args.defaults.is_empty() {
+        source
+    } else {
+        with_defaults(&client, &file, &source, &args.defaults).await?
+    };
     let (name, version, changed) = client.put_workflow(&file, &source).await?;
     if args.remote.json() {
         out::json(&json!({ "name": name, "version": version, "changed": changed }))?;
@@ -43,7 +47,10 @@ pub(crate) async fn main(args: PutArgs) -> Done {
 
 /// A runbook of this binary.
 pub(crate) fn shipped(name: &str) -> Option<&'static str> {
-    runbooks::ALL.iter().find(|(known, _)| *known == name).map(|(_, source)| *source)
+    runbooks::ALL
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, source)| *source)
 }
 
 async fn with_defaults(
@@ -61,19 +68,28 @@ async fn with_defaults(
 ///
 /// # Errors
 /// For an input that has no default in the definition, and a value of another type.
-pub(crate) fn replace_defaults(source: &str, plan: Option<&Value>, defaults: &Object) -> Result<String, Fault> {
+pub(crate) fn replace_defaults(
+    source: &str,
+    plan: Option<&Value>,
+    defaults: &Object,
+) -> Result<String, Fault> {
     let mut text = source.to_owned();
     for (name, value) in defaults {
         let declared = plan.and_then(|plan| plan["inputs"].get(name));
-        if let Some(ty) = declared.and_then(|input| serde_json::from_value::<Type>(input["type"].clone()).ok()) {
-            ty.check(value).map_err(|error| Fault::usage(format!("--default {name}: {error}")))?;
+        if let Some(ty) =
+            declared.and_then(|input| serde_json::from_value::<Type>(input["type"].clone()).ok())
+        {
+            ty.check(value)
+                .map_err(|error| Fault::usage(format!("--default {name}: {error}")))?;
         }
-        let place = splice::find(&text, &["inputs", name, "default"]).map_err(Fault::usage)?.ok_or_else(|| {
-            Fault::usage(format!("--default {name}: the definition has no such input with a default of its own"))
-        })?;
-        // A block's place reaches to the next line's begin.
-        let end = if text[place.clone()].ends_with('\n') { "\n" } else { "" };
-        text.replace_range(place, &format!("{value}{end}"));
+        let place = splice::find(&text, &["inputs", name, "default"])
+            .map_err(Fault::usage)?
+            .ok_or_else(|| {
+                Fault::usage(format!(
+                    "--default {name}: the definition has no such input with a default of its own"
+                ))
+            })?;
+        text.replace_range(place, &value.to_string());
     }
     Ok(text)
 }
@@ -96,6 +112,11 @@ inputs:
     default:
       - x
       - y
+    # ] of many
+
+  more: { type: list<string>,
+    default: [ # of ] more
+      \"]\" ] } # ]
   bare: { type: string }
 steps:
   default: { image: host, run: 'echo \"inputs: $Y\"' }
@@ -103,7 +124,7 @@ steps:
 
     fn plan() -> Value {
         let list = json!({"type": {"list": "string"}});
-        json!({"inputs": {"who": list, "many": list, "n": {"type": "int"}, "bare": {"type": "string"}}})
+        json!({"inputs": {"who": list, "many": list, "more": list, "n": {"type": "int"}, "bare": {"type": "string"}}})
     }
 
     fn replaced(defaults: Value) -> Result<String, Fault> {
@@ -120,14 +141,22 @@ steps:
     }
 
     #[test]
-    fn a_block_becomes_one_line() {
-        let text = replaced(json!({"many": ["z"]})).unwrap();
-        assert_eq!(text, SOURCE.replace("- x\n      - y\n", "[\"z\"]\n"));
+    fn several_lines_become_one_and_comments_stay() {
+        let text = replaced(json!({"many": ["z"], "more": []})).unwrap();
+        let expected = SOURCE
+            .replace("- x\n      - y\n", "[\"z\"]\n")
+            .replace("[ # of ] more\n      \"]\" ]", "[]");
+        assert_eq!(text, expected);
     }
 
     #[test]
     fn a_wrong_name_or_type_is_refused() {
-        for wrong in [json!({"nobody": 1}), json!({"bare": "b"}), json!({"who": "b"}), json!({"who": [1]})] {
+        for wrong in [
+            json!({"nobody": 1}),
+            json!({"bare": "b"}),
+            json!({"who": "b"}),
+            json!({"who": [1]}),
+        ] {
             assert_eq!(replaced(wrong.clone()).unwrap_err().exit as u8, 2, "{wrong}");
         }
     }

@@ -37,18 +37,30 @@ pub(crate) struct RunArgs {
 
 pub(crate) async fn main(args: RunArgs) -> Done {
     if args.what == "-" && args.payload.as_deref() == Some("-") {
-        return Err(Fault::usage("standard input cannot be both the definition and the payload"));
+        return Err(Fault::usage(
+            "standard input cannot be both the definition and the payload",
+        ));
     }
     let payload = match &args.payload {
         Some(path) => input::read(path, limits::WEBHOOK_BODY_BYTES)?,
         None => Vec::new(),
     };
-    let source = if is_file(&args.what) { Some(input::definition(&args.what)?) } else { None };
+    let source = if is_file(&args.what) {
+        Some(input::definition(&args.what)?)
+    } else {
+        None
+    };
     let client = args.remote.connect().await?;
     let (what, plan) = match source {
         Some(source) => {
             let plan = plan_of(&client, &args.what, &source).await?;
-            (What::Source { source, file: args.what }, plan)
+            (
+                What::Source {
+                    source,
+                    file: args.what,
+                },
+                plan,
+            )
         }
         // Without inputs there is nothing to type.
         None if args.inputs.is_empty() => (What::Kept(args.what), None),
@@ -58,7 +70,12 @@ pub(crate) async fn main(args: RunArgs) -> Done {
         }
     };
     let inputs = input::typed(&args.inputs, plan.as_ref())?;
-    let start = Start { what, inputs, payload, idempotency_key: args.idempotency_key };
+    let start = Start {
+        what,
+        inputs,
+        payload,
+        idempotency_key: args.idempotency_key,
+    };
     let run = client.start(start).await?;
     if args.watch {
         return super::watch::follow(&client, &run, args.remote.output).await;
@@ -85,10 +102,19 @@ pub(crate) async fn plan_of(client: &Client, file: &str, source: &str) -> Result
     let said: Vec<String> = diagnostics
         .iter()
         .map(|one| {
-            let help = if one.help.is_empty() { String::new() } else { format!("\n  help: {}", one.help) };
-            format!("{file}:{}:{}: {}[{}]: {}{help}", one.line, one.column, one.severity, one.code, one.message)
+            let help = if one.help.is_empty() {
+                String::new()
+            } else {
+                format!("\n  help: {}", one.help)
+            };
+            format!(
+                "{file}:{}:{}: {}[{}]: {}{help}",
+                one.line, one.column, one.severity, one.code, one.message
+            )
         })
         .collect();
-    Err(Fault::usage(format!("{file} is no valid definition\n{}", said.join("\n")))
-        .hint(format!("`firehall check {file}` shows each place")))
+    Err(
+        Fault::usage(format!("{file} is no valid definition\n{}", said.join("\n")))
+            .hint(format!("`firehall check {file}` shows each place")),
+    )
 }

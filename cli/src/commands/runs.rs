@@ -87,7 +87,10 @@ mod tests {
             "started_at": "1970-01-01T00:00:01.000Z", "finished_at": "1970-01-01T00:00:02.005Z"});
         assert_eq!(brief(&run), expected);
         (run.outcome, run.finished_at) = (None, None);
-        assert_eq!((&brief(&run)["outcome"], &brief(&run)["finished_at"]), (&Value::Null, &Value::Null));
+        assert_eq!(
+            (&brief(&run)["outcome"], &brief(&run)["finished_at"]),
+            (&Value::Null, &Value::Null)
+        );
         assert_eq!(row(&run)[2], "running");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use ::server::store::sqlite::{SqliteOptions, SqliteStore};
+use ::server::store::sqlite::{Failpoint, SqliteOptions, SqliteStore};
 use clap::Args;
 use types::Secret;
 
@@ -17,7 +17,12 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct ServerArgs {
     /// Where to listen; beyond loopback only with --insecure
-    #[arg(long, env = "FIREHALL_LISTEN", default_value = "127.0.0.1:7911", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "FIREHALL_LISTEN",
+        default_value = "127.0.0.1:7911",
+        value_name = "ADDR"
+    )]
     listen: SocketAddr,
     /// Where the store lives; made when it is not there
     #[arg(long, env = "FIREHALL_DATA_DIR", value_name = "DIR")]
@@ -49,7 +54,9 @@ pub(crate) async fn main(args: ServerArgs) -> Done {
             tracing::warn!("{fault}");
         }
     };
-    ::server::run(config, store, shutdown, told).await.map_err(fault)?;
+    ::server::run(config, store, shutdown, told)
+        .await
+        .map_err(fault)?;
     Ok(Exit::Succeeded)
 }
 
@@ -66,17 +73,34 @@ pub(crate) fn fault(error: ::server::ServerError) -> Fault {
 /// Opens the store of a data directory, which only its owner may read.
 pub(crate) async fn open(data_dir: &std::path::Path) -> Result<::server::store::SharedStore, Fault> {
     make_private(data_dir)?;
-    let options = SqliteOptions { failpoint: failpoint()?, ..SqliteOptions::default() };
+    let options = SqliteOptions {
+        failpoint: failpoint()?,
+        ..SqliteOptions::default()
+    };
     let store = SqliteStore::open(data_dir, options).await;
-    Ok(std::sync::Arc::new(store.map_err(|error| Fault::failed(error.to_string()))?))
+    Ok(std::sync::Arc::new(
+        store.map_err(|error| Fault::failed(error.to_string()))?,
+    ))
 }
 
 /// Where the crash tests let this process die: `FIREHALL_FAILPOINT`, in debug builds only.
 fn failpoint() -> Result<Option<::server::store::sqlite::Failpoint>, Fault> {
     match std::env::var("FIREHALL_FAILPOINT") {
-        Ok(text) if cfg!(debug_assertions) => {
-            text.parse().map(Some).map_err(|error| Fault::usage(format!("FIREHALL_FAILPOINT: {error}")))
-        }
+        Ok(text) if cfg!(debug_assertions) => text
+            .parse()
+            .map(Some)
+            .map_err(|error| Fault::usage(format!("FIREHALL_FAILPOINT: {error}"))),
+        _ => Ok(None),
+    }
+}
+
+/// Where tests want the process to die: `FIREHALL_FAILPOINT=history.commit.before:3`, in debug builds only.
+fn failpoint() -> Result<Option<Failpoint>, Fault> {
+    match std::env::var("FIREHALL_FAILPOINT") {
+        Ok(text) if cfg!(debug_assertions) => text
+            .parse()
+            .map(Some)
+            .map_err(|error| Fault::usage(format!("FIREHALL_FAILPOINT: {error}"))),
         _ => Ok(None),
     }
 }
@@ -91,6 +115,8 @@ pub(crate) fn make_private(dir: &std::path::Path) -> Result<(), Fault> {
 fn secret(name: &str) -> Result<Secret, Fault> {
     match std::env::var(name) {
         Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
-        _ => Err(Fault::usage(format!("--webhook-secret-env {name}: that variable is unset, empty or not UTF-8"))),
+        _ => Err(Fault::usage(format!(
+            "--webhook-secret-env {name}: that variable is unset, empty or not UTF-8"
+        ))),
     }
 }

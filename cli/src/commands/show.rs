@@ -46,11 +46,25 @@ pub(crate) async fn main(args: ShowArgs) -> Done {
 
 fn head(run: &RunView) -> Result<(), crate::exit::Fault> {
     let outcome = run.outcome.map_or("running", types::RunOutcome::as_str);
-    let cancel = if run.outcome.is_none() && run.cancel_requested { " (being cancelled)" } else { "" };
-    out::line(&format!("{}  {}  {outcome}{cancel}", run.id, text::line(&run.workflow)))?;
+    let cancel = if run.outcome.is_none() && run.cancel_requested {
+        " (being cancelled)"
+    } else {
+        ""
+    };
+    out::line(&format!(
+        "{}  {}  {outcome}{cancel}",
+        run.id,
+        text::line(&run.workflow)
+    ))?;
     if let Some(start) = run.started_at {
-        let end = run.finished_at.map(|end| format!(", took {}", text::duration(end.since(start))));
-        out::line(&format!("started {}{}", sdk::rfc3339(start), end.unwrap_or_default()))?;
+        let end = run
+            .finished_at
+            .map(|end| format!(", took {}", text::duration(end.since(start))));
+        out::line(&format!(
+            "started {}{}",
+            sdk::rfc3339(start),
+            end.unwrap_or_default()
+        ))?;
     }
     if let Some(incident) = &run.incident {
         out::line(&format!("incident {incident}"))?;
@@ -67,7 +81,14 @@ pub(crate) fn steps(run: &RunView) -> Vec<String> {
 fn rows(step: &StepView) -> Vec<Vec<String>> {
     let own = || {
         let why = step.reasons.join("; ");
-        vec![step.key.clone(), step.state.as_str().to_owned(), String::new(), String::new(), step.what.clone(), why]
+        vec![
+            step.key.clone(),
+            step.state.as_str().to_owned(),
+            String::new(),
+            String::new(),
+            step.what.clone(),
+            why,
+        ]
     };
     match step.attempts.as_slice() {
         [] => vec![own()],
@@ -79,7 +100,10 @@ fn rows(step: &StepView) -> Vec<Vec<String>> {
         }
         attempts => {
             let tries = attempts.iter().map(|attempt| {
-                let index = attempt.index.map(|index| format!("[{index}]")).unwrap_or_default();
+                let index = attempt
+                    .index
+                    .map(|index| format!("[{index}]"))
+                    .unwrap_or_default();
                 vec![
                     format!("  {}{index}#{}", step.key, attempt.attempt),
                     attempt.state.as_str().to_owned(),

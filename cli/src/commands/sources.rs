@@ -44,7 +44,10 @@ pub(crate) fn main(args: &SourcesArgs) -> Done {
     if args.template {
         out::line(template.trim_end())?;
     } else {
-        out::line(&format!("POST {} with content type application/json", source.path()))?;
+        out::line(&format!(
+            "POST {} with content type application/json",
+            source.path()
+        ))?;
         out::line("a bearer secret is required when the server has --webhook-secret-env")?;
         out::line("`--template` prints the payload's form")?;
     }

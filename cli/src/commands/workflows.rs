@@ -44,7 +44,9 @@ pub(crate) async fn main(args: WorkflowsArgs) -> Done {
                 vec![one.name.clone(), one.version.chars().take(12).collect(), stored]
             })
             .collect();
-        table::layout(&["WORKFLOW", "VERSION", "STORED"], &rows).iter().try_for_each(|line| out::line(line))?;
+        table::layout(&["WORKFLOW", "VERSION", "STORED"], &rows)
+            .iter()
+            .try_for_each(|line| out::line(line))?;
     }
     Ok(Exit::Succeeded)
 }

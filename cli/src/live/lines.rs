@@ -7,10 +7,14 @@ use crate::text;
 
 /// The lines for an event; `run` has it folded already.
 pub(crate) fn of(event: &Event, run: &LiveRun) -> Vec<String> {
-    let Some(said) = said(event, run) else { return Vec::new() };
+    let Some(said) = said(event, run) else {
+        return Vec::new();
+    };
     let since = run.started_at.map_or(0, |start| event.at.since(start));
     let stamp = format!("{:>5}.{:03}", since / 1_000, since % 1_000);
-    said.iter().map(|line| format!("{stamp}  {}", text::line(line))).collect()
+    said.iter()
+        .map(|line| format!("{stamp}  {}", text::line(line)))
+        .collect()
 }
 
 fn said(event: &Event, run: &LiveRun) -> Option<Vec<String>> {
@@ -20,32 +24,62 @@ fn said(event: &Event, run: &LiveRun) -> Option<Vec<String>> {
         Body::StepFannedOut { step, items } => one(format!("{step}: {} items", items.len())),
         Body::AttemptStarted { at } => {
             let (name, item) = (name(run, &at.step, at.index), item(run, &at.step, at.index)?);
-            let again = if at.attempt > 1 { format!(" (try {})", at.attempt) } else { String::new() };
-            one(format!("{name} runs on {}{again}", item.agent.as_deref().unwrap_or("an agent")))
+            let again = if at.attempt > 1 {
+                format!(" (try {})", at.attempt)
+            } else {
+                String::new()
+            };
+            one(format!(
+                "{name} runs on {}{again}",
+                item.agent.as_deref().unwrap_or("an agent")
+            ))
         }
-        Body::AttemptReturned { at } => one(format!("{} did not start; it waits again", name(run, &at.step, at.index))),
-        Body::AttemptLost { at } => {
-            one(format!("{} is in doubt: its agent is gone and it may have run", name(run, &at.step, at.index)))
-        }
-        Body::AttemptSettled { at, resolution, by } => {
-            one(format!("{} was decided as {resolution} by {by}", name(run, &at.step, at.index)))
-        }
+        Body::AttemptReturned { at } => one(format!(
+            "{} did not start; it waits again",
+            name(run, &at.step, at.index)
+        )),
+        Body::AttemptLost { at } => one(format!(
+            "{} is in doubt: its agent is gone and it may have run",
+            name(run, &at.step, at.index)
+        )),
+        Body::AttemptSettled { at, resolution, by } => one(format!(
+            "{} was decided as {resolution} by {by}",
+            name(run, &at.step, at.index)
+        )),
         Body::RetryScheduled { at, .. } => {
-            let why = item(run, &at.step, at.index).map(|item| item.reasons.join("; ")).unwrap_or_default();
-            one(format!("{} failed and is tried again: {why}", name(run, &at.step, at.index)))
+            let why = item(run, &at.step, at.index)
+                .map(|item| item.reasons.join("; "))
+                .unwrap_or_default();
+            one(format!(
+                "{} failed and is tried again: {why}",
+                name(run, &at.step, at.index)
+            ))
         }
-        Body::ItemEnded { step, index, outcome, reasons } => {
+        Body::ItemEnded {
+            step,
+            index,
+            outcome,
+            reasons,
+        } => {
             let took = item(run, step, Some(*index)).and_then(|item| item.duration_ms);
             Some(ended(&name(run, step, Some(*index)), *outcome, reasons, took))
         }
-        Body::StepEnded { step, outcome, reasons } => {
+        Body::StepEnded {
+            step,
+            outcome,
+            reasons,
+        } => {
             let live = run.step(step)?;
             let took = match live.items.as_slice() {
                 [only] if !live.fans_out => only.duration_ms,
                 _ => live.elapsed_ms(event.at),
             };
             // The items have said why already.
-            let reasons = if live.fans_out && !live.items.is_empty() { &[] } else { reasons.as_slice() };
+            let reasons = if live.fans_out && !live.items.is_empty() {
+                &[]
+            } else {
+                reasons.as_slice()
+            };
             Some(ended(step, *outcome, reasons, took))
         }
         Body::StepSkipped { step } => one(format!("{step} skipped")),
@@ -65,9 +99,13 @@ fn said(event: &Event, run: &LiveRun) -> Option<Vec<String>> {
 }
 
 fn ended(name: &str, outcome: StepOutcome, reasons: &[String], took: Option<u64>) -> Vec<String> {
-    let took = took.map(|ms| format!(" in {}", text::duration(ms))).unwrap_or_default();
+    let took = took
+        .map(|ms| format!(" in {}", text::duration(ms)))
+        .unwrap_or_default();
     let first = format!("{name} {outcome}{took}");
-    std::iter::once(first).chain(reasons.iter().map(|reason| format!("  {reason}"))).collect()
+    std::iter::once(first)
+        .chain(reasons.iter().map(|reason| format!("  {reason}")))
+        .collect()
 }
 
 fn item<'a>(run: &'a LiveRun, step: &str, index: Option<u32>) -> Option<&'a sdk::live::LiveItem> {
@@ -76,7 +114,9 @@ fn item<'a>(run: &'a LiveRun, step: &str, index: Option<u32>) -> Option<&'a sdk:
 
 /// `host-checks[1] (api-02)`, or the step's key.
 fn name(run: &LiveRun, step: &str, index: Option<u32>) -> String {
-    let Some(index) = index else { return step.to_owned() };
+    let Some(index) = index else {
+        return step.to_owned();
+    };
     match item(run, step, Some(index)).and_then(|item| item.label.as_deref()) {
         Some(label) => format!("{step}[{index}] ({label})"),
         None => format!("{step}[{index}]"),

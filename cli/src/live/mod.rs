@@ -20,8 +20,6 @@ use crate::{
 };
 use screen::Screen;
 
-pub(crate) use rows::{glyph, state_word};
-
 /// How often a terminal's tree is brought up to date when nothing happens.
 const TICK: Duration = Duration::from_millis(200);
 /// At most one redraw in this time, however many events come.
@@ -44,7 +42,10 @@ fn listen(client: &Client, run: &str) -> Listener {
             }
         }
     });
-    Listener { notices, _reader: AbortOnDropHandle::new(reader) }
+    Listener {
+        notices,
+        _reader: AbortOnDropHandle::new(reader),
+    }
 }
 
 enum Heard {
@@ -98,10 +99,14 @@ pub(crate) async fn follow(client: &Client, run: &str, format: out::Format) -> R
                     return Ok(live);
                 }
             }
-            Heard::Notice(Some(Notice::Away(error))) => view.say(&format!("{error}; trying again, the run goes on"))?,
+            Heard::Notice(Some(Notice::Away(error))) => {
+                view.say(&format!("{error}; trying again, the run goes on"))?
+            }
             Heard::Notice(Some(Notice::Back)) => view.say("the server is back")?,
             // The history ends with the run's last event, which returns above.
-            Heard::Notice(None) => return Err(Fault::failed(format!("the history of {run} ended too early"))),
+            Heard::Notice(None) => {
+                return Err(Fault::failed(format!("the history of {run} ended too early")));
+            }
             Heard::Tick => dirty = true,
         }
         if dirty && drawn.elapsed() >= FRAME {
@@ -112,8 +117,9 @@ pub(crate) async fn follow(client: &Client, run: &str, format: out::Format) -> R
 }
 
 fn interrupted(run: &str) -> Fault {
-    Fault::new(Exit::Interrupted, format!("interrupted; {run} goes on"))
-        .hint(format!("`firehall watch {run}` follows it, `firehall cancel {run}` ends it"))
+    Fault::new(Exit::Interrupted, format!("interrupted; {run} goes on")).hint(format!(
+        "`firehall watch {run}` follows it, `firehall cancel {run}` ends it"
+    ))
 }
 
 /// The server's clock as far as it is known: the last event's instant, and the time since it was heard.

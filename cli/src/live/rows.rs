@@ -68,7 +68,7 @@ impl Row {
 }
 
 /// The glyph of a state; never alone, the word stands beside it.
-pub(crate) const fn glyph(state: LiveState) -> (&'static str, Paint) {
+const fn glyph(state: LiveState) -> (&'static str, Paint) {
     use StepOutcome as O;
     match state {
         LiveState::Waiting => ("·", Paint::Faint),
@@ -86,11 +86,6 @@ pub(crate) const fn glyph(state: LiveState) -> (&'static str, Paint) {
     }
 }
 
-/// A state's glyph and word as one text.
-pub(crate) fn state_word(state: LiveState) -> String {
-    format!("{} {}", glyph(state).0, state.word())
-}
-
 const fn outcome_paint(outcome: RunOutcome) -> Paint {
     match outcome {
         RunOutcome::Succeeded => Paint::Good,
@@ -101,7 +96,12 @@ const fn outcome_paint(outcome: RunOutcome) -> Paint {
 
 /// The columns that a step's key gets.
 fn key_columns(run: &LiveRun) -> usize {
-    run.steps.iter().map(|step| step.key.width()).max().unwrap_or(0).min(32)
+    run.steps
+        .iter()
+        .map(|step| step.key.width())
+        .max()
+        .unwrap_or(0)
+        .min(32)
 }
 
 /// Every row.
@@ -135,13 +135,20 @@ fn tree(run: &LiveRun, now: Timestamp, with_items: &dyn Fn(&LiveStep) -> bool) -
             rows.extend(step.items.iter().flat_map(|item| item_rows(item, columns, now)));
         } else {
             rows.extend(reasons(&step.reasons, 6));
-            let open = step.items.iter().filter(|item| !item.state.is_over() && !item.reasons.is_empty());
+            let open = step
+                .items
+                .iter()
+                .filter(|item| !item.state.is_over() && !item.reasons.is_empty());
             rows.extend(open.flat_map(|item| reasons(&item.reasons, 6)));
         }
     }
     if let Some(end) = &run.ended {
         for reason in &end.reasons {
-            let step = reason.step.as_deref().map(|step| format!("{step}: ")).unwrap_or_default();
+            let step = reason
+                .step
+                .as_deref()
+                .map(|step| format!("{step}: "))
+                .unwrap_or_default();
             rows.push(Row::new(2).put(outcome_paint(end.outcome), &format!("{step}{}", reason.message)));
         }
     }
@@ -156,7 +163,10 @@ fn head(run: &LiveRun, now: Timestamp) -> Row {
         (None, None) => ("running", Paint::Busy),
     };
     let end = run.ended.as_ref().map_or(now, |end| end.at);
-    let elapsed = run.started_at.map(|start| text::duration(end.since(start))).unwrap_or_default();
+    let elapsed = run
+        .started_at
+        .map(|start| text::duration(end.since(start)))
+        .unwrap_or_default();
     Row::new(0)
         .put(Paint::Strong, &run.workflow)
         .put(Paint::Faint, &format!("  {}  ", run.id))
@@ -172,27 +182,53 @@ fn step_row(step: &LiveStep, columns: usize, now: Timestamp) -> Row {
     };
     let took = took.map(text::duration).unwrap_or_default();
     let agents = step.agents().join(", ");
-    let again = step.items.iter().map(|item| item.attempt).max().filter(|attempt| *attempt > 1);
-    let again = again.map(|attempt| format!("  try {attempt}")).unwrap_or_default();
+    let again = step
+        .items
+        .iter()
+        .map(|item| item.attempt)
+        .max()
+        .filter(|attempt| *attempt > 1);
+    let again = again
+        .map(|attempt| format!("  try {attempt}"))
+        .unwrap_or_default();
     Row::new(2)
         .put(paint, glyph)
-        .put(Paint::Plain, &format!(" {}  ", text::pad(&text::fit(&step.key, columns), columns)))
+        .put(
+            Paint::Plain,
+            &format!(" {}  ", text::pad(&text::fit(&step.key, columns), columns)),
+        )
         .put(paint, &text::pad(step.state.word(), 9))
         .put(Paint::Plain, &format!("  {}", text::pad(&took, 8)))
-        .put(Paint::Faint, &format!("  {}{}{agents}{again}", step.what, if agents.is_empty() { "" } else { " on " }))
+        .put(
+            Paint::Faint,
+            &format!(
+                "  {}{}{agents}{again}",
+                step.what,
+                if agents.is_empty() { "" } else { " on " }
+            ),
+        )
 }
 
 fn item_rows(item: &LiveItem, columns: usize, now: Timestamp) -> Vec<Row> {
     let (glyph, paint) = glyph(item.state);
     let label = item.label.as_deref().unwrap_or("item");
     let columns = columns.max(24) - 2;
-    let running = (item.state == LiveState::Running).then_some(item.started_at).flatten();
+    let running = (item.state == LiveState::Running)
+        .then_some(item.started_at)
+        .flatten();
     let took = item.duration_ms.or_else(|| running.map(|start| now.since(start)));
     let took = took.map(text::duration).unwrap_or_default();
-    let agent = item.agent.as_deref().map(|agent| format!("  on {agent}")).unwrap_or_default();
+    let agent = item
+        .agent
+        .as_deref()
+        .map(|agent| format!("  on {agent}"))
+        .unwrap_or_default();
     let row = Row::new(4)
         .put(paint, glyph)
-        .put(Paint::Plain, &format!(" {}  ", text::pad(&text::fit(label, columns), columns)))
+        .put(
+            Paint::Plain,
+            &format!(" {}  ", text::pad(&text::fit(label, columns), columns)),
+        )
         .put(paint, &text::pad(item.state.word(), 9))
         .put(Paint::Plain, &format!("  {}", text::pad(&took, 8)))
         .put(Paint::Faint, &agent);
@@ -200,5 +236,7 @@ fn item_rows(item: &LiveItem, columns: usize, now: Timestamp) -> Vec<Row> {
 }
 
 fn reasons(reasons: &[String], indent: usize) -> impl Iterator<Item = Row> {
-    reasons.iter().map(move |reason| Row::new(indent).put(Paint::Warning, reason))
+    reasons
+        .iter()
+        .map(move |reason| Row::new(indent).put(Paint::Warning, reason))
 }

@@ -52,8 +52,16 @@ impl Screen {
 
     /// Rows that were drawn wider than the terminal is now have wrapped.
     fn clear(&self, width: usize) -> String {
-        let lines: usize = self.drawn.iter().map(|(_, used)| used.div_ceil(width.max(1)).max(1)).sum();
-        if lines == 0 { String::new() } else { format!("\u{1b}[{lines}A\r\u{1b}[J") }
+        let lines: usize = self
+            .drawn
+            .iter()
+            .map(|(_, used)| used.div_ceil(width.max(1)).max(1))
+            .sum();
+        if lines == 0 {
+            String::new()
+        } else {
+            format!("\u{1b}[{lines}A\r\u{1b}[J")
+        }
     }
 }
 

@@ -28,7 +28,9 @@ fn events(bodies: &[Value]) -> Vec<Event> {
 fn history() -> Vec<Value> {
     let at = |kind: &str, more: Value| {
         let mut body = json!({"kind": kind, "step": "b", "index": 0, "attempt": 1, "token": "t", "work": {}});
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         body
     };
     vec![
@@ -39,12 +41,18 @@ fn history() -> Vec<Value> {
         json!({"kind": "step.skipped", "step": "a"}),
         json!({"kind": "step.fanned_out", "step": "b", "items": ["evil\u{1b}]0;x\u{7}host", "h2"]}),
         at("attempt.queued", json!({})),
-        at("attempt.offered", json!({"placement": {"agent": "agt_01jx0000000000000000000000",
+        at(
+            "attempt.offered",
+            json!({"placement": {"agent": "agt_01jx0000000000000000000000",
             "agent_name": "east", "session": "ses_01jx0000000000000000000000",
-            "token": "lse_01jx0000000000000000000000"}})),
+            "token": "lse_01jx0000000000000000000000"}}),
+        ),
         at("attempt.started", json!({})),
-        at("attempt.finished", json!({"report": {"verdict": "failed", "finished_at": 5, "usage": {"duration_ms": 42},
-            "failure": {"kind": "exit", "message": "exit code 7"}}})),
+        at(
+            "attempt.finished",
+            json!({"report": {"verdict": "failed", "finished_at": 5, "usage": {"duration_ms": 42},
+            "failure": {"kind": "exit", "message": "exit code 7"}}}),
+        ),
         json!({"kind": "item.ended", "step": "b", "index": 0, "outcome": "failed", "reasons": ["exit code 7"]}),
         json!({"kind": "step.ended", "step": "b", "outcome": "failed", "reasons": ["1 of 2 items failed"]}),
         json!({"kind": "run.ended", "outcome": "failed", "reasons": [{"step": "b", "message": "1 of 2 items failed"}]}),
@@ -53,27 +61,46 @@ fn history() -> Vec<Value> {
 
 fn folded(count: usize) -> LiveRun {
     let mut run = LiveRun::default();
-    events(&history()[..count]).iter().for_each(|event| run.apply(event));
+    events(&history()[..count])
+        .iter()
+        .for_each(|event| run.apply(event));
     run
 }
 
 fn text(rows: &[rows::Row]) -> Vec<String> {
-    rows.iter().map(|row| row.render(100, false).0.trim_end().to_owned()).collect()
+    rows.iter()
+        .map(|row| row.render(100, false).0.trim_end().to_owned())
+        .collect()
 }
 
 #[test]
 fn the_tree_has_a_word_beside_each_glyph_and_is_harmless() {
     let shown = text(&rows::all(&folded(6), Timestamp::from_unix_ms(2_500)));
-    assert!(shown[0].contains("running") && shown[0].contains("1.5 s"), "{shown:#?}");
-    assert!(shown[1].contains("- a") && shown[1].contains("skipped"), "{shown:#?}");
-    assert!(shown[3].contains("▸ evil") && shown[3].contains("running") && shown[3].contains("on east"), "{shown:#?}");
-    assert!(shown.iter().all(|row| !row.chars().any(char::is_control)), "{shown:#?}");
+    assert!(
+        shown[0].contains("running") && shown[0].contains("1.5 s"),
+        "{shown:#?}"
+    );
+    assert!(
+        shown[1].contains("- a") && shown[1].contains("skipped"),
+        "{shown:#?}"
+    );
+    assert!(
+        shown[3].contains("▸ evil") && shown[3].contains("running") && shown[3].contains("on east"),
+        "{shown:#?}"
+    );
+    assert!(
+        shown.iter().all(|row| !row.chars().any(char::is_control)),
+        "{shown:#?}"
+    );
 }
 
 #[test]
 fn the_finished_tree_says_why() {
     let shown = text(&rows::all(&folded(10), Timestamp::from_unix_ms(9_000))).join("\n");
-    assert!(shown.contains("✗ b") && shown.contains("exit code 7") && shown.contains("b: 1 of 2 items failed"), "{shown}");
+    assert!(
+        shown.contains("✗ b") && shown.contains("exit code 7") && shown.contains("b: 1 of 2 items failed"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -94,7 +121,10 @@ fn plain_lines_tell_the_story_once() {
     }
     let told = told.join("\n");
     assert!(told.contains("    1.250  b[0] (evil"), "{told}");
-    assert!(told.contains("runs on east") && told.contains("failed in 42 ms"), "{told}");
+    assert!(
+        told.contains("runs on east") && told.contains("failed in 42 ms"),
+        "{told}"
+    );
     assert_eq!(told.matches("exit code 7").count(), 1, "{told}");
     assert!(told.ends_with("b: 1 of 2 items failed"), "{told}");
     assert!(!told.chars().any(|c| c.is_control() && c != '\n'), "{told:?}");
@@ -106,29 +136,71 @@ fn play(bytes: &str, lines: &mut Vec<String>, row: &mut usize) {
     while !rest.is_empty() {
         let sequence = rest.strip_prefix("\u{1b}[").map(|tail| {
             let end = tail.find(|c: char| c.is_ascii_alphabetic()).unwrap();
-            (tail[..end].parse::<usize>().unwrap_or(0), &tail[end..=end], &tail[end + 1..])
+            (
+                tail[..end].parse::<usize>().unwrap_or(0),
+                &tail[end..=end],
+                &tail[end + 1..],
+            )
         });
         rest = match sequence {
-            Some((n, "A", tail)) => { *row -= n; tail }
-            Some((n, "B", tail)) => { *row += n; tail }
-            Some((2, "K", tail)) => { lines[*row].clear(); tail }
-            Some((0, "J", tail)) => { lines.truncate(*row); tail }
+            Some((n, "A", tail)) => {
+                *row -= n;
+                tail
+            }
+            Some((n, "B", tail)) => {
+                *row += n;
+                tail
+            }
+            Some((2, "K", tail)) => {
+                lines[*row].clear();
+                tail
+            }
+            Some((0, "J", tail)) => {
+                lines.truncate(*row);
+                tail
+            }
             Some(other) => panic!("{other:?}"),
             None => {
                 let c = rest.chars().next().unwrap();
-                while lines.len() <= *row { lines.push(String::new()) }
-                match c { '\n' => *row += 1, '\r' => {}, c => lines[*row].push(c) }
+                while lines.len() <= *row {
+                    lines.push(String::new())
+                }
+                match c {
+                    '\n' => *row += 1,
+                    '\r' => {}
+                    c => lines[*row].push(c),
+                }
                 &rest[c.len_utf8()..]
             }
         };
     }
 }
 
+/// What terminals do when they become narrower: lines wrap, and the cursor moves with them.
+fn reflow(lines: &mut Vec<String>, row: &mut usize, width: usize) {
+    let wrapped = |line: &String| {
+        let chars: Vec<char> = line.chars().collect();
+        let pieces: Vec<String> = chars.chunks(width).map(|piece| piece.iter().collect()).collect();
+        if pieces.is_empty() {
+            vec![String::new()]
+        } else {
+            pieces
+        }
+    };
+    *row = lines.iter().take(*row).map(|line| wrapped(line).len()).sum();
+    *lines = lines.iter().flat_map(wrapped).collect();
+}
+
 #[test]
 fn the_screen_shows_the_newest_rows_however_they_change() {
     let (mut screen, mut lines, mut row) = (Screen::default(), Vec::new(), 0);
+    let mut before = 80;
     for (count, width) in [(1, 80), (3, 80), (6, 80), (6, 40), (8, 40), (2, 80), (10, 60)] {
         let rows = rows::all(&folded(count), Timestamp::from_unix_ms(4_000));
+        if width < before {
+            reflow(&mut lines, &mut row, width);
+        }
+        before = width;
         play(&screen.draw(&rows, width, false), &mut lines, &mut row);
         let wanted: Vec<String> = rows.iter().map(|one| one.render(width - 1, false).0).collect();
         let shown: Vec<String> = lines.iter().take(row).cloned().collect();
@@ -144,5 +216,8 @@ fn an_unchanged_row_is_not_written_again() {
     assert!(first.len() > 100);
     assert_eq!(screen.draw(&rows::all(&folded(6), at), 80, false), "");
     let later = screen.draw(&rows::all(&folded(6), Timestamp::from_unix_ms(2_700)), 80, false);
-    assert!(!later.contains("slack/post"), "the skipped step's row did not change: {later:?}");
+    assert!(
+        !later.contains("slack/post"),
+        "the skipped step's row did not change: {later:?}"
+    );
 }

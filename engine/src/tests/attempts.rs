@@ -8,15 +8,17 @@ use crate::{Command, ReportBody};
 
 #[test]
 fn retries_back_off_up_to_their_limit() {
-    let mut bench = Bench::new(vec![step("a", |s| drop(s.tries_again(2, 500)))]);
+    let mut bench = Bench::new(vec![step("a", |s| {
+        s.tries_again(2, 500);
+    })]);
     bench.does("a#1", failed(F::Exit));
     assert_eq!(bench.run.next_deadline(), Some(bench.now.plus(500)));
     assert!(bench.queued().is_empty());
     assert!(bench.tick().events.is_empty(), "it is not due yet");
-    bench.to_deadline();
+    bench.until_deadline();
     bench.does("a#2", failed(F::Timeout));
     assert_eq!(bench.run.next_deadline(), Some(bench.now.plus(1_000)));
-    bench.to_deadline();
+    bench.until_deadline();
     bench.does("a#3", failed(F::Oom));
     assert_eq!(bench.outcome("a"), Some(S::Failed));
     assert_eq!(bench.ended(), Some(R::Failed));
@@ -42,7 +44,9 @@ fn only_what_a_retry_can_help_is_tried_again() {
         (F::Resolved, false),
         (F::Internal, false),
     ] {
-        let mut bench = Bench::new(vec![step("a", |s| drop(s.tries_again(1, 10)))]);
+        let mut bench = Bench::new(vec![step("a", |s| {
+            s.tries_again(1, 10);
+        })]);
         bench.does("a", failed(kind));
         assert_eq!(bench.ended().is_none(), again, "{kind:?}");
     }
@@ -55,7 +59,9 @@ fn only_what_a_retry_can_help_is_tried_again() {
 
 #[test]
 fn a_vendors_wait_is_kept() {
-    let mut bench = Bench::new(vec![step("a", |s| drop(s.tries_again(1, 10)))]);
+    let mut bench = Bench::new(vec![step("a", |s| {
+        s.tries_again(1, 10);
+    })]);
     let mut limited = types::Failure::new(F::RateLimited, "slow down");
     limited.retry_after_ms = Some(30_000);
     let body = report(types::Verdict::Failed { failure: limited });
@@ -81,10 +87,10 @@ fn jitter_is_between_nothing_and_the_delay() {
 #[test]
 fn a_retry_does_the_same_work_again() {
     let mut bench = Bench::new(vec![step("a", |s| {
-        drop(s.tries_again(1, 10).param("elapsed", "run.elapsed_ms"));
+        s.tries_again(1, 10).param("elapsed", "run.elapsed_ms");
     })]);
     bench.does("a#1", failed(F::Exit));
-    bench.to_deadline();
+    bench.until_deadline();
     let work = |name| std::sync::Arc::clone(&bench.run.attempt(&at(name)).unwrap().work);
     assert_eq!(work("a#1"), work("a#2"), "an item is evaluated once");
 }
@@ -102,7 +108,7 @@ fn lost_agents_have_a_budget_of_their_own() {
         Some(bench.now.plus(10)),
         "the first retry, with the first delay"
     );
-    bench.to_deadline();
+    bench.until_deadline();
     let token = bench.begin("a#3");
     bench.lose("a#3", &token);
     let token = bench.begin("a#4");
@@ -142,9 +148,11 @@ fn outputs_that_lie_fail_the_attempt() {
     ] {
         let mut bench = Bench::new(vec![
             step("a", |s| {
-                drop(s.output("n", Type::Int, false).output("j", Type::Json, true));
+                s.output("n", Type::Int, false).output("j", Type::Json, true);
             }),
-            step("b", |s| drop(s.need(&["a"]))),
+            step("b", |s| {
+                s.need(&["a"]);
+            }),
         ]);
         bench.does("a", with_outputs(outputs));
         assert_eq!(bench.outcome("a"), Some(S::Failed), "{why}");
@@ -152,7 +160,9 @@ fn outputs_that_lie_fail_the_attempt() {
         assert!(bench.run.step("a").unwrap().1.outputs().is_none());
         assert_eq!(bench.outcome("b"), Some(S::Omitted));
     }
-    let mut bench = Bench::new(vec![step("a", |s| drop(s.output("n", Type::Int, true)))]);
+    let mut bench = Bench::new(vec![step("a", |s| {
+        s.output("n", Type::Int, true);
+    })]);
     bench.does("a", with_outputs(json!({"n": null})));
     assert_eq!(bench.ended(), Some(R::Succeeded), "an optional one may be absent");
 }
@@ -161,7 +171,7 @@ fn outputs_that_lie_fail_the_attempt() {
 fn a_failure_publishes_no_outputs() {
     let mut bench = Bench::new(vec![step("a", |s| {
         s.allow_failure = true;
-        drop(s.output("n", Type::Int, true));
+        s.output("n", Type::Int, true);
     })]);
     let mut lying = report(types::Verdict::Failed {
         failure: types::Failure::new(F::Exit, "x".repeat(100_000)),
@@ -175,7 +185,9 @@ fn a_failure_publishes_no_outputs() {
 #[test]
 fn what_cannot_be_sent_fails_its_step() {
     let mut bench = Bench::new(vec![
-        step("a", |s| drop(s.output("j", Type::Json, false))),
+        step("a", |s| {
+            s.output("j", Type::Json, false);
+        }),
         step("b", |s| {
             s.need(&["a"]);
             for n in 0..8 {
@@ -183,12 +195,16 @@ fn what_cannot_be_sent_fails_its_step() {
             }
         }),
         step("c", |s| {
-            drop(s.need(&["a"]).param("one", "steps.a.outputs.j"));
+            s.need(&["a"]).param("one", "steps.a.outputs.j");
         }),
     ]);
     bench.does("a", with_outputs(json!({"j": "x".repeat(200_000)})));
     assert_eq!(bench.outcome("b"), Some(S::Failed));
-    assert!(bench.reasons("b")[0].contains("at most"), "{:?}", bench.reasons("b"));
+    assert!(
+        bench.reasons("b")[0].contains("at most"),
+        "{:?}",
+        bench.reasons("b")
+    );
     assert_eq!(bench.queued(), ["c#1"]);
 }
 
@@ -207,7 +223,9 @@ fn a_deep_alert_is_read_back() {
 fn numbers_are_read_back_as_they_were() {
     let mut state = 1u64;
     for _ in 0..20_000 {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let number = f64::from_bits(state);
         if number.is_finite() {
             let text = json!(number).to_string();
@@ -224,7 +242,10 @@ fn commands_after_the_end_are_refused_or_change_nothing() {
     let before = bench.run.ended.clone();
     assert!(
         bench
-            .tell(Command::Cancel { by: "x".to_owned(), reason: String::new() })
+            .tell(Command::Cancel {
+                by: "x".to_owned(),
+                reason: String::new()
+            })
             .is_err()
     );
     bench.report("a", &token, succeeded());

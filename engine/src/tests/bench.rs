@@ -214,10 +214,7 @@ impl Bench {
     }
 
     pub(super) fn of(first: RunStarted) -> Self {
-        let context = Context {
-            now: T0,
-            entropy: 7,
-        };
+        let context = Context { now: T0, entropy: 7 };
         let (run, decision) = start(first, context);
         let Some(Event::RunStarted(first)) = decision.events.first() else {
             panic!("a run begins with its start")
@@ -284,7 +281,13 @@ impl Bench {
         self.report_from(name, token, 1, body)
     }
 
-    pub(super) fn report_from(&mut self, name: &str, token: &LeaseToken, from: u64, body: ReportBody) -> Decision {
+    pub(super) fn report_from(
+        &mut self,
+        name: &str,
+        token: &LeaseToken,
+        from: u64,
+        body: ReportBody,
+    ) -> Decision {
         self.tell(Command::Report {
             at: at(name),
             token: token.clone(),
@@ -345,7 +348,7 @@ impl Bench {
     }
 
     /// Time goes on to the next deadline, which must change something.
-    pub(super) fn to_deadline(&mut self) -> Timestamp {
+    pub(super) fn until_deadline(&mut self) -> Timestamp {
         let due = self.run.next_deadline().expect("something is due");
         self.now = self.now.max(due);
         let ticked = self.tick();

@@ -8,8 +8,12 @@ use crate::{Command, Phase, Rejected, ReportBody};
 
 fn two() -> Bench {
     Bench::new(vec![
-        step("a", |s| drop(s.tries_again(3, 1_000))),
-        step("b", |s| drop(s.need(&["a"]))),
+        step("a", |s| {
+            s.tries_again(3, 1_000);
+        }),
+        step("b", |s| {
+            s.need(&["a"]);
+        }),
     ])
 }
 
@@ -22,7 +26,10 @@ fn queued_and_waiting() {
     assert_eq!(bench.ended(), Some(R::Cancelled));
     let reasons = &bench.run.ended.as_ref().unwrap().reasons;
     assert_eq!(reasons[0].message, "cancelled by ann: drill");
-    let again = bench.tell(Command::Cancel { by: "bob".to_owned(), reason: String::new() });
+    let again = bench.tell(Command::Cancel {
+        by: "bob".to_owned(),
+        reason: String::new(),
+    });
     assert_eq!(again, Err(Rejected::Ended));
 }
 
@@ -52,9 +59,15 @@ fn started_and_stopped() {
     for (confirmed, reasons) in [(true, &[][..]), (false, &["kill unconfirmed".to_owned()][..])] {
         let mut bench = two();
         let token = bench.begin("a");
-        let told = bench.tell(Command::Cancel { by: "ann".to_owned(), reason: String::new() });
+        let told = bench.tell(Command::Cancel {
+            by: "ann".to_owned(),
+            reason: String::new(),
+        });
         assert!(matches!(told.unwrap().sends[0].send, Send::Stop(_)));
-        let again = bench.tell(Command::Cancel { by: "bob".to_owned(), reason: String::new() });
+        let again = bench.tell(Command::Cancel {
+            by: "bob".to_owned(),
+            reason: String::new(),
+        });
         assert!(again.unwrap().events.is_empty(), "once is enough");
         bench.report("a", &token, stopped(confirmed));
         assert_eq!(bench.outcome("a"), Some(S::Cancelled));
@@ -117,7 +130,14 @@ fn lost_after_the_stop() {
         assert!(bench.reasons("a")[0].starts_with("kill unconfirmed"));
         assert_eq!(bench.ended(), Some(R::Cancelled));
         assert!(
-            bench.run.ended.as_ref().unwrap().reasons.iter().any(|r| r.message.contains("kill unconfirmed"))
+            bench
+                .run
+                .ended
+                .as_ref()
+                .unwrap()
+                .reasons
+                .iter()
+                .any(|r| r.message.contains("kill unconfirmed"))
         );
     }
 }
@@ -129,14 +149,16 @@ fn an_agent_that_never_confirms_is_waited_for_within_bounds() {
     bench.pass(7);
     bench.cancel();
     // grace 1 s, lease 30 s, margin 10 s
-    assert_eq!(bench.to_deadline(), super::bench::T0.plus(7 + 41_000));
+    assert_eq!(bench.until_deadline(), super::bench::T0.plus(7 + 41_000));
     assert_eq!(bench.ended(), Some(R::Cancelled));
     assert!(bench.reasons("a")[0].starts_with("kill unconfirmed"));
 }
 
 #[test]
 fn a_fan_out() {
-    let mut bench = Bench::new(vec![step("a", |s| drop(s.each("[1, 2, 3, 4]", Some(2))))]);
+    let mut bench = Bench::new(vec![step("a", |s| {
+        s.each("[1, 2, 3, 4]", Some(2));
+    })]);
     bench.does("a[0]", succeeded());
     let token = bench.begin("a[1]");
     assert_eq!(bench.queued(), ["a[2]#1"]);
@@ -154,17 +176,33 @@ fn a_fan_out() {
 fn what_tidies_up_still_runs() {
     let mut bench = Bench::new(vec![
         step("a", |_| {}),
-        step("always", |s| drop(s.need(&["a"]).when("always()").tries_again(1, 10))),
-        step("cancelled", |s| drop(s.need(&["a"]).when("cancelled()"))),
-        step("mixed", |s| drop(s.need(&["a"]).when("failed() || cancelled()"))),
-        step("succeeded", |s| drop(s.need(&["a"]).when("succeeded()"))),
-        step("failed", |s| drop(s.need(&["a"]).when("failed()"))),
-        step("not_failed", |s| drop(s.need(&["a"]).when("!failed()"))),
-        step("not_cancelled", |s| drop(s.need(&["a"]).when("!cancelled()"))),
-        step("text", |s| {
-            drop(s.need(&["a"]).when("succeeded() || 'always()' == \"always()\""));
+        step("always", |s| {
+            s.need(&["a"]).when("always()").tries_again(1, 10);
         }),
-        step("behind", |s| drop(s.need(&["always"]))),
+        step("cancelled", |s| {
+            s.need(&["a"]).when("cancelled()");
+        }),
+        step("mixed", |s| {
+            s.need(&["a"]).when("failed() || cancelled()");
+        }),
+        step("succeeded", |s| {
+            s.need(&["a"]).when("succeeded()");
+        }),
+        step("failed", |s| {
+            s.need(&["a"]).when("failed()");
+        }),
+        step("not_failed", |s| {
+            s.need(&["a"]).when("!failed()");
+        }),
+        step("not_cancelled", |s| {
+            s.need(&["a"]).when("!cancelled()");
+        }),
+        step("text", |s| {
+            s.need(&["a"]).when("succeeded() || 'always()' == \"always()\"");
+        }),
+        step("behind", |s| {
+            s.need(&["always"]);
+        }),
     ]);
     let token = bench.begin("a");
     bench.cancel();
@@ -177,7 +215,7 @@ fn what_tidies_up_still_runs() {
     bench.does("always", failed(FailureKind::Exit));
     bench.does("cancelled", succeeded());
     bench.does("mixed", succeeded());
-    bench.to_deadline();
+    bench.until_deadline();
     bench.does("always#2", succeeded());
     assert_eq!(bench.ended(), Some(R::Cancelled), "it never makes a success");
 }
@@ -185,9 +223,15 @@ fn what_tidies_up_still_runs() {
 #[test]
 fn what_tidies_up_when_the_cancel_comes_goes_on() {
     let mut bench = Bench::new(vec![
-        step("always", |s| drop(s.when("always()").tries_again(1, 10))),
-        step("succeeded", |s| drop(s.when("succeeded()"))),
-        step("not_cancelled", |s| drop(s.when("!cancelled()"))),
+        step("always", |s| {
+            s.when("always()").tries_again(1, 10);
+        }),
+        step("succeeded", |s| {
+            s.when("succeeded()");
+        }),
+        step("not_cancelled", |s| {
+            s.when("!cancelled()");
+        }),
     ]);
     let token = bench.begin("always");
     let other = bench.begin("succeeded");
@@ -198,8 +242,12 @@ fn what_tidies_up_when_the_cancel_comes_goes_on() {
     bench.report("succeeded", &other, stopped(true));
     bench.report("not_cancelled", &third, stopped(true));
     bench.report("always", &token, failed(FailureKind::Exit));
-    assert_eq!(bench.run.step("always").unwrap().1.phase, Phase::Active, "its retries too");
-    bench.to_deadline();
+    assert_eq!(
+        bench.run.step("always").unwrap().1.phase,
+        Phase::Active,
+        "its retries too"
+    );
+    bench.until_deadline();
     bench.does("always#2", succeeded());
     assert_eq!(bench.outcome("always"), Some(S::Succeeded));
     assert_eq!(bench.ended(), Some(R::Cancelled));
@@ -207,7 +255,9 @@ fn what_tidies_up_when_the_cancel_comes_goes_on() {
 
 #[test]
 fn what_tidies_up_and_is_lost_has_failed() {
-    let mut bench = Bench::new(vec![step("a", |s| drop(s.when("always()")))]);
+    let mut bench = Bench::new(vec![step("a", |s| {
+        s.when("always()");
+    })]);
     let token = bench.begin("a");
     bench.cancel();
     bench.lose("a", &token);
@@ -218,12 +268,20 @@ fn what_tidies_up_and_is_lost_has_failed() {
 #[test]
 fn a_follower() {
     let mut bench = Bench::new(vec![
-        step("checks", |s| drop(s.each("[1, 2]", None))),
-        step("post", |s| drop(s.follow(&["checks"], 10_000))),
+        step("checks", |s| {
+            s.each("[1, 2]", None);
+        }),
+        step("post", |s| {
+            s.follow(&["checks"], 10_000);
+        }),
     ]);
     bench.does("checks[0]", succeeded());
     bench.cancel();
-    assert_eq!(bench.outcome("post"), Some(S::Cancelled), "what landed was not taken");
+    assert_eq!(
+        bench.outcome("post"),
+        Some(S::Cancelled),
+        "what landed was not taken"
+    );
     assert_eq!(bench.ended(), Some(R::Cancelled));
 }
 
@@ -231,11 +289,16 @@ fn a_follower() {
 fn a_person_cannot_hurry_a_run_past_its_tidying() {
     let mut bench = Bench::new(vec![
         step("a", |_| {}),
-        step("z", |s| drop(s.need(&["a"]).when("always()"))),
+        step("z", |s| {
+            s.need(&["a"]).when("always()");
+        }),
     ]);
     bench.cancel();
     assert_eq!(bench.ended(), None);
     assert_eq!(bench.queued(), ["z#1"]);
-    assert!(bench.to_deadline() > super::bench::T0, "it fails as not placed in the end");
+    assert!(
+        bench.until_deadline() > super::bench::T0,
+        "it fails as not placed in the end"
+    );
     assert_eq!(bench.ended(), Some(R::Failed));
 }

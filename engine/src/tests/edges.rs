@@ -23,7 +23,9 @@ fn with_need(ending: &str, behind: &str) -> Bench {
                 s.when(behind);
             }
         }),
-        step("c", |s| drop(s.need(&["b"]))),
+        step("c", |s| {
+            s.need(&["b"]);
+        }),
     ]);
     let exit = || failed(FailureKind::Exit);
     bench.does("root", if ending == "omitted" { exit() } else { succeeded() });
@@ -96,7 +98,11 @@ fn status_functions_replace_the_default_edge() {
             } else {
                 Phase::Ended(S::Skipped)
             };
-            assert_eq!(bench.run.step("b").unwrap().1.phase, expected, "{ending} {function}");
+            assert_eq!(
+                bench.run.step("b").unwrap().1.phase,
+                expected,
+                "{ending} {function}"
+            );
         }
     }
 }
@@ -117,26 +123,39 @@ fn a_step_that_tidies_up_never_improves_the_outcome() {
 fn a_need_in_doubt_is_waited_for() {
     let mut bench = Bench::new(vec![
         step("a", |s| s.if_lost = IfLost::Ask),
-        step("b", |s| drop(s.need(&["a"]).when("always()"))),
+        step("b", |s| {
+            s.need(&["a"]).when("always()");
+        }),
     ]);
     let token = bench.begin("a");
     bench.lose("a", &token);
     assert_eq!(bench.run.step("a").unwrap().1.word(), "in_doubt");
     assert_eq!(bench.run.step("b").unwrap().1.phase, Phase::Waiting);
     bench.report("a", &token, succeeded());
-    assert_eq!(bench.outcome("a"), Some(S::Succeeded), "a real report settles the doubt");
+    assert_eq!(
+        bench.outcome("a"),
+        Some(S::Succeeded),
+        "a real report settles the doubt"
+    );
     assert_eq!(bench.queued(), ["b#1"]);
 }
 
 #[test]
 fn outputs_are_there_only_after_a_success() {
     let mut bench = Bench::new(vec![
-        step("a", |s| drop(s.output("n", Type::Int, false))),
-        step("b", |s| drop(s.need(&["a"]).param("n", "steps.a.outputs.n + 1"))),
+        step("a", |s| {
+            s.output("n", Type::Int, false);
+        }),
+        step("b", |s| {
+            s.need(&["a"]).param("n", "steps.a.outputs.n + 1");
+        }),
     ]);
     bench.does("a", with_outputs(json!({"n": 41})));
     let work = &bench.run.attempt(&at("b")).unwrap().work;
-    assert_eq!(serde_json::to_value(work.as_ref()).unwrap()["params"], json!({"n": 42}));
+    assert_eq!(
+        serde_json::to_value(work.as_ref()).unwrap()["params"],
+        json!({"n": 42})
+    );
     bench.does("b", succeeded());
     assert_eq!(bench.ended(), Some(R::Succeeded));
 }
@@ -144,10 +163,18 @@ fn outputs_are_there_only_after_a_success() {
 #[test]
 fn an_expression_without_a_value_fails_its_step_only() {
     let mut bench = Bench::new(vec![
-        step("a", |s| drop(s.when("inputs.nope == 1"))),
-        step("b", |s| drop(s.param("x", "inputs.nope"))),
-        step("c", |s| drop(s.each("inputs.nope", None))),
-        step("d", |s| drop(s.when("1 + 1"))),
+        step("a", |s| {
+            s.when("inputs.nope == 1");
+        }),
+        step("b", |s| {
+            s.param("x", "inputs.nope");
+        }),
+        step("c", |s| {
+            s.each("inputs.nope", None);
+        }),
+        step("d", |s| {
+            s.when("1 + 1");
+        }),
         step("e", |_| {}),
     ]);
     for key in ["a", "b", "c", "d"] {
@@ -179,7 +206,9 @@ fn an_allowed_failure_degrades_with_its_reason() {
 fn the_record_is_what_a_summary_reads() {
     let mut bench = Bench::new(vec![
         step("a", |_| {}),
-        step("b", |s| drop(s.need(&["a"]).when("always()").param("run", "run.outcome"))),
+        step("b", |s| {
+            s.need(&["a"]).when("always()").param("run", "run.outcome");
+        }),
     ]);
     bench.does("a", failed(FailureKind::Exit));
     let work = serde_json::to_value(bench.run.attempt(&at("b")).unwrap().work.as_ref()).unwrap();

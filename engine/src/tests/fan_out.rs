@@ -9,8 +9,12 @@ use super::bench::{Bench, Shape, at, degraded, failed, step, succeeded, with_out
 #[test]
 fn an_empty_list_succeeds() {
     let mut bench = Bench::new(vec![
-        step("a", |s| drop(s.each("[]", None))),
-        step("b", |s| drop(s.need(&["a"]).param("items", "steps.a.items"))),
+        step("a", |s| {
+            s.each("[]", None);
+        }),
+        step("b", |s| {
+            s.need(&["a"]).param("items", "steps.a.items");
+        }),
     ]);
     assert_eq!(bench.outcome("a"), Some(S::Succeeded));
     let work = serde_json::to_value(bench.run.attempt(&at("b")).unwrap().work.as_ref()).unwrap();
@@ -44,13 +48,17 @@ fn a_huge_list() {
 
 #[test]
 fn at_most_so_many_at_once() {
-    let mut bench = Bench::new(vec![step("a", |s| drop(s.each("[1, 2, 3]", Some(1))))]);
+    let mut bench = Bench::new(vec![step("a", |s| {
+        s.each("[1, 2, 3]", Some(1));
+    })]);
     for name in ["a[0]#1", "a[1]#1", "a[2]#1"] {
         assert_eq!(bench.queued(), [name]);
         bench.does(name, succeeded());
     }
     assert_eq!(bench.ended(), Some(R::Succeeded));
-    let bench = Bench::new(vec![step("a", |s| drop(s.each("[1, 2, 3]", None)))]);
+    let bench = Bench::new(vec![step("a", |s| {
+        s.each("[1, 2, 3]", None);
+    })]);
     assert_eq!(bench.queued().len(), 3);
 }
 
@@ -94,10 +102,12 @@ fn a_cancel_beside_an_allowed_failure_is_no_mere_degradation() {
 fn items_in_their_order_with_what_they_gave() {
     let mut bench = Bench::new(vec![
         step("a", |s| {
-            drop(s.each("[\"x\", \"y\"]", None).output("n", Type::Int, false));
+            s.each("[\"x\", \"y\"]", None).output("n", Type::Int, false);
             s.allow_failure = true;
         }),
-        step("b", |s| drop(s.need(&["a"]).param("items", "steps.a.items"))),
+        step("b", |s| {
+            s.need(&["a"]).param("items", "steps.a.items");
+        }),
     ]);
     bench.does("a[1]", with_outputs(json!({"n": 2})));
     bench.does("a[0]", failed(F::Exit));
@@ -129,12 +139,12 @@ fn an_item_that_cannot_be_evaluated_fails_alone() {
 #[test]
 fn items_are_tried_again_each_for_itself() {
     let mut bench = Bench::new(vec![step("a", |s| {
-        drop(s.each("[1, 2]", None).tries_again(1, 100));
+        s.each("[1, 2]", None).tries_again(1, 100);
     })]);
     bench.does("a[0]#1", failed(F::Exit));
     bench.does("a[1]#1", succeeded());
     assert_eq!(bench.outcome("a"), None, "all settle before the join");
-    bench.to_deadline();
+    bench.until_deadline();
     bench.does("a[0]#2", succeeded());
     assert_eq!(bench.ended(), Some(R::Succeeded));
 }

@@ -8,7 +8,9 @@ use crate::Phase;
 fn posts(gather_ms: u64) -> Bench {
     Bench::new(vec![
         step("checks", |s| s.each("[1, 2, 3]", None).allow_failure = true),
-        step("post", |s| drop(s.follow(&["checks"], gather_ms))),
+        step("post", |s| {
+            s.follow(&["checks"], gather_ms);
+        }),
     ])
 }
 
@@ -26,7 +28,7 @@ fn what_lands_together_is_one_batch() {
     bench.does("checks[0]", failed(F::Exit));
     assert!(bench.queued().iter().all(|name| !name.starts_with("post")));
     assert_eq!(bench.run.next_deadline(), Some(super::bench::T0.plus(1_000)));
-    bench.to_deadline();
+    bench.until_deadline();
     assert_eq!(batch(&bench, "post[0]"), [1, 3]);
     bench.does("checks[1]", succeeded());
     assert!(bench.run.attempt(&at("post[1]")).is_none(), "one batch at a time");
@@ -66,8 +68,12 @@ fn nothing_to_follow() {
     for (when, needs_fail) in [("1 == 2", false), ("1 == 1", true)] {
         let mut bench = Bench::new(vec![
             step("root", |_| {}),
-            step("checks", |s| drop(s.need(&["root"]).each("[1]", None).when(when))),
-            step("post", |s| drop(s.follow(&["checks"], 0))),
+            step("checks", |s| {
+                s.need(&["root"]).each("[1]", None).when(when);
+            }),
+            step("post", |s| {
+                s.follow(&["checks"], 0);
+            }),
         ]);
         assert_eq!(bench.run.step("post").unwrap().1.phase, Phase::Waiting);
         bench.does("root", if needs_fail { failed(F::Exit) } else { succeeded() });
@@ -83,14 +89,24 @@ fn several_are_followed_and_one_begins_late() {
     let mut bench = Bench::new(vec![
         step("slow", |_| {}),
         step("gate", |_| {}),
-        step("a", |s| drop(s.each("[1]", None))),
-        step("b", |s| drop(s.need(&["slow"]).each("[2, 3]", None))),
-        step("post", |s| drop(s.need(&["gate"]).follow(&["a", "b"], 0))),
+        step("a", |s| {
+            s.each("[1]", None);
+        }),
+        step("b", |s| {
+            s.need(&["slow"]).each("[2, 3]", None);
+        }),
+        step("post", |s| {
+            s.need(&["gate"]).follow(&["a", "b"], 0);
+        }),
     ]);
     bench.does("a[0]", succeeded());
     assert_eq!(bench.outcome("a"), Some(S::Succeeded));
     bench.does("gate", succeeded());
-    assert_eq!(batch(&bench, "post[0]"), [1], "what has landed is not kept waiting for `b`");
+    assert_eq!(
+        batch(&bench, "post[0]"),
+        [1],
+        "what has landed is not kept waiting for `b`"
+    );
     bench.does("slow", succeeded());
     bench.does("b[1]", succeeded());
     bench.does("post[0]", succeeded());
@@ -105,9 +121,15 @@ fn several_are_followed_and_one_begins_late() {
 #[test]
 fn a_follower_is_followed() {
     let mut bench = Bench::new(vec![
-        step("a", |s| drop(s.each("[1]", None))),
-        step("p", |s| drop(s.follow(&["a"], 0))),
-        step("q", |s| drop(s.follow(&["p"], 0))),
+        step("a", |s| {
+            s.each("[1]", None);
+        }),
+        step("p", |s| {
+            s.follow(&["a"], 0);
+        }),
+        step("q", |s| {
+            s.follow(&["p"], 0);
+        }),
     ]);
     bench.does("a[0]", succeeded());
     bench.does("p[0]", succeeded());

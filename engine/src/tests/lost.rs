@@ -9,13 +9,17 @@ use crate::{Rejected, ReportBody};
 fn asks() -> Bench {
     Bench::new(vec![
         step("a", |s| s.if_lost = IfLost::Ask),
-        step("b", |s| drop(s.need(&["a"]))),
+        step("b", |s| {
+            s.need(&["a"]);
+        }),
     ])
 }
 
 #[test]
 fn if_lost_fail_says_that_it_may_have_run() {
-    let mut bench = Bench::new(vec![step("a", |s| drop(s.tries_again(3, 10)))]);
+    let mut bench = Bench::new(vec![step("a", |s| {
+        s.tries_again(3, 10);
+    })]);
     let token = bench.offer("a");
     bench.lose("a", &token);
     assert_eq!(bench.outcome("a"), Some(S::Failed), "no retry: it may have run");
@@ -30,7 +34,10 @@ fn a_report_after_the_verdict_is_kept_as_late() {
     bench.lose("a", &token);
     let told = bench.report("a", &token, succeeded());
     assert_eq!(told.events.len(), 1);
-    assert_eq!(bench.last_ignored(), Some((Report::Finished, Why::AfterResolution)));
+    assert_eq!(
+        bench.last_ignored(),
+        Some((Report::Finished, Why::AfterResolution))
+    );
     assert_eq!(told.sends.len(), 1, "the spool must drain");
     let again = bench.report("a", &token, succeeded());
     assert!(again.events.is_empty(), "a repeat changes nothing");
@@ -40,7 +47,10 @@ fn a_report_after_the_verdict_is_kept_as_late() {
 
 #[test]
 fn a_person_decides() {
-    for (resolution, outcome) in [(Resolution::Succeeded, S::Succeeded), (Resolution::Fail, S::Failed)] {
+    for (resolution, outcome) in [
+        (Resolution::Succeeded, S::Succeeded),
+        (Resolution::Fail, S::Failed),
+    ] {
         let mut bench = asks();
         let token = bench.begin("a");
         assert_eq!(
@@ -74,7 +84,7 @@ fn nobody_answers() {
     let token = bench.begin("a");
     bench.pass(5_000);
     bench.lose("a", &token);
-    assert_eq!(bench.to_deadline(), super::bench::T0.plus(105_000));
+    assert_eq!(bench.until_deadline(), super::bench::T0.plus(105_000));
     assert_eq!(bench.outcome("a"), Some(S::Failed));
     assert_eq!(bench.outcome("b"), Some(S::Omitted));
     assert!(bench.reasons("a")[0].contains("nobody"));
@@ -143,7 +153,13 @@ fn an_agent_that_ended_it_unasked_counts_as_lost() {
     assert_eq!(bench.outcome("a"), Some(S::Failed), "two reruns, then it fails");
     assert!(bench.reasons("a")[0].contains("lease was over"));
 
-    let mut bench = Bench::new(vec![step("a", |s| drop(s.tries_again(5, 1)))]);
+    let mut bench = Bench::new(vec![step("a", |s| {
+        s.tries_again(5, 1);
+    })]);
     bench.does("a", stopped(true));
-    assert_eq!(bench.outcome("a"), Some(S::Failed), "without `rerun` it is not run again");
+    assert_eq!(
+        bench.outcome("a"),
+        Some(S::Failed),
+        "without `rerun` it is not run again"
+    );
 }

@@ -58,9 +58,21 @@ fn container(with: impl FnOnce(&mut ContainerWork)) -> Work {
     work(WorkBody::Container(container))
 }
 
-fn placed(agents: Vec<Candidate>, work: &Work, runs_on: &[(&str, &str)], connection: Option<&str>) -> Result<String, String> {
-    let runs_on = runs_on.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    let wanted = Wanted { work, runs_on: &runs_on, connection };
+fn placed(
+    agents: Vec<Candidate>,
+    work: &Work,
+    runs_on: &[(&str, &str)],
+    connection: Option<&str>,
+) -> Result<String, String> {
+    let runs_on = runs_on
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect();
+    let wanted = Wanted {
+        work,
+        runs_on: &runs_on,
+        connection,
+    };
     place(&Snapshot { agents }, &wanted).map(|agent| agent.name.clone())
 }
 
@@ -93,7 +105,10 @@ fn an_action_is_pinned_by_its_digest() {
 #[test]
 fn a_container_needs_what_the_operator_grants() {
     for (work, lack) in [
-        (container(|c| drop(c.host_view.insert(HostView::Proc))), "host-view:proc"),
+        (
+            container(|c| c.host_view = BTreeSet::from([HostView::Proc])),
+            "host-view:proc",
+        ),
         (container(|c| c.network = Network::Host), "network:host"),
         (
             container(|c| drop(c.secrets.insert("TOKEN".to_owned(), "slack-token".to_owned()))),
@@ -105,7 +120,7 @@ fn a_container_needs_what_the_operator_grants() {
     }
     let mut granted = candidate(1, 1);
     granted.grants = BTreeSet::from(["host-view:proc".to_owned()]);
-    let work = container(|c| drop(c.host_view.insert(HostView::Proc)));
+    let work = container(|c| c.host_view = BTreeSet::from([HostView::Proc]));
     assert_eq!(placed(vec![granted], &work, &[], None), Ok("agent-1".to_owned()));
     let mut bare = candidate(1, 1);
     bare.runtimes.clear();

@@ -20,19 +20,18 @@ pub struct LogPiece {
     pub data: Vec<u8>,
 }
 
-/// Reads until the stream ends. When one step is followed, a server that goes away is called again from the last
+/// Reads until the stream ends. When one attempt is followed, a server that goes away is called again from the last
 /// byte; otherwise the first interruption is the end.
 pub(crate) async fn read<E: From<Error>>(
     client: &Client,
     of: &LogsOf,
     mut each: impl FnMut(LogPiece) -> Result<(), E>,
 ) -> Result<(), E> {
-    // Over several steps an offset has no one meaning: they cannot be resumed.
-    let resumable = of.follow && !of.step.is_empty() && of.attempt > 0;
+    let mut of = of.clone();
     let mut offset = 0;
     let mut away: Option<Instant> = None;
     loop {
-        let error = match client.log_stream(of, offset).await {
+        let error = match client.log_stream(&of, offset).await {
             Ok(mut stream) => loop {
                 match stream.message().await {
                     Ok(Some(piece)) => {
@@ -51,6 +50,8 @@ pub(crate) async fn read<E: From<Error>>(
             },
             Err(error) => error,
         };
+        // Over several steps or items an offset has no one meaning: they cannot be resumed.
+        let resumable = of.follow && !of.step.is_empty() && of.attempt > 0;
         let since = *away.get_or_insert_with(Instant::now);
         if !(resumable && error.is_unreachable() && since.elapsed() < PATIENCE) {
             return Err(error.into());

@@ -4,12 +4,14 @@ use std::{collections::HashMap, time::Duration};
 
 use futures::{FutureExt, stream::BoxStream};
 use proto::v1;
-use tokio::sync::mpsc;
-use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tokio_stream::StreamExt;
 use tonic::{Status, Streaming};
 use types::{AttemptKey, LeaseToken, limits};
 
-use super::convert;
+use super::{
+    convert,
+    stream::{Out, answer},
+};
 use crate::{
     Core,
     runs::load,
@@ -23,22 +25,22 @@ const FENCES: usize = 4_096;
 /// How long a store that cannot write is left alone before the stream ends.
 const PAUSE: Duration = Duration::from_millis(200);
 
-type Answer = Result<v1::LogAck, Status>;
-
 /// Answers with the stream at once.
-pub(super) fn receive(core: Core, chunks: Streaming<v1::LogChunk>) -> BoxStream<'static, Answer> {
-    let (tx, rx) = mpsc::channel(TOGETHER);
-    tokio::spawn(async move {
+pub(super) fn receive(
+    core: Core,
+    chunks: Streaming<v1::LogChunk>,
+) -> BoxStream<'static, Result<v1::LogAck, Status>> {
+    answer(TOGETHER, |out| async move {
         let mut intake = Intake {
             core,
             fences: HashMap::new(),
         };
-        if let Err(status) = intake.run(chunks, &tx).await {
+        let ended = intake.run(chunks, &out).await;
+        if let Err(status) = &ended {
             tracing::debug!(%status, "a stream of logs ended");
-            drop(tx.send(Err(status)).await);
         }
-    });
-    Box::pin(ReceiverStream::new(rx))
+        ended
+    })
 }
 
 struct Intake {
@@ -51,7 +53,7 @@ impl Intake {
     async fn run(
         &mut self,
         mut chunks: Streaming<v1::LogChunk>,
-        tx: &mpsc::Sender<Answer>,
+        out: &Out<v1::LogAck>,
     ) -> Result<(), Status> {
         loop {
             let first = tokio::select! {
@@ -66,11 +68,11 @@ impl Intake {
                     _ => break,
                 }
             }
-            self.write(batch, tx).await?;
+            self.write(batch, out).await?;
         }
     }
 
-    async fn write(&mut self, batch: Vec<v1::LogChunk>, tx: &mpsc::Sender<Answer>) -> Result<(), Status> {
+    async fn write(&mut self, batch: Vec<v1::LogChunk>, out: &Out<v1::LogAck>) -> Result<(), Status> {
         let mut pieces = Vec::with_capacity(batch.len());
         let mut acks = Vec::with_capacity(batch.len());
         for chunk in batch {
@@ -87,9 +89,7 @@ impl Intake {
                 }
                 Err(why) => {
                     ack.refused = why;
-                    tx.send(Ok(ack))
-                        .await
-                        .map_err(|_| Status::cancelled("the agent hung up"))?;
+                    out.send(ack).await?;
                 }
             }
         }
@@ -105,9 +105,7 @@ impl Intake {
         };
         for (mut ack, offset) in acks.into_iter().zip(offsets) {
             ack.offset = offset;
-            tx.send(Ok(ack))
-                .await
-                .map_err(|_| Status::cancelled("the agent hung up"))?;
+            out.send(ack).await?;
         }
         Ok(())
     }
@@ -125,7 +123,10 @@ impl Intake {
         let state = match load(&self.core.store, &run).await {
             Ok(Some(state)) => state,
             Ok(None) => return Ok(Err("there is no such run".to_owned())),
-            Err(error @ StoreError::Corrupt(_)) => return Ok(Err(error.to_string())),
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::error!(%run, %error, "logs of a run that cannot be read");
+                return Ok(Err("the run cannot be read by this server".to_owned()));
+            }
             Err(error) => return Err(super::store_status(&error)),
         };
         let own = state

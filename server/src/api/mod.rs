@@ -5,10 +5,12 @@ mod agent;
 pub(crate) mod convert;
 mod incidents;
 mod logs;
+mod reports;
 mod runs;
 mod runs_logs;
 mod runs_view;
 mod session;
+mod stream;
 mod watch;
 mod workflows;
 
@@ -43,6 +45,19 @@ pub(crate) fn routes(core: &Core) -> Routes {
         .add_service(limited!(AdminServiceServer::new(admin::Service(core.clone()))))
 }
 
+/// A text for a status. It travels in a header, percent-encoded, and headers have a limit of 16 KiB.
+fn brief(text: &str) -> String {
+    const BYTES: usize = 3_000;
+    if text.len() <= BYTES {
+        return text.to_owned();
+    }
+    let mut end = BYTES;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{} … ({} bytes in all)", &text[..end], text.len())
+}
+
 /// The status of a store's error. What is inside goes to the log, not to the caller.
 fn store_status(error: &StoreError) -> Status {
     match error {
@@ -69,9 +84,9 @@ fn run_status(error: &RunError) -> Status {
         RunError::NotFound(id) => Status::not_found(format!("there is no run {id}")),
         RunError::Rejected(rejected) => match rejected {
             engine::Rejected::NoSuchStep(_) | engine::Rejected::NoSuchAttempt(_) => {
-                Status::not_found(rejected.to_string())
+                Status::not_found(brief(&rejected.to_string()))
             }
-            _ => Status::failed_precondition(rejected.to_string()),
+            _ => Status::failed_precondition(brief(&rejected.to_string())),
         },
         RunError::Store(error) => store_status(error),
         RunError::Stopping => Status::unavailable("the server is stopping, try again"),

@@ -5,12 +5,10 @@ use futures::stream::BoxStream;
 use proto::v1;
 use protocol::Resolution;
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use types::{Object, RunId, Timestamp, limits};
 
-use super::{convert, run_status, store_status, watch, workflows::wrong};
+use super::{brief, convert, run_status, store_status, stream::answer, watch, workflows::wrong};
 use crate::{
     Core,
     access::{Permission, authorize},
@@ -25,6 +23,8 @@ pub(super) struct Service(pub(super) Core);
 /// Runs that a list answers with at most.
 const LIST_MAX: u32 = 500;
 const LIST: u32 = 50;
+/// Pieces of a log that wait for a reader.
+const LOGS_AHEAD: usize = 16;
 /// The claims of `Start`.
 const START: &str = "start";
 
@@ -53,10 +53,44 @@ impl Service {
                     .workflow(name, None)
                     .await
                     .map_err(|error| store_status(&error))?;
-                let row = row.ok_or_else(|| Status::not_found(format!("no workflow {name:?} is kept")))?;
+                let row = row.ok_or_else(|| Status::not_found(brief(&format!("no workflow {name:?} is kept"))))?;
                 workflows::plan(&row).map_err(|error| store_status(&error))
             }
             None => Err(Status::invalid_argument("what: give source or workflow")),
+        }
+    }
+
+    /// The run that the same request started before; its definition may be another by now.
+    async fn started_before(&self, request: &v1::StartRunRequest) -> Result<Option<String>, Status> {
+        if request.idempotency_key.is_empty() {
+            return Ok(None);
+        }
+        let claim = self
+            .0
+            .store
+            .claim(START, &request.idempotency_key, self.0.clock.now())
+            .await
+            .map_err(|error| store_status(&error))?;
+        match claim {
+            Some(claim) if claim.request_hash == request_hash(request) => Ok(Some(claim.answer)),
+            Some(claim) => Err(store_status(&StoreError::Claimed(Box::new(claim)))),
+            None => Ok(None),
+        }
+    }
+
+    /// Starts the run, or answers the one that the same request started.
+    async fn start(&self, request: &v1::StartRunRequest, by: &str) -> Result<String, Status> {
+        if let Some(run) = self.started_before(request).await? {
+            return Ok(run);
+        }
+        match self.start_once(request, by).await {
+            Ok(run) => Ok(run.to_string()),
+            // Two of the same at once: the other was first.
+            Err(status) if status.code() == tonic::Code::AlreadyExists => match self.started_before(request).await? {
+                Some(run) => Ok(run),
+                None => Err(status),
+            },
+            Err(status) => Err(status),
         }
     }
 
@@ -71,7 +105,7 @@ impl Service {
         };
         let inputs = plan.bind_inputs(&given).map_err(|errors| {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            Status::invalid_argument(errors.join("\n"))
+            Status::invalid_argument(brief(&errors.join("\n")))
         })?;
         let alert = alert(&plan, &request.payload)?;
         let trigger = Trigger {
@@ -87,6 +121,7 @@ impl Service {
             inputs,
             trigger,
         };
+        sendable(&first)?;
         let claims = claim(request, &run, now);
         let prepared = self.0.runs.prepare(first);
         self.0
@@ -99,9 +134,21 @@ impl Service {
                 },
             )
             .await
-            .map_err(claimed(request))?;
+            .map_err(|error| store_status(&error))?;
         Ok(run)
     }
+}
+
+/// A run's first event holds its plan, inputs and alert, and goes to watchers in one message.
+fn sendable(first: &RunStarted) -> Result<(), Status> {
+    const MOST: usize = limits::MESSAGE_BYTES - 64 * 1024;
+    let bytes = serde_json::to_vec(first).map_err(|error| Status::internal(error.to_string()))?.len();
+    if bytes > MOST {
+        return Err(Status::invalid_argument(format!(
+            "the run's plan, inputs and payload have {bytes} bytes in all, at most {MOST}"
+        )));
+    }
+    Ok(())
 }
 
 /// The alert that `payload` is; refused where the workflow needs one and there is none.
@@ -148,18 +195,6 @@ fn claim(request: &v1::StartRunRequest, run: &RunId, now: Timestamp) -> Vec<Clai
     }]
 }
 
-/// Marks an answer that was given before: same key and same request.
-const REPLAY: &str = "replay ";
-
-fn claimed(request: &v1::StartRunRequest) -> impl FnOnce(StoreError) -> Status + '_ {
-    move |error| match &error {
-        StoreError::Claimed(claim) if claim.request_hash == request_hash(request) => {
-            Status::already_exists(format!("{REPLAY}{}", claim.answer))
-        }
-        _ => store_status(&error),
-    }
-}
-
 #[tonic::async_trait]
 impl v1::run_service_server::RunService for Service {
     type WatchStream = BoxStream<'static, Result<v1::Event, Status>>;
@@ -176,20 +211,13 @@ impl v1::run_service_server::RunService for Service {
         }
         let service = Self(self.0.clone());
         // In a task of its own: a caller that hangs up does not leave half a start.
-        let started = tokio::spawn(async move {
-            match service.start_once(&request, &caller.name).await {
-                Err(status) if status.code() == tonic::Code::AlreadyExists => {
-                    match status.message().strip_prefix(REPLAY) {
-                        Some(run) => Ok(run.to_owned()),
-                        None => Err(status),
-                    }
-                }
-                other => other.map(|run| run.to_string()),
-            }
-        });
+        let started = tokio::spawn(async move { service.start(&request, &caller.name).await });
         let run_id = started
             .await
-            .map_err(|_| Status::internal("the start ended badly; nothing may have been stored"))??;
+            .map_err(|error| {
+                tracing::error!(%error, "a start ended by a defect");
+                Status::internal("a defect of the server; it is unknown whether the run was started")
+            })??;
         Ok(Response::new(v1::StartRunResponse { run_id }))
     }
 
@@ -238,6 +266,12 @@ impl v1::run_service_server::RunService for Service {
         let caller = authorize(&request, Permission::Respond)?;
         let request = request.into_inner();
         let id: RunId = convert::id(&request.run_id, "run_id")?;
+        if request.reason.chars().count() > limits::MESSAGE_CHARS {
+            return Err(Status::invalid_argument(format!(
+                "reason: at most {} characters",
+                limits::MESSAGE_CHARS
+            )));
+        }
         let ask = Ask::Cancel {
             by: caller.name,
             reason: request.reason,
@@ -263,9 +297,9 @@ impl v1::run_service_server::RunService for Service {
             "succeeded" => Resolution::Succeeded,
             "failed" => Resolution::Fail,
             other => {
-                return Err(Status::invalid_argument(format!(
+                return Err(Status::invalid_argument(brief(&format!(
                     "verdict: {other:?} is not rerun, succeeded or failed"
-                )));
+                ))));
             }
         };
         let ask = Ask::Resolve {
@@ -310,19 +344,15 @@ impl v1::run_service_server::RunService for Service {
         let run = self.load(&id).await?;
         let stream = convert::log_stream(request.stream)?;
         if !request.step.is_empty() && run.position(&request.step).is_none() {
-            return Err(Status::not_found(format!(
+            return Err(Status::not_found(brief(&format!(
                 "run {id} has no step {:?}",
                 request.step
-            )));
+            ))));
         }
-        let (tx, rx) = mpsc::channel(16);
         let core = self.0.clone();
-        tokio::spawn(async move {
-            if let Err(status) = super::runs_logs::send(&core, run, &request, stream, &tx).await {
-                drop(tx.send(Err(status)).await);
-            }
-        });
-        Ok(Response::new(Box::pin(ReceiverStream::new(rx))))
+        Ok(Response::new(answer(LOGS_AHEAD, move |out| async move {
+            super::runs_logs::send(&core, run, &request, stream, &out).await
+        })))
     }
 }
 

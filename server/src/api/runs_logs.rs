@@ -4,25 +4,24 @@ use std::collections::BTreeSet;
 
 use engine::{At, Run};
 use proto::v1;
-use tokio::sync::mpsc;
 use tonic::Status;
 
-use super::{convert, watch};
+use super::{
+    convert,
+    stream::Out,
+    watch::{self, Progress},
+};
 use crate::{Core, runs::load, store::LogStream};
-
-type Tx = mpsc::Sender<Result<v1::RunLogsResponse, Status>>;
 
 pub(super) async fn send(
     core: &Core,
     mut run: Run,
     request: &v1::RunLogsRequest,
     stream: LogStream,
-    tx: &Tx,
+    out: &Out<v1::RunLogsResponse>,
 ) -> Result<(), Status> {
     let mut sent: BTreeSet<At> = BTreeSet::new();
-    let mut committed = core.store.committed();
     loop {
-        committed.mark_unchanged();
         for at in chosen(&run, request) {
             if sent.insert(at.clone()) {
                 let attempt = convert::key(&run.id, &at);
@@ -32,23 +31,26 @@ pub(super) async fn send(
                     offset: request.offset,
                     follow: request.follow,
                 };
-                watch::log(core, wanted, tx).await?;
+                watch::log(core, wanted, out).await?;
             }
         }
         if !request.follow || over(&run, request) {
             return Ok(());
         }
         // The step has not begun, or another try may follow.
-        tokio::select! {
-            changed = committed.changed() => if changed.is_err() { return Ok(()) },
-            () = tx.closed() => return Ok(()),
-            () = core.shutdown.cancelled() => return Err(Status::unavailable("the server is stopping")),
-        }
-        if let Some(fresh) = load(&core.store, &run.id)
+        let mut progress = Progress::mark(core, &run.id);
+        let known = run.seq;
+        run = load(&core.store, &run.id)
             .await
             .map_err(|error| super::store_status(&error))?
-        {
-            run = fresh;
+            .ok_or_else(|| Status::not_found("the run is gone"))?;
+        if run.seq > known {
+            continue;
+        }
+        tokio::select! {
+            () = progress.changed() => {}
+            () = out.closed() => return Ok(()),
+            () = core.shutdown.cancelled() => return Err(Status::unavailable("the server is stopping")),
         }
     }
 }

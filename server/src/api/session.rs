@@ -7,23 +7,30 @@
 //!       ── Report ───▶ the run's task: decide, append, then Ack
 //! ```
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::stream::BoxStream;
 use proto::v1::{self, session_down::Message as Down, session_up::Message as Up};
 use protocol::{Held, server};
-use tokio::sync::mpsc;
-use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tokio_stream::StreamExt;
 use tonic::{Status, Streaming};
 use types::{AgentId, LeaseToken, SessionId, limits};
 
-use super::convert;
+use super::{
+    convert,
+    reports::reported,
+    stream::{Out, answer},
+};
 use crate::{
     Core,
-    agents::{Close, Facts, Inventory, Opened},
+    agents::{Close, Facts, Introduction, Inventory, Opened},
     clock::entropy,
     runs::{Ask, RunError},
-    store::AgentRow,
+    store::{AgentRow, StoreError},
 };
 
 /// The protocol's number.
@@ -32,31 +39,38 @@ const PROTOCOL: u32 = 1;
 const HELLO: Duration = Duration::from_secs(10);
 /// What one Hello may hold.
 const INVENTORY: usize = 100_000;
+/// Acknowledgements after which a session is renewed: each leaves a tombstone at the agent, which only a later session
+/// lets go, and an inventory must fit into one message.
+const ACKS: usize = 4_096;
+/// A session's age after which it is renewed, and what is added at random so that agents do not all come at once.
+const AGE: Duration = Duration::from_secs(3_600);
+const JITTER_S: u64 = 1_800;
+/// Messages that wait for the agent to read.
+const AHEAD: usize = 64;
 
-type Answer = Result<v1::SessionDown, Status>;
+type Inventories = BTreeMap<LeaseToken, (Held, Option<v1::AttemptRef>)>;
 
-/// Answers with the stream at once; the work goes on in a task of its own, as tonic's bidirectional call returns only
-/// with the response's headers.
-pub(super) fn serve(core: Core, up: Streaming<v1::SessionUp>) -> BoxStream<'static, Answer> {
-    let (tx, rx) = mpsc::channel(64);
-    tokio::spawn(async move {
-        if let Err(status) = session(core, up, &tx).await {
+/// Answers with the stream at once; the work goes on in a task of its own.
+pub(super) fn serve(
+    core: Core,
+    up: Streaming<v1::SessionUp>,
+) -> BoxStream<'static, Result<v1::SessionDown, Status>> {
+    answer(AHEAD, |out| async move {
+        let ended = session(core, up, &out).await;
+        if let Err(status) = &ended {
             tracing::debug!(%status, "a session ended");
-            // The agent may be gone already.
-            drop(tx.send(Err(status)).await);
         }
-    });
-    Box::pin(ReceiverStream::new(rx))
+        ended
+    })
 }
 
-async fn session(
-    core: Core,
-    mut up: Streaming<v1::SessionUp>,
-    tx: &mpsc::Sender<Answer>,
-) -> Result<(), Status> {
-    let first = tokio::time::timeout(HELLO, up.message())
-        .await
-        .map_err(|_| Status::deadline_exceeded("no Hello within 10 seconds"))??;
+async fn session(core: Core, mut up: Streaming<v1::SessionUp>, out: &Out<v1::SessionDown>) -> Result<(), Status> {
+    let first = tokio::select! {
+        first = tokio::time::timeout(HELLO, up.message()) => {
+            first.map_err(|_| Status::deadline_exceeded("no Hello within 10 seconds"))??
+        }
+        () = core.shutdown.cancelled() => return Err(stopping()),
+    };
     let Some(Up::Hello(hello)) = first.and_then(|up| up.message) else {
         return Err(Status::invalid_argument(
             "the first message of a session is Hello",
@@ -65,50 +79,69 @@ async fn session(
     let agent: AgentId = convert::id(&hello.agent_id, "hello.agent_id")?;
     if hello.protocol != PROTOCOL {
         return Err(Status::failed_precondition(format!(
-            "agent {} speaks protocol {}, this server (Firehall {}) speaks {PROTOCOL}: update the older of the two",
-            hello.name,
+            "agent {agent} speaks protocol {}, this server (Firehall {}) speaks {PROTOCOL}: update the older of the two",
             hello.protocol,
             env!("CARGO_PKG_VERSION"),
         )));
     }
     let session = SessionId::new(core.clock.now(), entropy());
-    let Some(opened) = open(&core, &agent, &session, hello, tx).await? else {
-        return Ok(());
+    let (opened, held) = match open(&core, &agent, &session, hello).await? {
+        Hello::Taken(opened, held) => (opened, held),
+        Hello::Stale(last) => {
+            tracing::warn!(%agent, last, "stale dial: an older Hello, or two agents with one identity");
+            return send(out, Down::StaleDial(v1::StaleDial { last })).await;
+        }
     };
     tracing::info!(%agent, %session, "agent connected");
-    let welcome = v1::Welcome {
-        session_id: session.to_string(),
-        server_version: env!("CARGO_PKG_VERSION").to_owned(),
-        heartbeat_ms: u32::try_from(limits::HEARTBEAT_MS).unwrap_or(u32::MAX),
-    };
-    let ended = match send(tx, Down::Welcome(welcome)).await {
-        Ok(()) => carry(&core, &agent, &session, up, opened, tx).await,
-        Err(status) => Err(status),
-    };
+    let ended = welcomed(&core, &agent, &session, up, opened, held, out).await;
     core.agents.closed(&agent, &session);
     tracing::info!(%agent, %session, "agent disconnected");
     ended
 }
 
-/// Takes the Hello and reconciles; none when its dial is stale (and the agent was told).
-async fn open(
-    core: &Core,
-    agent: &AgentId,
-    session: &SessionId,
-    hello: v1::Hello,
-    tx: &mpsc::Sender<Answer>,
-) -> Result<Option<Opened>, Status> {
+/// What became of a Hello.
+enum Hello {
+    Taken(Opened, Inventories),
+    /// Its dial is not above this one.
+    Stale(u64),
+}
+
+/// Takes the Hello: the session is the agent's own from now on.
+async fn open(core: &Core, agent: &AgentId, session: &SessionId, hello: v1::Hello) -> Result<Hello, Status> {
     if hello.inventory.len() > INVENTORY {
         return Err(Status::invalid_argument(format!(
             "inventory: more than {INVENTORY} leases"
         )));
     }
-    let mut held = BTreeMap::new();
+    let mut held = Inventories::new();
     for item in &hello.inventory {
         let token: LeaseToken = convert::id(&item.token, "inventory.token")?;
         held.insert(token, (convert::held(item.phase)?, item.attempt.clone()));
     }
-    let labels = convert::labels(hello.labels)?;
+    let dial = hello.dial;
+    let introduction = introduction(hello, &held)?;
+    let row = AgentRow {
+        id: agent.clone(),
+        name: introduction.name.clone(),
+        version: introduction.facts.version.clone(),
+        labels: introduction.labels.clone(),
+        facts: serde_json::to_string(&introduction.facts).map_err(|error| Status::internal(error.to_string()))?,
+        seen_at: core.clock.now(),
+    };
+    match core.store.agent_session(row, dial).await {
+        Ok(None) => {}
+        Ok(Some(last)) => return Ok(Hello::Stale(last)),
+        Err(StoreError::Invalid(why)) => return Err(Status::invalid_argument(format!("hello.dial: {why}"))),
+        Err(error) => return Err(super::store_status(&error)),
+    }
+    Ok(match core.agents.open(agent, session.clone(), introduction) {
+        Some(opened) => Hello::Taken(opened, held),
+        // A later Hello came while this one was being stored.
+        None => Hello::Stale(dial),
+    })
+}
+
+fn introduction(hello: v1::Hello, held: &Inventories) -> Result<Introduction, Status> {
     let facts = Facts {
         version: hello.version,
         capacity: hello.capacity,
@@ -122,43 +155,37 @@ async fn open(
         connections: hello.connections,
         grants: hello.grants,
     };
-    let row = AgentRow {
-        id: agent.clone(),
-        name: hello.name.clone(),
-        version: facts.version.clone(),
-        labels: labels.clone(),
-        facts: serde_json::to_string(&facts).map_err(|error| Status::internal(error.to_string()))?,
-        seen_at: core.clock.now(),
-    };
-    let stale = core
-        .store
-        .agent_session(row, hello.dial)
-        .await
-        .map_err(|error| super::store_status(&error))?;
-    if let Some(last) = stale {
-        tracing::warn!(%agent, dial = hello.dial, last, "stale dial: an older Hello, or two agents with one identity");
-        send(tx, Down::StaleDial(v1::StaleDial { last })).await?;
-        return Ok(None);
-    }
-    let inventory: Inventory = Arc::new(
-        held.iter()
-            .map(|(token, (held, _))| (token.clone(), *held))
-            .collect(),
-    );
-    let opened = core.agents.open(
-        agent,
-        hello.name,
-        labels,
+    Ok(Introduction {
+        name: hello.name,
+        labels: convert::labels(hello.labels)?,
         facts,
-        session.clone(),
-        Arc::clone(&inventory),
-    );
-    if let Err(status) = reconcile(core, agent, session, &inventory).await {
-        core.agents.closed(agent, session);
-        return Err(status);
+        dial: hello.dial,
+        held: Arc::new(held.iter().map(|(token, (held, _))| (token.clone(), *held)).collect()),
+    })
+}
+
+/// Reconciles, says Welcome, then carries messages until one side ends it.
+async fn welcomed(
+    core: &Core,
+    agent: &AgentId,
+    session: &SessionId,
+    up: Streaming<v1::SessionUp>,
+    opened: Opened,
+    held: Inventories,
+    out: &Out<v1::SessionDown>,
+) -> Result<(), Status> {
+    let inventory: Inventory = Arc::new(held.iter().map(|(token, (held, _))| (token.clone(), *held)).collect());
+    reconcile(core, agent, session, &inventory).await?;
+    let welcome = v1::Welcome {
+        session_id: session.to_string(),
+        server_version: env!("CARGO_PKG_VERSION").to_owned(),
+        heartbeat_ms: u32::try_from(limits::HEARTBEAT_MS).unwrap_or(u32::MAX),
+    };
+    send(out, Down::Welcome(welcome)).await?;
+    for message in strangers(core, agent, held) {
+        send(out, message).await?;
     }
-    strangers(core, agent, session, held);
-    Ok(Some(opened))
+    carry(core, agent, session, up, opened, out).await
 }
 
 /// Every run with a lease at this agent hears what the agent holds, before anything is offered.
@@ -168,61 +195,49 @@ async fn reconcile(
     session: &SessionId,
     held: &Inventory,
 ) -> Result<(), Status> {
-    let mut runs: Vec<_> = core
-        .agents
-        .leases_at(agent)
-        .into_iter()
-        .map(|(_, lease)| lease.run)
-        .collect();
-    runs.sort();
-    runs.dedup();
+    let leases = core.agents.leases_at(agent);
+    let runs: BTreeSet<_> = leases.iter().map(|(_, lease)| &lease.run).collect();
     for run in runs {
         let ask = Ask::Inventory {
             agent: agent.clone(),
             session: session.clone(),
             held: Arc::clone(held),
         };
-        core.runs
-            .ask(&run, ask)
-            .await
-            .map_err(|error| super::run_status(&error))?;
+        match core.runs.ask(run, ask).await {
+            Ok(()) => {}
+            // A run that cannot go on must not keep its agent from all others.
+            Err(RunError::Store(error @ (StoreError::Corrupt(_) | StoreError::Invalid(_)))) => {
+                tracing::error!(%agent, %run, %error, "an agent's inventory did not reach a run");
+            }
+            Err(error) => return Err(super::run_status(&error)),
+        }
     }
     Ok(())
 }
 
-/// What it holds that no run has a lease of.
-fn strangers(
-    core: &Core,
-    agent: &AgentId,
-    session: &SessionId,
-    held: BTreeMap<LeaseToken, (Held, Option<v1::AttemptRef>)>,
-) {
-    let known: std::collections::BTreeSet<LeaseToken> = core
-        .agents
-        .leases_at(agent)
-        .into_iter()
-        .map(|(token, _)| token)
-        .collect();
-    for (token, (held, attempt)) in held.into_iter().filter(|(token, _)| !known.contains(token)) {
-        let message = match server::stranger::<LeaseToken, AgentId, SessionId>(token, held) {
-            Some(server::Send::Stop(token)) => Down::Stop(v1::Stop {
-                attempt,
-                token: token.to_string(),
-                reason: "not a live lease".to_owned(),
-            }),
-            Some(server::Send::Forget(token)) => Down::Forget(v1::Forget {
-                token: token.to_string(),
-            }),
-            Some(server::Send::Offer(_) | server::Send::Ack(_)) | None => continue,
-        };
-        core.agents.send(
-            agent,
-            Some(session),
-            v1::SessionDown {
-                message: Some(message),
+/// What to say of what it holds that no run has a lease of.
+fn strangers(core: &Core, agent: &AgentId, held: Inventories) -> Vec<Down> {
+    let leases = core.agents.leases_at(agent);
+    let known: BTreeSet<&LeaseToken> = leases.iter().map(|(token, _)| token).collect();
+    let message = |(token, (held, attempt))| {
+        Some(
+            match server::stranger::<LeaseToken, AgentId, SessionId>(token, held)? {
+                server::Send::Stop(token) => Down::Stop(v1::Stop {
+                    attempt,
+                    token: token.to_string(),
+                    reason: "not a live lease".to_owned(),
+                }),
+                server::Send::Forget(token) => Down::Forget(v1::Forget {
+                    token: token.to_string(),
+                }),
+                server::Send::Offer(_) | server::Send::Ack(_) => return None,
             },
-        );
-    }
+        )
+    };
+    held.into_iter()
+        .filter(|(token, _)| !known.contains(token))
+        .filter_map(message)
+        .collect()
 }
 
 /// Messages both ways until one side ends it.
@@ -232,22 +247,45 @@ async fn carry(
     session: &SessionId,
     mut up: Streaming<v1::SessionUp>,
     mut opened: Opened,
-    tx: &mpsc::Sender<Answer>,
+    out: &Out<v1::SessionDown>,
 ) -> Result<(), Status> {
+    let jitter = u64::from(entropy()[0]) * JITTER_S / 256;
+    let old = tokio::time::sleep(AGE + Duration::from_secs(jitter));
+    tokio::pin!(old);
+    let mut acks = 0;
     loop {
         tokio::select! {
             down = opened.down.recv() => match down {
-                Some(down) => tx.send(Ok(down)).await.map_err(|_| Status::cancelled("the agent hung up"))?,
-                None => return Ok(()),
+                Some(down) => {
+                    acks += usize::from(matches!(down.message, Some(Down::Ack(_))));
+                    tokio::select! {
+                        sent = out.send(down) => sent?,
+                        () = opened.end.cancelled() => return Err(closed(&opened)),
+                        () = core.shutdown.cancelled() => return Err(stopping()),
+                    }
+                    if acks >= ACKS {
+                        core.agents.close(agent, Close::Renew);
+                    }
+                }
+                None => return Err(closed(&opened)),
             },
             message = up.next() => match message {
                 None => return Ok(()),
                 Some(message) => heard(core, agent, session, message?).await?,
             },
+            () = &mut old => return Err(renew()),
             () = opened.end.cancelled() => return Err(closed(&opened)),
-            () = core.shutdown.cancelled() => return Err(Status::unavailable("the server is stopping")),
+            () = core.shutdown.cancelled() => return Err(stopping()),
         }
     }
+}
+
+fn stopping() -> Status {
+    Status::unavailable("the server is stopping")
+}
+
+fn renew() -> Status {
+    Status::unavailable("the session is renewed: connect again")
 }
 
 fn closed(opened: &Opened) -> Status {
@@ -258,6 +296,7 @@ fn closed(opened: &Opened) -> Status {
     match why {
         Some(Close::Slow) => Status::resource_exhausted("the agent does not read its messages"),
         Some(Close::Store) => Status::unavailable("the store cannot write now: say it again"),
+        Some(Close::Renew) => renew(),
         Some(Close::Superseded) | None => Status::aborted("a newer session of this agent was opened"),
     }
 }
@@ -268,56 +307,18 @@ async fn heard(core: &Core, agent: &AgentId, session: &SessionId, up: v1::Sessio
             core.agents.grant(agent, session, credits.total);
             Ok(())
         }
-        Some(Up::Report(report)) => reported(core, agent, report).await,
+        Some(Up::Report(report)) => reported(core, agent, session, report).await,
         Some(Up::Hello(_)) => Err(Status::invalid_argument("Hello comes once in a session")),
-        None => Err(Status::invalid_argument(
-            "a message of an unknown kind: update the server",
-        )),
-    }
-}
-
-async fn reported(core: &Core, agent: &AgentId, report: v1::Report) -> Result<(), Status> {
-    let token: LeaseToken = convert::id(&report.token, "report.token")?;
-    let attempt = report.attempt.clone();
-    let (run, at) = convert::attempt(report.attempt)?;
-    if let Some(v1::report::Body::Declined(declined)) = &report.body
-        && declined.reason() == v1::DeclineReason::NoSlot
-    {
-        core.agents.full(agent);
-    }
-    let body = convert::report(report.body)?;
-    let terminal = body.word().is_terminal();
-    let ask = Ask::Report {
-        at,
-        token: token.clone(),
-        from: agent.clone(),
-        body,
-    };
-    match core.runs.tell(&run, ask).await {
-        Ok(()) => Ok(()),
-        Err(RunError::NotFound(run)) => {
-            // Of a history that this store does not have (a restored backup): nothing can use it, and the agent's
-            // spool must not keep it for ever.
-            tracing::error!(%agent, %run, %token, "a report of an unknown run");
-            if terminal {
-                let ack = Down::Ack(v1::Ack {
-                    attempt,
-                    token: token.to_string(),
-                });
-                core.agents
-                    .send(agent, None, v1::SessionDown { message: Some(ack) });
-            }
+        None => {
+            tracing::warn!(%agent, "a message of a kind that this server does not know: update it");
             Ok(())
         }
-        Err(error) => Err(super::run_status(&error)),
     }
 }
 
-async fn send(tx: &mpsc::Sender<Answer>, message: Down) -> Result<(), Status> {
-    let message = v1::SessionDown {
+async fn send(out: &Out<v1::SessionDown>, message: Down) -> Result<(), Status> {
+    out.send(v1::SessionDown {
         message: Some(message),
-    };
-    tx.send(Ok(message))
-        .await
-        .map_err(|_| Status::cancelled("the agent hung up"))
+    })
+    .await
 }

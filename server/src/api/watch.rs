@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use futures::stream::BoxStream;
 use proto::v1;
-use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::ReceiverStream;
+use protocol::server::State;
+use tokio::sync::watch;
 use tonic::Status;
 use types::{AttemptKey, RunId};
 
-use super::convert;
+use super::{
+    convert,
+    stream::{Out, answer},
+};
 use crate::{
     Core,
     runs::load,
@@ -18,39 +21,25 @@ use crate::{
 
 /// Messages that wait for a reader.
 const AHEAD: usize = 256;
-/// How long a reader may leave them unread.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Events read at once.
 const PAGE: u32 = 256;
 /// Bytes of a log read at once.
 const LOG_BYTES: usize = 1024 * 1024;
+/// After a run's task ended: its commit may have come before its end could be seen.
+const A_MOMENT: Duration = Duration::from_millis(50);
 
 /// A run's events after a seq; ends after its last.
 pub(super) fn events(core: Core, run: RunId, after: u64) -> BoxStream<'static, Result<v1::Event, Status>> {
-    let (tx, rx) = mpsc::channel(AHEAD);
-    tokio::spawn(async move {
-        if let Err(status) = send_events(&core, &run, after, &tx).await {
-            drop(tx.send_timeout(Err(status), PATIENCE).await);
-        }
-    });
-    Box::pin(ReceiverStream::new(rx))
+    answer(AHEAD, move |out| async move { send_events(&core, &run, after, &out).await })
 }
 
-async fn send_events(
-    core: &Core,
-    run: &RunId,
-    mut after: u64,
-    tx: &mpsc::Sender<Result<v1::Event, Status>>,
-) -> Result<(), Status> {
+async fn send_events(core: &Core, run: &RunId, mut after: u64, out: &Out<v1::Event>) -> Result<(), Status> {
     let stream = StreamId::Run(run.clone());
-    let mut committed = core.store.committed();
+    // A reader may go on from behind the end.
+    let mut ended = finished(core, run).await?;
     loop {
         // Marked before the read: what is committed after it wakes us again.
-        committed.mark_unchanged();
-        let mut progress = core.runs.progress(run);
-        if let Some(progress) = &mut progress {
-            progress.mark_unchanged();
-        }
+        let mut progress = Progress::mark(core, run);
         loop {
             let page = core
                 .store
@@ -60,55 +49,62 @@ async fn send_events(
             let full = page.len() as u64 == u64::from(PAGE);
             for stored in page {
                 after = stored.seq;
-                let last = stored.kind == "run.ended";
-                put(tx, convert::event(run, stored)).await?;
-                if last && finished(core, run).await? {
-                    return Ok(());
-                }
+                ended |= stored.kind == "run.ended";
+                out.send(convert::event(run, stored)).await?;
             }
             if !full {
                 break;
             }
         }
-        if finished(core, run).await? && at_end(core, &stream, after).await? {
+        if ended {
             return Ok(());
         }
-        changed(core, progress, &mut committed).await?;
+        tokio::select! {
+            () = progress.changed() => {}
+            () = out.closed() => return Ok(()),
+            () = core.shutdown.cancelled() => return Err(stopping()),
+        }
     }
 }
 
-/// Waits for the run's own progress where its task is known, else for any commit.
-async fn changed(
-    core: &Core,
-    progress: Option<watch::Receiver<u64>>,
-    committed: &mut watch::Receiver<u64>,
-) -> Result<(), Status> {
-    let stopping = || Status::unavailable("the server is stopping: go on from the last seq");
-    let run = async {
-        match progress {
-            // A task that ended is no error: the next look sees the end.
-            Some(mut progress) => drop(progress.changed().await),
-            None => drop(committed.changed().await),
+fn stopping() -> Status {
+    Status::unavailable("the server is stopping: go on from the last that you got")
+}
+
+/// What wakes a reader of a run: its own progress where its task is known, else any commit.
+pub(super) struct Progress {
+    run: Option<watch::Receiver<u64>>,
+    any: watch::Receiver<u64>,
+}
+
+impl Progress {
+    /// From now on.
+    pub(super) fn mark(core: &Core, run: &RunId) -> Self {
+        let mut any = core.store.committed();
+        any.mark_unchanged();
+        let mut run = core.runs.progress(run);
+        if let Some(run) = &mut run {
+            run.mark_unchanged();
         }
-    };
-    tokio::select! {
-        () = run => Ok(()),
-        () = core.shutdown.cancelled() => Err(stopping()),
+        Self { run, any }
+    }
+
+    /// Waits for news.
+    pub(super) async fn changed(&mut self) {
+        let changed = match &mut self.run {
+            Some(run) => run.changed().await,
+            None => self.any.changed().await,
+        };
+        if changed.is_err() {
+            // The run's task ended: no error, the next look sees why; but it must not come at once for ever.
+            tokio::time::sleep(A_MOMENT).await;
+        }
     }
 }
 
 async fn finished(core: &Core, run: &RunId) -> Result<bool, Status> {
     let head = core.store.run(run).await.map_err(|e| super::store_status(&e))?;
     Ok(head.is_none_or(|head| head.outcome.is_some()))
-}
-
-async fn at_end(core: &Core, stream: &StreamId, after: u64) -> Result<bool, Status> {
-    Ok(core
-        .store
-        .events(stream, after, 1)
-        .await
-        .map_err(|e| super::store_status(&e))?
-        .is_empty())
 }
 
 /// Which part of a log is wanted.
@@ -119,55 +115,112 @@ pub(super) struct Wanted {
     pub(super) follow: bool,
 }
 
-/// One attempt's log from an offset on. Ends at what is there, or with `follow` when nothing can come any more.
+/// How long the rest of a log may take to come when its attempt is over, without a byte of it coming.
+const REST: Duration = Duration::from_secs(30);
+/// The same for a log of which nothing is there, or whose attempt is not known to have ended by itself.
+const NOTHING: Duration = Duration::from_secs(2);
+
+/// Where an attempt is, for a reader of its log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// More may come.
+    Live,
+    /// Its agent reported its end: the rest of the log comes, or has come.
+    Finished,
+    /// It never ran, or nobody knows its end: nothing is waited for.
+    Gone,
+}
+
+/// One attempt's log from an offset on. Ends at what is there, or with `follow` at the log's end.
+///
+/// # Errors
+/// `UNAVAILABLE` when the attempt is over and the rest of its log has not come from its agent.
 pub(super) async fn log(
     core: &Core,
     mut wanted: Wanted,
-    tx: &mpsc::Sender<Result<v1::RunLogsResponse, Status>>,
+    out: &Out<v1::RunLogsResponse>,
 ) -> Result<(), Status> {
     let mut committed = core.store.logs_committed();
+    let mut life = Life::Live;
+    let mut any = wanted.offset > 0;
     loop {
         committed.mark_unchanged();
-        // Asked before the read: if it is over by now, all that it wrote and sent is read below.
-        let over = !wanted.follow || attempt_over(core, &wanted.attempt).await?;
-        let mut ended = false;
-        loop {
-            let pieces = core
-                .store
-                .read_log(&wanted.attempt, wanted.stream, wanted.offset, LOG_BYTES)
-                .await
-                .map_err(|e| super::store_status(&e))?;
-            if pieces.is_empty() {
-                break;
-            }
-            let before = wanted.offset;
-            for piece in pieces {
-                wanted.offset = piece.offset + piece.data.len() as u64;
-                ended |= piece.end;
-                put(tx, response(&wanted.attempt, piece)).await?;
-            }
-            if wanted.offset == before {
-                break;
-            }
+        let mut progress = Progress::mark(core, &wanted.attempt.run);
+        if wanted.follow && life == Life::Live {
+            // Asked before the read: if it is over by now, all that was stored before is read below.
+            life = attempt_life(core, &wanted.attempt).await?;
         }
+        let before = wanted.offset;
+        let ended = send_log(core, &mut wanted, out).await?;
+        any |= wanted.offset > before;
         if ended || !wanted.follow {
             return Ok(());
         }
-        // The last bytes may come after the report: the stream's own end is waited for, within reason.
-        let patience = if over {
-            Duration::from_secs(2)
-        } else {
-            Duration::from_secs(3_600)
+        let (live, patience) = match life {
+            Life::Live => (true, Duration::MAX),
+            Life::Finished if any => (false, REST),
+            Life::Finished | Life::Gone => (false, NOTHING),
+        };
+        let rest = async {
+            // Commits of other logs are no news of this one.
+            while committed.changed().await.is_ok() {
+                if has_more(core, &wanted).await {
+                    return;
+                }
+                committed.mark_unchanged();
+            }
+            std::future::pending().await
         };
         tokio::select! {
-            changed = committed.changed() => if changed.is_err() { return Ok(()) },
-            () = tokio::time::sleep(patience) => if over { return Ok(()) },
-            () = core.shutdown.cancelled() => return Err(Status::unavailable("the server is stopping")),
+            () = rest => {}
+            () = progress.changed(), if live => {}
+            () = tokio::time::sleep(patience), if !live => {
+                return match life {
+                    Life::Finished if any => Err(Status::unavailable(format!(
+                        "the attempt is over, but the rest of its log has not come from its agent yet: \
+                         ask again from offset {}",
+                        wanted.offset
+                    ))),
+                    _ => Ok(()),
+                };
+            }
+            () = out.closed() => return Ok(()),
+            () = core.shutdown.cancelled() => return Err(stopping()),
         }
     }
 }
 
-async fn attempt_over(core: &Core, key: &AttemptKey) -> Result<bool, Status> {
+/// Sends what is there; whether the log's end was there.
+async fn send_log(core: &Core, wanted: &mut Wanted, out: &Out<v1::RunLogsResponse>) -> Result<bool, Status> {
+    loop {
+        let pieces = core
+            .store
+            .read_log(&wanted.attempt, wanted.stream, wanted.offset, LOG_BYTES)
+            .await
+            .map_err(|e| super::store_status(&e))?;
+        let before = wanted.offset;
+        let mut ended = false;
+        for piece in pieces {
+            wanted.offset = wanted.offset.max(piece.offset + piece.data.len() as u64);
+            ended |= piece.end;
+            // The mark of the end alone is nothing to send.
+            if !piece.data.is_empty() || piece.lost > 0 {
+                out.send(response(&wanted.attempt, piece)).await?;
+            }
+        }
+        if ended || wanted.offset == before {
+            return Ok(ended);
+        }
+    }
+}
+
+/// Whether there is something to read, or an error that the next read will say.
+async fn has_more(core: &Core, wanted: &Wanted) -> bool {
+    let read = core.store.read_log(&wanted.attempt, wanted.stream, wanted.offset, 1);
+    read.await.map_or(true, |pieces| !pieces.is_empty())
+}
+
+async fn attempt_life(core: &Core, key: &AttemptKey) -> Result<Life, Status> {
     let at = engine::At {
         step: key.step.clone(),
         index: key.index,
@@ -176,7 +229,12 @@ async fn attempt_over(core: &Core, key: &AttemptKey) -> Result<bool, Status> {
     let run = load(&core.store, &key.run)
         .await
         .map_err(|e| super::store_status(&e))?;
-    Ok(run.is_none_or(|run| run.attempt(&at).is_none_or(|attempt| attempt.life.is_over())))
+    let attempt = run.as_ref().and_then(|run| run.attempt(&at));
+    Ok(match attempt.map(|attempt| attempt.life.state()) {
+        Some(State::Queued | State::Out { .. } | State::Lost { .. }) => Life::Live,
+        Some(State::Finished { .. }) => Life::Finished,
+        Some(State::Settled { .. } | State::Withdrawn) | None => Life::Gone,
+    })
 }
 
 fn response(key: &AttemptKey, piece: crate::store::LogPiece) -> v1::RunLogsResponse {
@@ -192,16 +250,4 @@ fn response(key: &AttemptKey, piece: crate::store::LogPiece) -> v1::RunLogsRespo
         data: piece.data,
         lost: piece.lost,
     }
-}
-
-async fn put<T>(tx: &mpsc::Sender<Result<T, Status>>, item: T) -> Result<(), Status> {
-    use mpsc::error::SendTimeoutError as E;
-    tx.send_timeout(Ok(item), PATIENCE)
-        .await
-        .map_err(|error| match error {
-            E::Timeout(_) => {
-                Status::resource_exhausted("the reader is too slow: go on from the last that it got")
-            }
-            E::Closed(_) => Status::cancelled("the reader hung up"),
-        })
 }

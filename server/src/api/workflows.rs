@@ -4,7 +4,7 @@ use proto::v1;
 use tonic::{Request, Response, Status};
 use workflow::SourceFile;
 
-use super::store_status;
+use super::{brief, store_status};
 use crate::{
     Core,
     access::{Permission, authorize},
@@ -16,7 +16,7 @@ pub(super) struct Service(pub(super) Core);
 
 /// The diagnostics as the status of a call that needed the definition to be right.
 pub(super) fn wrong(file: &SourceFile, diagnostics: &[workflow::Diagnostic]) -> Status {
-    Status::invalid_argument(workflow::render_text(diagnostics, file, false))
+    Status::invalid_argument(brief(&workflow::render_text(diagnostics, file, false)))
 }
 
 fn diagnostic(diagnostic: &workflow::Diagnostic) -> v1::Diagnostic {
@@ -104,7 +104,7 @@ impl v1::workflow_service_server::WorkflowService for Service {
             .await
             .map_err(|error| store_status(&error))?;
         let found =
-            found.ok_or_else(|| Status::not_found(format!("no workflow {:?} is kept", request.name)))?;
+            found.ok_or_else(|| Status::not_found(brief(&format!("no workflow {:?} is kept", request.name))))?;
         Ok(Response::new(row(found, true)))
     }
 

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::{
+    body::Body,
+    http::{HeaderMap, header},
+};
 use http_body_util::BodyExt;
 use types::limits;
 
@@ -21,8 +24,14 @@ pub(super) enum BodyError {
     Broken(String),
 }
 
-/// The whole body.
-pub(super) async fn read(body: Body) -> Result<Vec<u8>, BodyError> {
+/// The whole body. A sender that asks before it sends (`Expect: 100-continue`) is told at once that it is too large.
+pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, BodyError> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if headers.contains_key(header::EXPECT) && announced.is_some_and(|n| n > limits::WEBHOOK_BODY_BYTES) {
+        return Err(BodyError::TooLarge);
+    }
     tokio::time::timeout(PATIENCE, bounded(body))
         .await
         .unwrap_or(Err(BodyError::Slow))

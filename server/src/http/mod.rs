@@ -1,15 +1,19 @@
 //! What is not gRPC: webhooks and health.
 
 mod body;
+mod grouping;
 mod health;
 mod webhooks;
 
 use axum::{
-    Router,
+    Json, Router,
+    extract::Request,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use incident::Source;
-
+use serde_json::json;
 use types::IncidentId;
 
 use crate::{Core, store::StoreError};
@@ -19,10 +23,7 @@ pub(crate) async fn load_incident(
     core: &Core,
     id: &IncidentId,
 ) -> Result<Vec<incident::IncidentEvent>, StoreError> {
-    Ok(webhooks::load(core, id)
-        .await?
-        .map(|known| known.events)
-        .unwrap_or_default())
+    grouping::events(core, id).await.map(|(events, _)| events)
 }
 
 pub(crate) fn router(core: Core) -> Router {
@@ -30,9 +31,32 @@ pub(crate) fn router(core: Core) -> Router {
     let mut router = Router::new().route("/healthz", get(health::healthz).with_state(core));
     for source in Source::ALL {
         let ingest = ingest.clone();
-        let handler =
-            move |request: axum::extract::Request| async move { ingest.receive(source, request).await };
+        let handler = move |request: Request| async move { ingest.receive(source, request).await };
         router = router.route(source.path(), post(handler));
     }
     router
+}
+
+/// The answer where no route is: to a gRPC client in its own words, to all others 404.
+pub(crate) async fn unknown(request: Request) -> Response {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
+        return tonic::Status::unimplemented("no such service or method").into_http::<axum::body::Body>();
+    }
+    let reason = "no such path; webhooks are posted to /webhook/datadog-incident or /webhook/incident-response";
+    answer(StatusCode::NOT_FOUND, "not_found", reason)
+}
+
+/// The answer where a route takes other methods; axum adds which.
+pub(crate) async fn not_allowed() -> Response {
+    answer(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "this path takes another method: see the header Allow",
+    )
+}
+
+/// An error in the form that all of them have.
+fn answer(status: StatusCode, error: &str, reason: &str) -> Response {
+    (status, Json(json!({ "error": error, "reason": reason }))).into_response()
 }

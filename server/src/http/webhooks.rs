@@ -3,6 +3,7 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -11,18 +12,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use engine::{RunStarted, Trigger};
-use incident::{Command, IncidentEvent, IncidentState, Normalised, RunRef, Source};
+use incident::{IncidentState, Normalised, Source};
 use serde_json::json;
 use subtle::ConstantTimeEq;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use types::{AlertId, IncidentId, RunId, Timestamp};
 
-use super::body::{self, BodyError};
+use super::{
+    body::{self, BodyError},
+    grouping::{Shard, damaged, group},
+};
 use crate::{
     Core,
     clock::entropy,
-    runs::Prepared,
-    store::{Append, Evidence, Head, IncidentHead, NewEvent, StoreError, StreamAppend, StreamId},
+    store::{Append, Evidence, StoreError},
     workflows,
 };
 
@@ -30,13 +33,18 @@ use crate::{
 const SHARDS: usize = 64;
 /// Tries when another writer was first.
 const TRIES: usize = 8;
+/// Bodies that are held at once, each of at most `limits::WEBHOOK_BODY_BYTES`.
+const AT_ONCE: usize = 128;
+/// How long a sender waits for its turn beyond them.
+const TURN: Duration = Duration::from_secs(10);
 /// What a sender is told to wait when the store cannot write, seconds.
 const RETRY_AFTER: &str = "5";
 
 #[derive(Clone)]
 pub(super) struct Ingest {
     core: Core,
-    shards: Arc<Vec<Mutex<()>>>,
+    shards: Arc<Vec<Mutex<Shard>>>,
+    turns: Arc<Semaphore>,
 }
 
 /// The ids of what an alert became.
@@ -65,17 +73,23 @@ impl Ingest {
     pub(super) fn new(core: Core) -> Self {
         Self {
             core,
-            shards: Arc::new((0..SHARDS).map(|_| Mutex::new(())).collect()),
+            shards: Arc::new((0..SHARDS).map(|_| Mutex::default()).collect()),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 
     /// The whole answer. The work goes on in a task of its own: a sender that hangs up does not cut it in two.
     pub(super) async fn receive(self, source: Source, request: Request) -> Response {
         let (parts, body) = request.into_parts();
+        let Ok(Ok(turn)) = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await else {
+            return Refusal::Later("too many webhooks at once".to_owned()).into_response();
+        };
+        // Read whoever sends it: an answer before the body's end may reach its sender as a reset.
+        let bytes = body::read(&parts.headers, body).await;
         if let Err(refusal) = self.authorized(&parts.headers) {
             return refusal.into_response();
         }
-        let bytes = match body::read(body).await {
+        let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) => return no_body(error).into_response(),
         };
@@ -84,7 +98,10 @@ impl Ingest {
             .get(header::CONTENT_TYPE)
             .and_then(|v| v.to_str().ok())
             .map(str::to_owned);
-        let task = tokio::spawn(async move { self.take(source, content_type, bytes).await });
+        let task = tokio::spawn(async move {
+            let _turn = turn;
+            self.take(source, content_type, bytes).await
+        });
         match task.await {
             Ok(Ok(accepted)) => (StatusCode::ACCEPTED, axum::Json(accepted)).into_response(),
             Ok(Err(refusal)) => refusal.into_response(),
@@ -102,9 +119,11 @@ impl Ingest {
         let given = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
+            .and_then(|value| value.split_once(' '));
         match given {
-            Some(given) if bool::from(given.as_bytes().ct_eq(secret.expose().as_bytes())) => Ok(()),
+            // The scheme's case does not matter (RFC 9110, section 11.1).
+            Some((scheme, given))
+                if scheme.eq_ignore_ascii_case("bearer") && bool::from(given.as_bytes().ct_eq(secret.expose().as_bytes())) => Ok(()),
             _ => Err(Refusal::Never {
                 status: StatusCode::UNAUTHORIZED,
                 error: "unauthorized".to_owned(),
@@ -136,10 +155,10 @@ impl Ingest {
         let mut hasher = DefaultHasher::new();
         read.delivery.key.hash(&mut hasher);
         let shard = usize::try_from(hasher.finish() % SHARDS as u64).unwrap_or(0);
-        let _one_at_a_time = self.shards[shard].lock().await;
+        let mut shard = self.shards[shard].lock().await;
         let mut last = String::new();
         for _ in 0..TRIES {
-            match self.once(&read, &evidence).await {
+            match self.once(&mut shard, &read, &evidence).await {
                 Ok(accepted) => return Ok(accepted),
                 Err(StoreError::Conflict { .. }) => last = "another writer was first".to_owned(),
                 Err(error) => {
@@ -153,69 +172,40 @@ impl Ingest {
 
     async fn once(
         &self,
+        shard: &mut Shard,
         read: &Normalised,
         evidence: &(dyn Fn(AlertId, Timestamp) -> Evidence + Send + Sync),
     ) -> Result<Accepted, StoreError> {
+        let key = &read.delivery.key;
         let now = self.core.clock.now();
-        let state = self.incident_of(&read.delivery.key).await?;
-        let state = state.filter(|state| state.takes(&read.delivery, now));
-        let seq = state.as_ref().map_or(0, |known| known.seq);
-        let known = state.map(|known| known.state);
-        let alert_id = AlertId::new(now, entropy());
-        let receive = Command::Receive {
-            incident: IncidentId::new(now, entropy()),
-            alert_id: alert_id.clone(),
-            delivery: read.delivery.clone(),
-            alert: read.alert.clone(),
-        };
-        let mut events = incident::decide(known.as_ref(), &receive, now).map_err(damaged)?;
-        let repeated = known
-            .as_ref()
-            .and_then(|state| state.repeated_by(&read.delivery))
-            .cloned();
-        let mut after = evolved(known, &events)?;
+        let mut grouped = group(shard.incident_of(&self.core, key).await?, read, now)?;
+        if grouped.events.is_empty() {
+            return Ok(accepted(&grouped.after, grouped.alert));
+        }
         let mut prepared = Vec::new();
-        if incident::wants_runs(&events) {
-            prepared = self.runs_for(read, &after.id).await?;
-            for run in &prepared {
-                let run = RunRef {
-                    run: run.run.id.clone(),
-                    workflow: run.run.plan.name.clone(),
-                };
-                let started = Command::RunStarted {
-                    alert_id: alert_id.clone(),
-                    run,
-                };
-                let more = incident::decide(Some(&after), &started, now).map_err(damaged)?;
-                after = evolved(Some(after), &more)?;
-                events.extend(more);
+        if incident::wants_runs(&grouped.events) {
+            for first in self.runs_for(read, &grouped.after.id).await? {
+                grouped.run_started(first.run.clone(), first.plan.name.clone(), now)?;
+                prepared.push(self.core.runs.prepare(first));
             }
         }
-        let accepted = accepted(&after, repeated.map_or(alert_id.clone(), |first| first.id));
-        let append = Append {
-            streams: vec![stream(&after, seq, &events)?],
-            evidence: if accepted.alert_id == alert_id {
-                vec![evidence(alert_id, now)]
-            } else {
-                Vec::new()
-            },
-            claims: Vec::new(),
-        };
+        let mut append = Append::default();
+        append.streams.push(grouped.append()?);
+        if grouped.first {
+            append.evidence.push(evidence(grouped.alert.clone(), now));
+        }
+        // Whatever becomes of it, what is kept is not sure until it is stored.
+        shard.forget(key);
         self.core.runs.commit(prepared, append).await?;
+        let accepted = accepted(&grouped.after, grouped.alert.clone());
+        shard.keep(key, grouped.stored());
         Ok(accepted)
     }
 
-    async fn incident_of(&self, key: &str) -> Result<Option<Known>, StoreError> {
-        let Some((id, _)) = self.core.store.incident_by_key(key).await? else {
-            return Ok(None);
-        };
-        load(&self.core, &id).await
-    }
-
     /// The workflows that are bound to this alert, ready to run.
-    async fn runs_for(&self, read: &Normalised, incident: &IncidentId) -> Result<Vec<Prepared>, StoreError> {
+    async fn runs_for(&self, read: &Normalised, incident: &IncidentId) -> Result<Vec<RunStarted>, StoreError> {
         let alert = serde_json::to_value(&read.alert).map_err(damaged)?;
-        let mut prepared = Vec::new();
+        let mut starts = Vec::new();
         for plan in workflows::bound_to(&self.core, &alert).await? {
             match plan.bind_inputs(&types::Object::new()) {
                 Ok(inputs) => {
@@ -225,12 +215,12 @@ impl Ingest {
                         by: format!("webhook:{}", read.alert.source),
                     };
                     let run = RunId::new(self.core.clock.now(), entropy());
-                    prepared.push(self.core.runs.prepare(RunStarted {
+                    starts.push(RunStarted {
                         run,
                         plan,
                         inputs,
                         trigger,
-                    }));
+                    });
                 }
                 // The compiler refuses this for workflows that alerts start; an old definition might still be kept.
                 Err(errors) => {
@@ -243,100 +233,8 @@ impl Ingest {
                 }
             }
         }
-        Ok(prepared)
+        Ok(starts)
     }
-}
-
-/// An incident and the seq of its last event.
-pub(crate) struct Known {
-    pub(crate) state: IncidentState,
-    pub(crate) seq: u64,
-    pub(crate) events: Vec<IncidentEvent>,
-}
-
-impl std::ops::Deref for Known {
-    type Target = IncidentState;
-    fn deref(&self) -> &IncidentState {
-        &self.state
-    }
-}
-
-/// Loads an incident from its history.
-pub(crate) async fn load(core: &Core, id: &IncidentId) -> Result<Option<Known>, StoreError> {
-    let stream = StreamId::Incident(id.clone());
-    let mut events = Vec::new();
-    let mut seq = 0;
-    loop {
-        let page = core.store.events(&stream, seq, 1_000).await?;
-        let Some(last) = page.last() else { break };
-        seq = last.seq;
-        for stored in &page {
-            let body = serde_json::from_str(&stored.body).map_err(damaged)?;
-            let stored = incident::Stored {
-                kind: stored.kind.clone(),
-                version: stored.version,
-                body,
-            };
-            events.push(IncidentEvent::load(&stored).map_err(damaged)?);
-        }
-    }
-    let state = incident::fold(&events).map_err(damaged)?;
-    Ok(state.map(|state| Known { state, seq, events }))
-}
-
-fn evolved(state: Option<IncidentState>, events: &[IncidentEvent]) -> Result<IncidentState, StoreError> {
-    let mut state = state;
-    for event in events {
-        state = Some(match state {
-            None => IncidentState::begin(event).map_err(damaged)?,
-            Some(mut state) => {
-                state.apply(event).map_err(damaged)?;
-                state
-            }
-        });
-    }
-    state.ok_or_else(|| StoreError::Corrupt("an incident without events".to_owned()))
-}
-
-fn stream(
-    state: &IncidentState,
-    expected_seq: u64,
-    events: &[IncidentEvent],
-) -> Result<StreamAppend, StoreError> {
-    let events = events
-        .iter()
-        .map(|event| {
-            let stored = event.store().map_err(damaged)?;
-            let body = stored.body.to_string();
-            Ok(NewEvent {
-                at: event.at,
-                kind: stored.kind,
-                version: stored.version,
-                body,
-            })
-        })
-        .collect::<Result<_, StoreError>>()?;
-    let head = IncidentHead {
-        dedupe_key: state.key.clone(),
-        open: state.open,
-        title: state.alert.title.clone(),
-        severity: state.alert.severity.as_str().to_owned(),
-        source: state.alert.source.clone(),
-        opened_at: state.opened_at,
-        resolved_at: state.recovered_at.filter(|_| !state.open),
-        alerts: u32::try_from(state.alerts.len()).unwrap_or(u32::MAX),
-        runs: state
-            .alerts
-            .iter()
-            .flat_map(|alert| alert.runs.iter().map(|run| run.run.clone()))
-            .collect(),
-    };
-    Ok(StreamAppend {
-        stream: StreamId::Incident(state.id.clone()),
-        expected_seq,
-        events,
-        head: Head::Incident(head),
-    })
 }
 
 fn accepted(state: &IncidentState, alert: AlertId) -> Accepted {
@@ -351,10 +249,6 @@ fn accepted(state: &IncidentState, alert: AlertId) -> Accepted {
         run_id: run_ids.first().cloned(),
         run_ids,
     }
-}
-
-fn damaged(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Corrupt(error.to_string())
 }
 
 fn no_body(error: BodyError) -> Refusal {

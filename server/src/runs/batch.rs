@@ -1,12 +1,12 @@
 //! What a decision needs around it: offers for what is ready, the head, the leases, and the messages after the commit.
 
-use engine::{Command, Context, Decision, Event, Run, RunStarted, ToAgent, history, placement::Wanted};
+use engine::{At, Command, Context, Decision, Event, Run, RunStarted, ToAgent, history, placement::Wanted};
 use proto::v1;
-use protocol::server::{Send, State};
-use types::{Placement, Timestamp};
+use protocol::server::{Known, Send, State};
+use types::{AgentId, Placement, SessionId, Timestamp};
 
 use crate::{
-    agents::Agents,
+    agents::{Agents, Lease},
     api::convert,
     clock::Clock,
     store::{Head, NewEvent, RunHead, StreamAppend, StreamId},
@@ -54,7 +54,7 @@ impl Prepared {
 /// Offers every queued attempt that an agent takes now.
 pub(crate) fn offer(run: &mut Run, agents: &Agents, context: Context, into: &mut Decision) -> Vec<Placement> {
     let mut reserved = Vec::new();
-    let queued: Vec<engine::At> = run.queued().map(|(at, _)| at).collect();
+    let queued: Vec<At> = run.queued().map(|(at, _)| at).collect();
     for at in queued {
         let Some(attempt) = run.attempt(&at) else { continue };
         let wanted = Wanted {
@@ -137,19 +137,22 @@ pub(crate) fn after_commit(agents: &Agents, run: &Run, decision: &Decision) {
 fn book(agents: &Agents, run: &Run, event: &Event) {
     match event {
         Event::AttemptOffered { at, placement } => {
-            let budget = run.attempt(at).map_or(0, |attempt| attempt.work.disconnect_ms);
-            let (token, agent) = (placement.token.clone(), placement.agent.clone());
-            agents.lease(token, run.id.clone(), at.clone(), agent, budget, false);
+            let lease = Lease {
+                run: run.id.clone(),
+                at: at.clone(),
+                agent: placement.agent.clone(),
+                session: placement.session.clone(),
+                budget_ms: run.attempt(at).map_or(0, |attempt| attempt.work.disconnect_ms),
+                lost: false,
+            };
+            agents.lease(placement.token.clone(), lease);
         }
         Event::AttemptReturned { token, .. }
         | Event::AttemptFinished { token, .. }
         | Event::AttemptSettled { token, .. } => agents.unlease(token),
         Event::AttemptLost { token, .. } => agents.lost(token),
-        Event::AttemptWithdrawn { at } => {
-            if let Some(lease) = run.attempt(at).and_then(|attempt| attempt.life.lease()) {
-                agents.unlease(&lease.token);
-            }
-        }
+        // Its state has no token any more.
+        Event::AttemptWithdrawn { at } => agents.unlease_attempt(&run.id, at),
         _ => {}
     }
 }
@@ -157,19 +160,53 @@ fn book(agents: &Agents, run: &Run, event: &Event) {
 /// The leases of a run that was loaded, armed in full.
 pub(crate) fn arm(agents: &Agents, run: &Run) {
     for (at, attempt) in run.live() {
-        let lost = matches!(attempt.life.state(), State::Lost { .. });
-        if let Some(lease) = attempt.life.lease() {
-            let budget = attempt.work.disconnect_ms;
-            agents.lease(
-                lease.token.clone(),
-                run.id.clone(),
-                at,
-                lease.agent.clone(),
-                budget,
-                lost,
-            );
+        let Some(lease) = attempt.life.lease() else { continue };
+        let noted = Lease {
+            run: run.id.clone(),
+            at,
+            agent: lease.agent.clone(),
+            session: lease.session.clone(),
+            budget_ms: attempt.work.disconnect_ms,
+            lost: matches!(attempt.life.state(), State::Lost { .. }),
+        };
+        agents.lease(lease.token.clone(), noted);
+    }
+}
+
+/// Says again what may not have been said: after an append of which it was unknown whether it was stored. A copy of an
+/// offer starts nothing, and one of a stop changes nothing.
+pub(crate) fn say_again(agents: &Agents, run: &Run) {
+    for (at, attempt) in run.live() {
+        let (State::Out { lease, .. } | State::Lost { lease, .. }) = attempt.life.state() else {
+            continue;
+        };
+        let offered = matches!(
+            attempt.life.state(),
+            State::Out {
+                known: Known::Offered,
+                ..
+            }
+        );
+        let to = |send| ToAgent {
+            agent: lease.agent.clone(),
+            at: at.clone(),
+            send,
+        };
+        if offered {
+            send(agents, run, &to(Send::Offer(lease.clone())));
+        }
+        if attempt.life.is_stopping() {
+            send(agents, run, &to(Send::Stop(lease.token.clone())));
         }
     }
+}
+
+/// Where the run's attempts are out, and in which sessions they were offered.
+pub(crate) fn out(run: &Run) -> impl Iterator<Item = (AgentId, SessionId)> {
+    run.live().filter_map(|(_, attempt)| {
+        let lease = attempt.life.lease()?;
+        Some((lease.agent.clone(), lease.session.clone()))
+    })
 }
 
 fn send(agents: &Agents, run: &Run, to: &ToAgent) {
@@ -234,11 +271,10 @@ fn stop_reason(run: &Run) -> String {
     )
 }
 
-/// The offers among events, for the check of their sessions.
-pub(crate) fn offered(events: &[Event]) -> impl Iterator<Item = &Placement> {
+/// Where and in which sessions events offer.
+pub(crate) fn offered(events: &[Event]) -> impl Iterator<Item = (AgentId, SessionId)> {
     events.iter().filter_map(|event| match event {
-        Event::AttemptOffered { placement, .. } => Some(placement),
+        Event::AttemptOffered { placement, .. } => Some((placement.agent.clone(), placement.session.clone())),
         _ => None,
     })
 }
-

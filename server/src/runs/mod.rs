@@ -76,6 +76,9 @@ struct Mail {
     reply: Option<oneshot::Sender<Result<(), RunError>>>,
 }
 
+/// How long a run is left alone after a defect ended its task.
+const AFTER_A_PANIC: std::time::Duration = std::time::Duration::from_secs(5);
+
 #[derive(Clone)]
 struct Handle {
     tx: mpsc::Sender<Mail>,
@@ -142,6 +145,8 @@ impl Runs {
                 // A run that this version cannot read is left as it is and said; it must not keep the others down.
                 match self.handle(&id).await {
                     Ok(_) => count += 1,
+                    // It is there and would be left without an owner: better not to start at all.
+                    Err(RunError::Store(error @ StoreError::Unavailable(_))) => return Err(error),
                     Err(error) => tracing::error!(run = %id, %error, "cannot take up this run"),
                 }
             }
@@ -180,30 +185,35 @@ impl Runs {
         let runs = self.clone();
         self.inner.tasks.spawn(async move {
             for id in ids {
-                loop {
-                    match runs.handle(&id).await {
-                        Ok(_) | Err(RunError::NotFound(_) | RunError::Stopping | RunError::Rejected(_)) => break,
-                        Err(RunError::Store(StoreError::Unavailable(_))) => {
-                            tokio::select! {
-                                () = tokio::time::sleep(LOOK_AGAIN) => {}
-                                () = runs.inner.shutdown.cancelled() => return,
-                            }
-                        }
-                        Err(RunError::Store(error)) => {
-                            tracing::error!(run = %id, %error, "cannot take up this run");
-                            break;
-                        }
-                    }
-                }
+                runs.take_up(&id).await;
             }
         });
+    }
+
+    /// Loads a run and gives it its task, however long the store cannot answer.
+    async fn take_up(&self, id: &RunId) {
+        loop {
+            match self.handle(id).await {
+                Ok(_) | Err(RunError::NotFound(_) | RunError::Stopping | RunError::Rejected(_)) => return,
+                Err(RunError::Store(StoreError::Unavailable(_))) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(LOOK_AGAIN) => {}
+                        () = self.inner.shutdown.cancelled() => return,
+                    }
+                }
+                Err(RunError::Store(error)) => {
+                    tracing::error!(run = %id, %error, "cannot take up this run");
+                    return;
+                }
+            }
+        }
     }
 
     fn adopt(&self, prepared: Prepared) {
         let id = prepared.run.id.clone();
         let run = prepared.deliver(&self.inner.agents);
         if run.ended.is_none() {
-            self.spawn(id, run);
+            drop(self.spawn(id, run, false));
         }
     }
 
@@ -221,6 +231,7 @@ impl Runs {
                 .await
                 .is_ok()
             {
+                // Without an answer its task ended by a defect, and the ask may come again.
                 return rx.await.unwrap_or(Err(RunError::Stopping));
             }
             // The task ended just now: the run is loaded again, or the server stops.
@@ -256,10 +267,10 @@ impl Runs {
         self.live().get(id).map(|handle| handle.seq.clone())
     }
 
-    /// Waits until every task has put its work away.
-    pub(crate) async fn stopped(&self) {
+    /// Waits until every task has put its work away; false when they took longer than `at_most`.
+    pub(crate) async fn stopped(&self, at_most: std::time::Duration) -> bool {
         self.inner.tasks.close();
-        self.inner.tasks.wait().await;
+        tokio::time::timeout(at_most, self.inner.tasks.wait()).await.is_ok()
     }
 
     fn live(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Handle>> {
@@ -270,34 +281,56 @@ impl Runs {
         if self.inner.shutdown.is_cancelled() {
             return Err(RunError::Stopping);
         }
-        if let Some(handle) = self.live().get(id) {
-            return Ok(handle.clone());
+        if let Some(handle) = open(&self.live(), id) {
+            return Ok(handle);
         }
         let run = load(&self.inner.store, id)
             .await?
             .ok_or_else(|| RunError::NotFound(id.clone()))?;
-        batch::arm(&self.inner.agents, &run);
-        Ok(self.spawn(id.clone(), run))
+        Ok(self.spawn(id.clone(), run, true))
     }
 
-    fn spawn(&self, id: RunId, run: engine::Run) -> Handle {
+    /// Gives a run its task, unless it has one. With `arm` its leases are noted: what is loaded may be out of date by
+    /// now, and then it must not bring back leases that are over.
+    fn spawn(&self, id: RunId, run: engine::Run, arm: bool) -> Handle {
         let mut live = self.live();
-        if let Some(handle) = live.get(&id) {
-            return handle.clone();
+        if let Some(handle) = open(&live, &id) {
+            return handle;
+        }
+        if arm {
+            batch::arm(&self.inner.agents, &run);
         }
         let (tx, rx) = mpsc::channel(MAILBOX);
         let (seq_tx, seq) = watch::channel(run.seq);
         let handle = Handle { tx, seq };
-        live.insert(id, handle.clone());
+        live.insert(id.clone(), handle.clone());
         let actor = actor::Actor::new(self.clone(), run, rx, seq_tx);
-        self.inner.tasks.spawn(actor.run());
+        self.inner.tasks.spawn(self.clone().owned(id, actor));
         handle
+    }
+
+    /// A run's task. A defect that ends it is said, and the run is taken up again from its history.
+    async fn owned(self, id: RunId, actor: actor::Actor) {
+        let Err(error) = tokio::spawn(actor.run()).await else {
+            return;
+        };
+        tracing::error!(run = %id, %error, "the task of this run ended by a defect");
+        tokio::select! {
+            () = tokio::time::sleep(AFTER_A_PANIC) => {}
+            () = self.inner.shutdown.cancelled() => return,
+        }
+        self.take_up(&id).await;
     }
 
     /// No task owns it any more.
     fn forget(&self, id: &RunId) {
         self.live().remove(id);
     }
+}
+
+/// The way to a run's task, while there is one.
+fn open(live: &HashMap<RunId, Handle>, id: &RunId) -> Option<Handle> {
+    live.get(id).filter(|handle| !handle.tx.is_closed()).cloned()
 }
 
 /// Stores one append for one stream.

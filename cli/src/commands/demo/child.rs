@@ -45,7 +45,11 @@ impl Child {
         let log = dir.join(format!("{name}.log"));
         let file = std::fs::File::create(&log).map_err(failed)?;
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
-        command.args(args).env_clear().envs(inherited()).envs(env.iter().cloned());
+        command
+            .args(args)
+            .env_clear()
+            .envs(inherited())
+            .envs(env.iter().cloned());
         command.stdout(Stdio::piped()).stderr(file).process_group(0);
         if kept {
             command.stdin(Stdio::null());
@@ -53,8 +57,16 @@ impl Child {
             command.arg("--until-stdin-closes").stdin(Stdio::piped());
         }
         let process = command.spawn().map_err(failed)?;
-        let group = process.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
-        Ok(Self { name: name.to_owned(), log, process, group })
+        let group = process
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .map(Pid::from_raw);
+        Ok(Self {
+            name: name.to_owned(),
+            log,
+            process,
+            group,
+        })
     }
 
     /// Waits for the line that says where it listens.
@@ -66,7 +78,10 @@ impl Child {
         let read = timeout(START, BufReader::new(stdout).read_line(&mut line)).await;
         match (read, process::address_in(&line)) {
             (Ok(Ok(_)), Some(address)) => Ok(address),
-            (Err(_), _) => Err(Fault::failed(format!("{} did not begin to listen within {START:?}", self.name))),
+            (Err(_), _) => Err(Fault::failed(format!(
+                "{} did not begin to listen within {START:?}",
+                self.name
+            ))),
             _ => Err(Fault::failed(format!("{} ended before it listened", self.name))),
         }
     }
@@ -133,5 +148,7 @@ impl Child {
 /// What every process gets of our environment; nothing else, so that no secret strays into one.
 fn inherited() -> impl Iterator<Item = (String, String)> {
     const NAMES: [&str; 5] = ["PATH", "TMPDIR", "LANG", "FIREHALL_LOG", "RUST_BACKTRACE"];
-    NAMES.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+    NAMES
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
 }

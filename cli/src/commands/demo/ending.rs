@@ -53,20 +53,37 @@ fn since_webhook(run: &RunView, key: &str, posted: &Posted) -> Option<i64> {
 
 fn row(step: &StepView) -> Vec<String> {
     let mut agents: Vec<&str> = Vec::new();
-    for agent in step.attempts.iter().filter_map(|attempt| attempt.agent.as_deref()) {
+    for agent in step
+        .attempts
+        .iter()
+        .filter_map(|attempt| attempt.agent.as_deref())
+    {
         if !agents.contains(&agent) {
             agents.push(agent);
         }
     }
-    let items = step.attempts.iter().filter(|attempt| attempt.index.is_some()).count();
+    let items = step
+        .attempts
+        .iter()
+        .filter(|attempt| attempt.index.is_some())
+        .count();
     let ran = match items {
         0 => step.what.clone(),
         n => format!("{n} x {}", step.what),
     };
     let took = match step.attempts.as_slice() {
         [only] if only.index.is_none() => Some(only.duration_ms),
-        _ => step.started_at.zip(step.finished_at).map(|(start, end)| end.since(start)),
+        _ => step
+            .started_at
+            .zip(step.finished_at)
+            .map(|(start, end)| end.since(start)),
     };
     let took = took.map(|ms| ms.to_string()).unwrap_or_default();
-    vec![step.key.clone(), ran, agents.join(", "), step.state.as_str().to_owned(), took]
+    vec![
+        step.key.clone(),
+        ran,
+        agents.join(", "),
+        step.state.as_str().to_owned(),
+        took,
+    ]
 }

@@ -25,8 +25,12 @@ use stage::Stage;
 /// The alert that is posted unless --payload names another.
 const SAMPLE: &str = include_str!("sample_datadog.json");
 /// Whom the demo calls. The last one is not in the emulator's directory, on purpose.
-const RESPONDERS: [&str; 4] =
-    ["@oncall-backend", "maria.lopez@company.com", "dev.patel@company.com", "jonas.weber@company.com"];
+const RESPONDERS: [&str; 4] = [
+    "@oncall-backend",
+    "maria.lopez@company.com",
+    "dev.patel@company.com",
+    "jonas.weber@company.com",
+];
 
 /// The whole path on this machine: an alert by webhook, two agents, a war room with findings.
 #[derive(Debug, Args)]
@@ -97,7 +101,10 @@ async fn play(args: &DemoArgs, stage: &mut Stage, alert: &Alert, payload: Vec<u8
     };
     stage::keep_runbook(&client, responders).await?;
     let posted = wire::post_alert(stage.server_url(), payload).await?;
-    out::line(&format!("alert {} accepted in {} ms as {}\n", posted.alert_id, posted.answered_ms, posted.run_id))?;
+    out::line(&format!(
+        "alert {} accepted in {} ms as {}\n",
+        posted.alert_id, posted.answered_ms, posted.run_id
+    ))?;
     live::follow(&client, &posted.run_id, out::Format::Text).await?;
     let run = client.run(&posted.run_id).await?;
     let room = stage.room(&run).await?;
@@ -109,6 +116,9 @@ async fn play(args: &DemoArgs, stage: &mut Stage, alert: &Alert, payload: Vec<u8
     }
     match verdict.unexpected.as_slice() {
         [] => Ok(Exit::Succeeded),
-        unexpected => Err(Fault::failed(format!("the demo did not go as it should: {}", unexpected.join("; ")))),
+        unexpected => Err(Fault::failed(format!(
+            "the demo did not go as it should: {}",
+            unexpected.join("; ")
+        ))),
     }
 }

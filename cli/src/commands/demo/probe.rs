@@ -13,8 +13,9 @@ pub(super) async fn native() -> Result<(), Fault> {
         .map_err(|error| Fault::failed(format!("no temporary directory: {error}")))?;
     match Native::probe(dir.path(), ShimCommand::current()).await {
         Ok(_) => Ok(()),
-        Err(unsupported) => {
-            Err(Fault::failed(format!("the demo cannot run here: {}", unsupported.reason)).hint(unsupported.remedy))
-        }
+        Err(unsupported) => Err(
+            Fault::failed(format!("the demo cannot run here: {}", unsupported.reason))
+                .hint(unsupported.remedy),
+        ),
     }
 }

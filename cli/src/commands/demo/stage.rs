@@ -35,12 +35,27 @@ impl Stage {
             .prefix("firehall-demo-")
             .tempdir()
             .map_err(|error| Fault::failed(format!("no temporary directory: {error}")))?;
-        Ok(Self { dir: Some(dir), children: Vec::new(), slack: None, server: String::new(), client: None })
+        Ok(Self {
+            dir: Some(dir),
+            children: Vec::new(),
+            slack: None,
+            server: String::new(),
+            client: None,
+        })
     }
 
     /// Starts everything and waits until it is ready.
-    pub(super) async fn raise(&mut self, hosts: &[String], real_slack: bool, kept: bool) -> Result<(), Fault> {
-        let slack = if real_slack { real_slack_env()? } else { self.emulator(kept).await? };
+    pub(super) async fn raise(
+        &mut self,
+        hosts: &[String],
+        real_slack: bool,
+        kept: bool,
+    ) -> Result<(), Fault> {
+        let slack = if real_slack {
+            real_slack_env()?
+        } else {
+            self.emulator(kept).await?
+        };
         let data = self.path()?.join("server").display().to_string();
         let args = ["server", "--listen", "127.0.0.1:0", "--data-dir", &data].map(str::to_owned);
         let address = self.start("server", &args, &[], kept)?.address().await?;
@@ -48,7 +63,11 @@ impl Stage {
         wire::wait_healthy(&self.server).await?;
         self.client = Some(Client::connect(&self.server).await?);
         for (i, name) in AGENTS.iter().enumerate() {
-            let mine = hosts.iter().skip(i).step_by(AGENTS.len()).filter(|host| types::is_host_label(host));
+            let mine = hosts
+                .iter()
+                .skip(i)
+                .step_by(AGENTS.len())
+                .filter(|host| types::is_host_label(host));
             let args = self.agent_args(name, mine)?;
             self.start(name, &args, &slack, kept)?;
         }
@@ -60,48 +79,88 @@ impl Stage {
         let address = self.start("slack", &args, &[], kept)?.address().await?;
         let url = format!("http://{address}");
         let token = emulators::slack::Config::demo().token;
-        let env = [("SLACK_API_URL", format!("{url}/api/")), ("SLACK_BOT_TOKEN", token)];
+        let env = [
+            ("SLACK_API_URL", format!("{url}/api/")),
+            ("SLACK_BOT_TOKEN", token),
+        ];
         self.slack = Some(url);
         Ok(env.map(|(name, value)| (name.to_owned(), value)).to_vec())
     }
 
-    fn agent_args<'a>(&self, name: &str, hosts: impl Iterator<Item = &'a String>) -> Result<Vec<String>, Fault> {
+    fn agent_args<'a>(
+        &self,
+        name: &str,
+        hosts: impl Iterator<Item = &'a String>,
+    ) -> Result<Vec<String>, Fault> {
         let data = self.path()?.join(name).display().to_string();
-        let fixed = ["agent", "--server", &self.server, "--data-dir", &data, "--name", name, "--allow", GRANTS];
+        let fixed = [
+            "agent",
+            "--server",
+            &self.server,
+            "--data-dir",
+            &data,
+            "--name",
+            name,
+            "--allow",
+            GRANTS,
+        ];
         let labels = hosts.flat_map(|host| ["--label".to_owned(), format!("host={host}")]);
         Ok(fixed.into_iter().map(str::to_owned).chain(labels).collect())
     }
 
-    fn start(&mut self, name: &str, args: &[String], env: &[(String, String)], kept: bool) -> Result<&mut Child, Fault> {
+    fn start(
+        &mut self,
+        name: &str,
+        args: &[String],
+        env: &[(String, String)],
+        kept: bool,
+    ) -> Result<&mut Child, Fault> {
         let child = Child::start(name, args, env, self.path()?, kept)?;
         self.children.push(child);
-        self.children.last_mut().ok_or_else(|| Fault::failed("just pushed"))
+        self.children
+            .last_mut()
+            .ok_or_else(|| Fault::failed("just pushed"))
     }
 
     async fn wait_for_agents(&mut self) -> Result<(), Fault> {
         let until = Instant::now() + CONNECT;
         loop {
             let agents = self.client()?.agents().await?;
-            let connected = agents.iter().filter(|agent| agent.state == AgentState::Connected).count();
+            let connected = agents
+                .iter()
+                .filter(|agent| agent.state == AgentState::Connected)
+                .count();
             if connected == AGENTS.len() {
                 return Ok(());
             }
-            if let Some(ended) = self.children.iter_mut().find_map(|child| child.has_ended().then_some(&child.name)) {
+            if let Some(ended) = self
+                .children
+                .iter_mut()
+                .find_map(|child| child.has_ended().then_some(&child.name))
+            {
                 return Err(Fault::failed(format!("{ended} ended while the demo began")));
             }
             if Instant::now() >= until {
-                return Err(Fault::failed(format!("{connected} of {} agents connected in {CONNECT:?}", AGENTS.len())));
+                return Err(Fault::failed(format!(
+                    "{connected} of {} agents connected in {CONNECT:?}",
+                    AGENTS.len()
+                )));
             }
             sleep(Duration::from_millis(20)).await;
         }
     }
 
     fn path(&self) -> Result<&Path, Fault> {
-        self.dir.as_ref().map(TempDir::path).ok_or_else(|| Fault::failed("the demo's directory was given away"))
+        self.dir
+            .as_ref()
+            .map(TempDir::path)
+            .ok_or_else(|| Fault::failed("the demo's directory was given away"))
     }
 
     pub(super) fn client(&self) -> Result<&Client, Fault> {
-        self.client.as_ref().ok_or_else(|| Fault::failed("the demo has no server yet"))
+        self.client
+            .as_ref()
+            .ok_or_else(|| Fault::failed("the demo has no server yet"))
     }
 
     pub(super) fn server_url(&self) -> &str {
@@ -115,7 +174,10 @@ impl Stage {
             return Ok(None);
         };
         let state = wire::get_json(&format!("{slack}/_emulator/state")).await?;
-        let channels = state["channels"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let channels = state["channels"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         Ok(channels.iter().find(|one| one["id"] == channel).cloned())
     }
 
@@ -132,22 +194,40 @@ impl Stage {
         if let Some(dir) = self.dir.take() {
             let path = dir.path().to_owned();
             if let Err(error) = dir.close() {
-                out::note(&format!("firehall: {} could not be removed: {error}", path.display()));
+                out::note(&format!(
+                    "firehall: {} could not be removed: {error}",
+                    path.display()
+                ));
             }
         }
     }
 
     /// Leaves everything running and says where.
     pub(super) fn keep(&mut self) -> Result<(), Fault> {
-        let dir = self.dir.take().map(TempDir::keep).unwrap_or_default().display().to_string();
+        let dir = self
+            .dir
+            .take()
+            .map(TempDir::keep)
+            .unwrap_or_default()
+            .display()
+            .to_string();
         out::line(&format!("\nleft running: server {}", self.server))?;
         if let Some(slack) = &self.slack {
             out::line(&format!("              Slack emulator {slack}"))?;
         }
         out::line(&format!("              data and logs {dir}"))?;
-        let pids: Vec<String> = self.children.iter().rev().filter_map(Child::pid).map(|pid| pid.to_string()).collect();
+        let pids: Vec<String> = self
+            .children
+            .iter()
+            .rev()
+            .filter_map(Child::pid)
+            .map(|pid| pid.to_string())
+            .collect();
         out::line(&format!("to look:      firehall runs --server {}", self.server))?;
-        out::line(&format!("to stop:      kill {}; sleep 2; rm -r {dir}", pids.join(" ")))?;
+        out::line(&format!(
+            "to stop:      kill {}; sleep 2; rm -r {dir}",
+            pids.join(" ")
+        ))?;
         for child in self.children.drain(..) {
             child.release();
         }
@@ -157,7 +237,11 @@ impl Stage {
     /// After a failure: what the processes said last.
     pub(super) fn tell_logs(&self) {
         for child in &self.children {
-            out::note(&format!("--- {}\n{}", child.name, crate::text::block(&child.last_words())));
+            out::note(&format!(
+                "--- {}\n{}",
+                child.name,
+                crate::text::block(&child.last_words())
+            ));
         }
     }
 }
@@ -177,15 +261,23 @@ async fn end_runs(client: &Client) -> Result<(), sdk::Error> {
 }
 
 fn real_slack_env() -> Result<Vec<(String, String)>, Fault> {
-    let token = std::env::var("SLACK_BOT_TOKEN").ok().filter(|token| !token.is_empty());
+    let token = std::env::var("SLACK_BOT_TOKEN")
+        .ok()
+        .filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| Fault::usage("--slack real needs SLACK_BOT_TOKEN in the environment"))?;
-    let url = std::env::var("SLACK_API_URL").ok().map(|url| ("SLACK_API_URL".to_owned(), url));
-    Ok([("SLACK_BOT_TOKEN".to_owned(), token)].into_iter().chain(url).collect())
+    let url = std::env::var("SLACK_API_URL")
+        .ok()
+        .map(|url| ("SLACK_API_URL".to_owned(), url));
+    Ok([("SLACK_BOT_TOKEN".to_owned(), token)]
+        .into_iter()
+        .chain(url)
+        .collect())
 }
 
 /// Keeps the shipped runbook, with other responders where some are given.
 pub(super) async fn keep_runbook(client: &Client, responders: Option<Vec<String>>) -> Result<(), Fault> {
-    let source = put::shipped(RUNBOOK).ok_or_else(|| Fault::failed("this binary ships no incident-response"))?;
+    let source =
+        put::shipped(RUNBOOK).ok_or_else(|| Fault::failed("this binary ships no incident-response"))?;
     let file = format!("{RUNBOOK}.yaml");
     let source = match responders {
         Some(responders) => {

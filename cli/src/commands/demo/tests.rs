@@ -18,7 +18,11 @@ fn run(change: impl FnOnce(&mut v1::Run)) -> RunView {
         .iter()
         .map(|who| json!({"query": who, "matched": if who.starts_with("jonas") { "missing" } else { "email" }}))
         .collect();
-    let step = |key: &str, state: &str| v1::Step { key: key.into(), state: state.into(), ..Default::default() };
+    let step = |key: &str, state: &str| v1::Step {
+        key: key.into(),
+        state: state.into(),
+        ..Default::default()
+    };
     let mut wire = v1::Run {
         outcome: v1::Outcome::Degraded.into(),
         steps: vec![
@@ -47,7 +51,10 @@ fn the_sample_is_an_alert_with_three_hosts() {
 #[test]
 fn the_expected_end_is_told_in_one_line() {
     let verdict = verdict::of_with(&run(|_| {}), &alert(), 0);
-    assert_eq!(verdict.line, "degraded: 1 of 4 responders is not in the directory");
+    assert_eq!(
+        verdict.line,
+        "degraded: 1 of 4 responders is not in the directory"
+    );
     assert_eq!(verdict.unexpected, Vec::<String>::new());
 }
 
@@ -58,12 +65,19 @@ fn any_other_end_is_unexpected() {
         ("succeeded", |run| run.outcome = v1::Outcome::Succeeded.into()),
         ("failed", |run| run.outcome = v1::Outcome::Failed.into()),
         ("another step", |run| run.steps[1].state = "degraded".into()),
-        ("a second reason", |run| run.steps[0].reasons.push("ambiguous".into())),
-        ("nobody is missing", |run| run.steps[0].outputs_json = r#"{"people":[]}"#.into()),
+        ("a second reason", |run| {
+            run.steps[0].reasons.push("ambiguous".into())
+        }),
+        ("nobody is missing", |run| {
+            run.steps[0].outputs_json = r#"{"people":[]}"#.into()
+        }),
         ("a step is gone", |run| drop(run.steps.remove(0))),
     ];
     for (what, change) in changes {
-        assert!(!verdict::of_with(&run(change), &alert(), 0).unexpected.is_empty(), "{what}");
+        assert!(
+            !verdict::of_with(&run(change), &alert(), 0).unexpected.is_empty(),
+            "{what}"
+        );
     }
 }
 
@@ -77,7 +91,12 @@ fn a_kernel_without_pressure_is_expected_to_say_so_and_nothing_else() {
     };
     let verdict = verdict::of_with(&silent(9), &alert(), 3);
     assert_eq!(verdict.unexpected, Vec::<String>::new());
-    assert!(verdict.line.ends_with("technical-investigation degraded: 9 checks gave no reading"), "{verdict:?}");
+    assert!(
+        verdict
+            .line
+            .ends_with("technical-investigation degraded: 9 checks gave no reading"),
+        "{verdict:?}"
+    );
     assert!(!verdict::of_with(&silent(9), &alert(), 0).unexpected.is_empty());
     assert!(!verdict::of_with(&silent(12), &alert(), 3).unexpected.is_empty());
 }

@@ -26,12 +26,22 @@ pub(super) fn of(run: &RunView, alert: &Alert) -> Verdict {
 /// `unread`: how many of a host's readings this kernel does not give; they degrade the investigation, rightly.
 pub(super) fn of_with(run: &RunView, alert: &Alert, unread: usize) -> Verdict {
     let people = people(run);
-    let missing: Vec<&str> = people.iter().filter(|(_, matched)| *matched == "missing").map(|(who, _)| *who).collect();
+    let missing: Vec<&str> = people
+        .iter()
+        .filter(|(_, matched)| *matched == "missing")
+        .map(|(who, _)| *who)
+        .collect();
     let outcome = run.outcome.map_or("unfinished", RunOutcome::as_str);
     let absent = match missing.len() {
-        1 => Some(format!("1 of {} responders is not in the directory", people.len())),
+        1 => Some(format!(
+            "1 of {} responders is not in the directory",
+            people.len()
+        )),
         0 => None,
-        n => Some(format!("{n} of {} responders are not in the directory", people.len())),
+        n => Some(format!(
+            "{n} of {} responders are not in the directory",
+            people.len()
+        )),
     };
     let mut unexpected = Vec::new();
     if run.outcome != Some(RunOutcome::Degraded) {
@@ -39,16 +49,28 @@ pub(super) fn of_with(run: &RunView, alert: &Alert, unread: usize) -> Verdict {
     }
     let wanted: Vec<&str> = super::RESPONDERS.last().copied().into_iter().collect();
     if missing != wanted || people.len() != super::RESPONDERS.len() {
-        unexpected.push(format!("not in the directory: {missing:?} of {}, expected {wanted:?}", people.len()));
+        unexpected.push(format!(
+            "not in the directory: {missing:?} of {}, expected {wanted:?}",
+            people.len()
+        ));
     }
     let mut others = Vec::new();
-    for step in run.steps.iter().filter(|step| step.state != StepState::Ended(StepOutcome::Succeeded)) {
+    for step in run
+        .steps
+        .iter()
+        .filter(|step| step.state != StepState::Ended(StepOutcome::Succeeded))
+    {
         let is = |outcome: StepOutcome| step.state == StepState::Ended(outcome);
         if step.key == RESOLVE && is(StepOutcome::Degraded) && step.reasons.len() == 1 {
             continue;
         }
         let why = step.reasons.join("; ");
-        others.push(format!("{} {}{}{why}", step.key, step.state.as_str(), if why.is_empty() { "" } else { ": " }));
+        others.push(format!(
+            "{} {}{}{why}",
+            step.key,
+            step.state.as_str(),
+            if why.is_empty() { "" } else { ": " }
+        ));
         let unread = unread * alert.hosts.len();
         let expected = unread > 0 && step.reasons == [format!("{unread} checks gave no reading")];
         if !(step.key == INVESTIGATE && is(StepOutcome::Degraded) && expected) {
@@ -59,13 +81,22 @@ pub(super) fn of_with(run: &RunView, alert: &Alert, unread: usize) -> Verdict {
         unexpected.push(format!("there was no step {RESOLVE}"));
     }
     let said: Vec<String> = absent.into_iter().chain(others).collect();
-    let line = if said.is_empty() { outcome.to_owned() } else { format!("{outcome}: {}", said.join("; ")) };
-    Verdict { line: crate::text::line(&line).into_owned(), unexpected }
+    let line = if said.is_empty() {
+        outcome.to_owned()
+    } else {
+        format!("{outcome}: {}", said.join("; "))
+    };
+    Verdict {
+        line: crate::text::line(&line).into_owned(),
+        unexpected,
+    }
 }
 
 /// Who was looked for, and how found.
 fn people(run: &RunView) -> Vec<(&str, &str)> {
-    let people = step(run, RESOLVE).and_then(|step| step.outputs.get("people")).and_then(Value::as_array);
+    let people = step(run, RESOLVE)
+        .and_then(|step| step.outputs.get("people"))
+        .and_then(Value::as_array);
     people
         .map(Vec::as_slice)
         .unwrap_or_default()

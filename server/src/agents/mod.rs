@@ -2,18 +2,25 @@
 //! say Hello again, and leases are re-armed in full from the histories.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use engine::{At, placement};
+use engine::placement;
 use proto::v1;
 use protocol::Held;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use types::{AgentId, Labels, LeaseToken, Millis, Placement, RunId, SessionId, Timestamp, limits};
+use types::{AgentId, Labels, LeaseToken, Placement, SessionId, Timestamp, limits};
 
 use crate::clock::{Clock, entropy};
+
+mod leases;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;
+
+pub(crate) use leases::Lease;
 
 /// What an agent holds, by its last Hello.
 pub(crate) type Inventory = Arc<BTreeMap<LeaseToken, Held>>;
@@ -39,6 +46,8 @@ struct Agent {
     session: Option<Session>,
     last_seen: Timestamp,
     heartbeat_ms: u64,
+    /// Of the newest Hello that was opened here.
+    dial: u64,
 }
 
 /// Its stream.
@@ -52,6 +61,8 @@ struct Session {
     held: Inventory,
     granted: u64,
     offered: u64,
+    /// It declined for want of a slot: nothing is offered until it grants anew.
+    full: bool,
 }
 
 /// Why a session is ended by the server.
@@ -63,18 +74,18 @@ pub(crate) enum Close {
     Slow,
     /// The store did not take a report: the agent must send it again.
     Store,
+    /// It is old, or has many tombstones: a new Hello lets them go.
+    Renew,
 }
 
-/// A lease that is out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Leased {
-    pub(crate) run: RunId,
-    pub(crate) at: At,
-    pub(crate) agent: AgentId,
-    pub(crate) budget_ms: Millis,
-    renewed_ms: u64,
-    /// In doubt: it does not expire again, and its agent is not told to stop.
-    lost: bool,
+/// What an agent says in its Hello.
+#[derive(Debug)]
+pub(crate) struct Introduction {
+    pub(crate) name: String,
+    pub(crate) labels: Labels,
+    pub(crate) facts: Facts,
+    pub(crate) dial: u64,
+    pub(crate) held: Inventory,
 }
 
 /// An agent for lists.
@@ -100,7 +111,7 @@ pub(crate) struct Opened {
 #[derive(Debug, Default)]
 struct Book {
     agents: BTreeMap<AgentId, Agent>,
-    leases: HashMap<LeaseToken, Leased>,
+    leases: leases::Leases,
 }
 
 /// The registry.
@@ -146,48 +157,52 @@ impl Agents {
             session: None,
             last_seen: seen,
             heartbeat_ms: 0,
+            dial: 0,
         };
         self.book().agents.entry(id).or_insert(agent);
     }
 
-    /// A Hello that was taken: supersedes the older session. Nothing is offered before `grant`.
-    pub(crate) fn open(
-        &self,
-        id: &AgentId,
-        name: String,
-        labels: Labels,
-        facts: Facts,
-        session: SessionId,
-        held: Inventory,
-    ) -> Opened {
+    /// A Hello that the store took: supersedes the older session, and renews the leases that it holds. Nothing is
+    /// offered before `grant`. None when a later dial was opened meanwhile: this one is no news any more.
+    pub(crate) fn open(&self, id: &AgentId, session: SessionId, hello: Introduction) -> Option<Opened> {
         let (tx, rx) = mpsc::channel(DOWN_MESSAGES);
         let end = CancellationToken::new();
         let close = Arc::new(Mutex::new(None));
+        let now = self.clock.monotonic_ms();
+        let mut book = self.book();
+        if book.agents.get(id).is_some_and(|known| known.dial >= hello.dial) {
+            return None;
+        }
+        for token in hello.held.keys() {
+            book.renew(id, token, now);
+        }
         let fresh = Session {
             id: session,
             down: tx,
             end: end.clone(),
             close: Arc::clone(&close),
-            held,
+            held: hello.held,
             granted: 0,
             offered: 0,
+            full: false,
         };
         let agent = Agent {
-            name,
-            labels,
-            facts,
+            name: hello.name,
+            labels: hello.labels,
+            facts: hello.facts,
             session: Some(fresh),
             last_seen: self.clock.now(),
-            heartbeat_ms: self.clock.monotonic_ms(),
+            heartbeat_ms: now,
+            dial: hello.dial,
         };
-        let older = self.book().agents.insert(id.clone(), agent);
+        let older = book.agents.insert(id.clone(), agent);
         if let Some(session) = older.and_then(|agent| agent.session) {
             end_session(&session, Close::Superseded);
         }
-        Opened { down: rx, end, close }
+        Some(Opened { down: rx, end, close })
     }
 
-    /// The stream is gone.
+    /// The stream is gone. That of an older session changes nothing.
     pub(crate) fn closed(&self, id: &AgentId, session: &SessionId) {
         let mut book = self.book();
         if let Some(agent) = book.agents.get_mut(id)
@@ -198,16 +213,19 @@ impl Agents {
         }
     }
 
-    /// Ends an agent's session from here.
+    /// Ends an agent's session from here: from now on it is offered nothing and told nothing.
     pub(crate) fn close(&self, id: &AgentId, why: Close) {
-        if let Some(session) = self
-            .book()
-            .agents
-            .get(id)
-            .and_then(|agent| agent.session.as_ref())
-        {
-            end_session(session, why);
+        let mut book = self.book();
+        if let Some(session) = book.agents.get_mut(id).and_then(|agent| agent.session.take()) {
+            end_session(&session, why);
         }
+    }
+
+    /// Whether this is the agent's session of now.
+    pub(crate) fn is_current(&self, id: &AgentId, session: &SessionId) -> bool {
+        let book = self.book();
+        let current = book.agents.get(id).and_then(|agent| agent.session.as_ref());
+        current.is_some_and(|current| current.id == *session)
     }
 
     /// Credits: offers in all that the session takes.
@@ -220,48 +238,30 @@ impl Agents {
             .filter(|s| s.id == *session)
         {
             s.granted = s.granted.max(total);
+            s.full = false;
         }
         self.touch();
     }
 
-    /// The agent declined for want of a slot: nothing more until it grants anew.
-    pub(crate) fn full(&self, id: &AgentId) {
-        if let Some(s) = self.book().agents.get_mut(id).and_then(|a| a.session.as_mut()) {
-            s.offered = s.offered.max(s.granted);
-        }
-    }
-
-    /// Renews leases; answers those that are not its own or not known, to be stopped.
-    pub(crate) fn renew(&self, id: &AgentId, tokens: Vec<LeaseToken>) -> Vec<LeaseToken> {
-        let now = self.clock.monotonic_ms();
+    /// The agent declined an offer of this session for want of a slot. An old decline that is said again because its
+    /// acknowledgement was lost is not news: its lease is not of this session, or not known any more.
+    pub(crate) fn full(&self, id: &AgentId, session: &SessionId, token: &LeaseToken) {
         let mut book = self.book();
-        if let Some(agent) = book.agents.get_mut(id) {
-            agent.heartbeat_ms = now;
-            agent.last_seen = self.clock.now();
+        let of_now = book
+            .leases
+            .get(token)
+            .is_some_and(|leased| leased.agent == *id && leased.session == *session);
+        if let Some(s) = book.agents.get_mut(id).and_then(|a| a.session.as_mut())
+            && of_now
+            && s.id == *session
+        {
+            s.full = true;
         }
-        tokens
-            .into_iter()
-            .filter(|token| match book.leases.get_mut(token) {
-                Some(lease) if lease.agent == *id => {
-                    lease.renewed_ms = now;
-                    false
-                }
-                _ => true,
-            })
-            .collect()
     }
 
     /// The agents for a decision.
     pub(crate) fn snapshot(&self) -> placement::Snapshot {
-        let now = self.clock.monotonic_ms();
-        let book = self.book();
-        placement::Snapshot {
-            agents: book
-                .agents
-                .iter()
-                .map(|(id, agent)| candidate(id, agent, now))
-                .collect(),
-        }
+        self.book().snapshot(self.clock.monotonic_ms())
     }
 
     /// Places an attempt and takes a slot of the agent.
@@ -269,25 +269,27 @@ impl Agents {
     /// # Errors
     /// In words, why no agent takes it now.
     pub(crate) fn reserve(&self, wanted: &placement::Wanted<'_>) -> Result<Placement, String> {
-        let snapshot = self.snapshot();
-        let chosen = placement::place(&snapshot, wanted)?;
+        let now = self.clock.monotonic_ms();
+        // One look and one change under one lock: else two runs choose the same slot, and the loser waits although
+        // another agent is free.
         let mut book = self.book();
+        if !book.agents.values().any(|agent| is_connected(agent, now) && agent.free() > 0) {
+            return Err("no agent has a free slot".to_owned());
+        }
+        let snapshot = book.snapshot(now);
+        let chosen = placement::place(&snapshot, wanted)?;
         let session = book
             .agents
             .get_mut(&chosen.id)
-            .and_then(|agent| agent.session.as_mut());
-        match session.filter(|s| Some(&s.id) == chosen.session.as_ref() && s.offered < s.granted) {
-            Some(session) => {
-                session.offered += 1;
-                Ok(Placement {
-                    agent: chosen.id.clone(),
-                    agent_name: chosen.name.clone(),
-                    session: session.id.clone(),
-                    token: LeaseToken::new(self.clock.now(), entropy()),
-                })
-            }
-            None => Err(format!("{} was taken just now", chosen.name)),
-        }
+            .and_then(|agent| agent.session.as_mut())
+            .ok_or_else(|| format!("{} is disconnected", chosen.name))?;
+        session.offered += 1;
+        Ok(Placement {
+            agent: chosen.id.clone(),
+            agent_name: chosen.name.clone(),
+            session: session.id.clone(),
+            token: LeaseToken::new(self.clock.now(), entropy()),
+        })
     }
 
     /// An offer that was not stored: its slot is free again.
@@ -300,17 +302,19 @@ impl Agents {
         if let Some(session) = session.filter(|s| s.id == placement.session) {
             session.offered = session.offered.saturating_sub(1);
         }
+        drop(book);
+        self.touch();
     }
 
     /// Sends to the agent's session; with `only`, to no other session than that. Without one the message is dropped:
     /// the next Hello reconciles.
     pub(crate) fn send(&self, id: &AgentId, only: Option<&SessionId>, message: v1::SessionDown) {
-        let book = self.book();
-        let Some(session) = book.agents.get(id).and_then(|agent| agent.session.as_ref()) else {
-            return;
-        };
+        let mut book = self.book();
+        let Some(agent) = book.agents.get_mut(id) else { return };
+        let Some(session) = &agent.session else { return };
         if only.is_none_or(|only| *only == session.id) && session.down.try_send(message).is_err() {
             end_session(session, Close::Slow);
+            agent.session = None;
         }
     }
 
@@ -319,64 +323,6 @@ impl Agents {
         let book = self.book();
         let session = book.agents.get(id)?.session.as_ref()?;
         Some((session.id.clone(), Arc::clone(&session.held)))
-    }
-
-    /// Notes a lease, armed in full.
-    pub(crate) fn lease(
-        &self,
-        token: LeaseToken,
-        run: RunId,
-        at: At,
-        agent: AgentId,
-        budget_ms: Millis,
-        lost: bool,
-    ) {
-        let renewed_ms = self.clock.monotonic_ms();
-        self.book().leases.insert(
-            token,
-            Leased {
-                run,
-                at,
-                agent,
-                budget_ms,
-                renewed_ms,
-                lost,
-            },
-        );
-    }
-
-    /// In doubt: it does not expire again.
-    pub(crate) fn lost(&self, token: &LeaseToken) {
-        if let Some(lease) = self.book().leases.get_mut(token) {
-            lease.lost = true;
-        }
-    }
-
-    /// Over.
-    pub(crate) fn unlease(&self, token: &LeaseToken) {
-        self.book().leases.remove(token);
-    }
-
-    /// Leases at an agent.
-    pub(crate) fn leases_at(&self, id: &AgentId) -> Vec<(LeaseToken, Leased)> {
-        let book = self.book();
-        book.leases
-            .iter()
-            .filter(|(_, l)| l.agent == *id)
-            .map(|(t, l)| (t.clone(), l.clone()))
-            .collect()
-    }
-
-    /// Leases that ended a margin ago.
-    pub(crate) fn expired(&self) -> Vec<(LeaseToken, Leased)> {
-        let now = self.clock.monotonic_ms();
-        let over = |l: &Leased| !l.lost && now >= l.renewed_ms + l.budget_ms + limits::LEASE_MARGIN_MS;
-        self.book()
-            .leases
-            .iter()
-            .filter(|(_, l)| over(l))
-            .map(|(t, l)| (t.clone(), l.clone()))
-            .collect()
     }
 
     /// All agents, by name.
@@ -419,6 +365,24 @@ fn is_connected(agent: &Agent, now: u64) -> bool {
         && now.saturating_sub(agent.heartbeat_ms) <= limits::HEARTBEAT_MS * limits::HEARTBEATS_MISSED
 }
 
+impl Agent {
+    /// Offers that it takes now.
+    fn free(&self) -> u32 {
+        self.session.as_ref().filter(|s| !s.full).map_or(0, |s| {
+            u32::try_from(s.granted.saturating_sub(s.offered)).unwrap_or(u32::MAX)
+        })
+    }
+}
+
+impl Book {
+    fn snapshot(&self, now: u64) -> placement::Snapshot {
+        let agents = self.agents.iter().map(|(id, agent)| candidate(id, agent, now));
+        placement::Snapshot {
+            agents: agents.collect(),
+        }
+    }
+}
+
 fn candidate(id: &AgentId, agent: &Agent, now: u64) -> placement::Candidate {
     let session = agent.session.as_ref().filter(|_| is_connected(agent, now));
     placement::Candidate {
@@ -431,8 +395,6 @@ fn candidate(id: &AgentId, agent: &Agent, now: u64) -> placement::Candidate {
         connections: agent.facts.connections.iter().cloned().collect(),
         grants: agent.facts.grants.iter().cloned().collect(),
         runtimes: agent.facts.runtimes.iter().cloned().collect(),
-        free: session.map_or(0, |s| {
-            u32::try_from(s.granted.saturating_sub(s.offered)).unwrap_or(u32::MAX)
-        }),
+        free: if session.is_some() { agent.free() } else { 0 },
     }
 }

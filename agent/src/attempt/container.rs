@@ -1,0 +1,98 @@
+//! An attempt in a container.
+
+use std::{sync::Arc, time::Duration};
+
+use runtime::Ended;
+use types::{Failure, FailureKind, Work, WorkBody};
+
+use super::{Job, Told, of_exit, spec, stream_ends};
+use crate::runtime::{Attached, Found, Runtime, RuntimeError};
+
+/// Between two tries of what the runtime could not do.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Tries to learn how it ended.
+const TRIES: u32 = 5;
+
+pub(super) async fn start(job: &Job, work: &Work) {
+    let WorkBody::Container(container) = &work.body else { return };
+    let runtime = match &job.context.runtime {
+        Ok(runtime) => Arc::clone(runtime),
+        Err(why) => {
+            let message = format!("agent {} cannot run containers: {why}", job.context.name);
+            return job.fail(Failure::new(FailureKind::Start, message)).await;
+        }
+    };
+    let (spec, secrets) = match spec::make(&job.context, &job.meta.key, &job.token, work, container) {
+        Ok(made) => made,
+        Err(failure) => return job.fail(failure).await,
+    };
+    match runtime.start(&job.dir(), spec, secrets).await {
+        Ok(Found::Running(running)) => {
+            job.tell(Told::Started).await;
+            follow(job, work, running).await;
+        }
+        Ok(Found::Ended(ended)) => over(job, work, ended).await,
+        Err(error) => job.fail(Failure::new(FailureKind::Start, error.to_string())).await,
+    }
+}
+
+/// Waits for its end, and ends it when it is told to.
+pub(super) async fn follow(job: &Job, work: &Work, running: Box<dyn Attached>) {
+    let Ok(runtime) = &job.context.runtime else { return };
+    let mut failed = 0;
+    loop {
+        let ended = tokio::select! {
+            ended = running.wait() => ended,
+            () = stop(job, runtime.as_ref()) => running.wait().await,
+        };
+        match ended {
+            Ok(ended) => return over(job, work, ended).await,
+            Err(error) if failed < TRIES => {
+                tracing::warn!(attempt = %job.meta.key, %error, "cannot see how a container ended; trying again");
+                failed += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => {
+                tracing::error!(attempt = %job.meta.key, %error, "cannot see how a container ended");
+                return vanished(job).await;
+            }
+        }
+    }
+}
+
+/// Returns when it was told to end and the runtime took that.
+async fn stop(job: &Job, runtime: &dyn Runtime) {
+    job.reins.stop.cancelled().await;
+    while let Err(RuntimeError(error)) = runtime.stop(&job.dir()).await {
+        tracing::error!(attempt = %job.meta.key, error, "cannot stop a container; trying again");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn over(job: &Job, work: &Work, ended: Ended) {
+    match ended {
+        Ended::Finished(record) => {
+            job.logs.finished(&job.token, stream_ends(Some(&record)));
+            let (context, dir, work) = (Arc::clone(&job.context), job.dir(), work.clone());
+            let cause = job.reins.cause().cloned();
+            let made = tokio::task::spawn_blocking(move || of_exit(&context, &work, &dir, &record, cause.as_ref())).await;
+            match made {
+                Ok(report) => job.tell(Told::Ended(Box::new(report))).await,
+                Err(error) => {
+                    let message = format!("the report could not be made: {error}");
+                    job.fail(Failure::new(FailureKind::Internal, message)).await;
+                }
+            }
+        }
+        Ended::NeverStarted(words) => {
+            let words = if words.is_empty() { "without a word".to_owned() } else { words };
+            job.fail(Failure::new(FailureKind::Start, format!("the container's shim ended before it started it: {words}"))).await;
+        }
+        Ended::Lost => vanished(job).await,
+    }
+}
+
+async fn vanished(job: &Job) {
+    job.logs.finished(&job.token, stream_ends(None));
+    job.tell(Told::Vanished).await;
+}

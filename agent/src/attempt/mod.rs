@@ -1,0 +1,109 @@
+//! One attempt from its start to its report.
+
+mod action;
+mod container;
+mod report;
+mod spec;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use types::{AttemptReport, Failure, LeaseToken, Usage, Verdict, Work, WorkBody};
+
+use crate::{
+    context::Context,
+    logs::Logs,
+    runtime::Attached,
+    spool::{Meta, StopCause},
+    supervisor::Event,
+};
+
+pub(crate) use report::{of_exit, stream_ends};
+
+/// What the supervisor keeps of an attempt that is starting or running.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reins {
+    stop: CancellationToken,
+    cause: Arc<OnceLock<StopCause>>,
+}
+
+impl Reins {
+    /// Ends it. Asked for more than once it is the same; the first cause counts.
+    pub(crate) fn stop(&self, cause: StopCause) {
+        let _first = self.cause.set(cause);
+        self.stop.cancel();
+    }
+
+    fn cause(&self) -> Option<&StopCause> {
+        self.cause.get()
+    }
+}
+
+/// All that the task of one attempt needs.
+pub(crate) struct Job {
+    pub context: Arc<Context>,
+    pub token: LeaseToken,
+    pub meta: Meta,
+    pub reins: Reins,
+    pub events: mpsc::Sender<Event>,
+    pub logs: Logs,
+}
+
+/// What becomes of an attempt.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// It runs.
+    Started,
+    /// It is over, or could not be started for certain.
+    Ended(Box<AttemptReport>),
+    /// It may have run; how it ended cannot be known.
+    Vanished,
+}
+
+impl Job {
+    /// Starts it and stays until its end.
+    pub(crate) async fn start(self) {
+        match self.meta.work() {
+            Err(error) => {
+                let message = format!("this agent does not understand the work ({error}): update it");
+                self.fail(Failure::new(types::FailureKind::Start, message)).await;
+            }
+            Ok(Work { body: WorkBody::Action(action), timeout_ms, outputs, .. }) => {
+                action::run(&self, action, &outputs, timeout_ms).await;
+            }
+            Ok(work) => container::start(&self, &work).await,
+        }
+    }
+
+    /// Stays with a container that was found running.
+    pub(crate) async fn attach(self, running: Box<dyn Attached>) {
+        match self.meta.work() {
+            Ok(work) => container::follow(&self, &work, running).await,
+            // Its work was understood when it was started: the spool is damaged.
+            Err(error) => {
+                tracing::error!(attempt = %self.meta.key, %error, "the spool does not hold the work any more");
+                self.tell(Told::Vanished).await;
+            }
+        }
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.context.dir.attempt(&self.token)
+    }
+
+    async fn tell(&self, told: Told) {
+        // Without a supervisor the agent is leaving; the spool says the rest at its next start.
+        drop(self.events.send(Event::Attempt(self.token.clone(), told)).await);
+    }
+
+    /// Reports that nothing was run.
+    async fn fail(&self, failure: Failure) {
+        let report = self::report::of(Verdict::Failed { failure }, Usage::default());
+        self.logs.finished(&self.token, stream_ends(None));
+        self.tell(Told::Ended(Box::new(report))).await;
+    }
+}

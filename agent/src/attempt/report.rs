@@ -1,0 +1,216 @@
+//! An exit record as a report.
+
+use std::path::Path;
+
+use node::clock;
+use runtime::{AttemptDir, ExitRecord, Hardening, StartErrorKind};
+use types::{
+    AttemptReport, ExitStatus, Failure, FailureKind, Object, OutputFrom, Usage, Verdict, Work, WorkBody, limits,
+};
+
+use crate::{context::Context, logs::StreamEnd, outputs, spool::StopCause};
+
+/// How much of the last line on standard error goes into a failure's message.
+const LAST_WORDS: usize = 300;
+
+/// A report without outputs.
+pub(super) fn of(verdict: Verdict, usage: Usage) -> AttemptReport {
+    AttemptReport { verdict, outputs: Object::new(), exit: None, usage, finished_at: clock::wall(), runtime: None }
+}
+
+/// How the streams ended; nothing was dropped of one without a record.
+pub(crate) fn stream_ends(record: Option<&ExitRecord>) -> [StreamEnd; 2] {
+    record.map_or_else(Default::default, |record| {
+        [&record.stdout, &record.stderr].map(|s| StreamEnd { dropped: s.dropped, gap_at: s.gap_at })
+    })
+}
+
+/// The report of a container that ended. Reads its files: blocks for a moment.
+pub(crate) fn of_exit(
+    context: &Context,
+    work: &Work,
+    dir: &Path,
+    record: &ExitRecord,
+    cause: Option<&StopCause>,
+) -> AttemptReport {
+    let files = AttemptDir::new(dir);
+    let usage = Usage {
+        duration_ms: record.duration_ms,
+        cpu_ms: record.cpu_ms,
+        peak_memory_bytes: record.peak_memory_bytes,
+        stdout_bytes: record.stdout.bytes,
+        stderr_bytes: record.stderr.bytes,
+    };
+    let (verdict, outputs) = match failure(context, work, &files, record, cause) {
+        Some(verdict) => (verdict, Object::new()),
+        None => success(context, work, &files, record),
+    };
+    let exit = ExitStatus {
+        code: record.code,
+        signal: record.signal,
+        oom_kills: record.oom_kills,
+        killed_after_grace: record.killed_after_grace,
+    };
+    AttemptReport {
+        verdict,
+        outputs,
+        exit: record.started.then_some(exit),
+        usage,
+        finished_at: types::Timestamp::from_unix_ms(record.finished_at_ms),
+        runtime: Some(record.hardening.as_ref().map_or_else(|| "native".to_owned(), in_force)),
+    }
+}
+
+fn in_force(hardening: &Hardening) -> String {
+    format!(
+        "native: seccomp {}, no_new_privs {}, capabilities {}, host uids from {}",
+        hardening.seccomp, hardening.no_new_privs, hardening.cap_effective, hardening.host_uid_base
+    )
+}
+
+/// Why it did not succeed by itself; none when it exited with 0.
+fn failure(
+    context: &Context,
+    work: &Work,
+    files: &AttemptDir,
+    record: &ExitRecord,
+    cause: Option<&StopCause>,
+) -> Option<Verdict> {
+    let stopped = record.stopped || record.start_error.as_ref().is_some_and(|e| e.kind == StartErrorKind::Stopped);
+    if stopped {
+        return Some(stopped_by(cause, work));
+    }
+    let failed = |kind, message: String| {
+        let mut failure = Failure::new(kind, message);
+        failure.exit_code = record.code;
+        Some(Verdict::Failed { failure })
+    };
+    if let Some(error) = &record.start_error {
+        return failed(FailureKind::Start, context.masker.text(&error.message));
+    }
+    let killed = if record.killed_after_grace {
+        format!("; TERM was not enough, KILL was sent {} ms later", work.grace_ms)
+    } else {
+        String::new()
+    };
+    if record.timed_out {
+        return failed(FailureKind::Timeout, format!("not done within {} ms{killed}", work.timeout_ms));
+    }
+    if (record.code, record.signal) == (Some(0), None) {
+        return None;
+    }
+    if record.oom_kills > 0 {
+        let limit = match &work.body {
+            WorkBody::Container(container) => container.resources.memory_bytes / (1024 * 1024),
+            WorkBody::Action(_) => 0,
+        };
+        let processes = if record.oom_kills == 1 { "process" } else { "processes" };
+        let message = format!("out of memory: {} {processes} killed at the limit of {limit} MiB", record.oom_kills);
+        return failed(FailureKind::Oom, message);
+    }
+    match (record.code, record.signal) {
+        (Some(code), _) => failed(FailureKind::Exit, format!("exit code {code}{}", last_words(context, files))),
+        (None, Some(signal)) => {
+            let name = nix::sys::signal::Signal::try_from(signal).map_or("", nix::sys::signal::Signal::as_str);
+            failed(FailureKind::Signal, format!("ended by signal {signal} {name}{}", last_words(context, files)))
+        }
+        (None, None) => failed(FailureKind::Internal, "its exit record has neither a code nor a signal".to_owned()),
+    }
+}
+
+/// The verdict on an attempt that this agent ended.
+pub(super) fn stopped_by(cause: Option<&StopCause>, work: &Work) -> Verdict {
+    match cause {
+        Some(StopCause::LeaseOver) => {
+            let message = format!(
+                "ended by its agent at the end of its lease: the server could not be reached for {} ms",
+                work.disconnect_ms
+            );
+            Verdict::Failed { failure: Failure::new(FailureKind::Lost, message) }
+        }
+        Some(StopCause::Asked) | None => Verdict::Cancelled { confirmed: true },
+    }
+}
+
+/// The last line on standard error, for the person who reads the message.
+fn last_words(context: &Context, files: &AttemptDir) -> String {
+    use std::io::{Read, Seek, SeekFrom};
+    let tail = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(files.stderr())?;
+        let length = file.seek(SeekFrom::End(0))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(16 * 1024)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let text = context.masker.text(&String::from_utf8_lossy(&tail().unwrap_or_default()));
+    match text.lines().rev().map(str::trim).find(|line| !line.is_empty()) {
+        Some(line) => {
+            let plain: String = line.chars().filter(|c| !c.is_control()).take(LAST_WORDS).collect();
+            format!("; its last words: {plain}")
+        }
+        None => String::new(),
+    }
+}
+
+fn success(context: &Context, work: &Work, files: &AttemptDir, record: &ExitRecord) -> (Verdict, Object) {
+    match results(context, work, files, record) {
+        Ok((outputs, reasons)) if reasons.is_empty() => (Verdict::Succeeded, outputs),
+        Ok((outputs, reasons)) => (Verdict::Degraded { reasons }, outputs),
+        Err(message) => {
+            let mut failure = Failure::new(FailureKind::Output, context.masker.text(&message));
+            failure.exit_code = record.code;
+            (Verdict::Failed { failure }, Object::new())
+        }
+    }
+}
+
+fn results(
+    context: &Context,
+    work: &Work,
+    files: &AttemptDir,
+    record: &ExitRecord,
+) -> Result<(Object, Vec<String>), String> {
+    let from_stdout = matches!(&work.body, WorkBody::Container(c) if c.output_from == OutputFrom::StdoutJson);
+    let outputs = if from_stdout {
+        if record.stdout.bytes > limits::OUTPUTS_BYTES as u64 {
+            let limit = limits::OUTPUTS_BYTES;
+            return Err(format!("standard output: {} bytes, the limit for outputs is {limit}", record.stdout.bytes));
+        }
+        let bytes = std::fs::read(files.stdout()).map_err(|error| format!("standard output: {error}"))?;
+        outputs::from_json(&bytes, &work.outputs)
+    } else {
+        let bytes = files.output().map_err(|error| format!("$FIREHALL_OUTPUT: {error}"))?;
+        outputs::from_file(&bytes, &work.outputs)
+    };
+    let outputs = outputs.map_err(|error| error.to_string())?;
+    without_secrets(context, &outputs)?;
+    let degraded = files.degraded().map_err(|error| format!("$FIREHALL_DEGRADED: {error}"))?;
+    Ok((outputs, reasons(context, String::from_utf8_lossy(&degraded).lines())))
+}
+
+/// An output is kept in the history: no secret may be in one.
+pub(super) fn without_secrets(context: &Context, outputs: &Object) -> Result<(), String> {
+    for (name, value) in outputs {
+        let plain = value.as_str().is_some_and(|text| context.masker.finds(text.as_bytes()));
+        if plain || context.masker.finds(value.to_string().as_bytes()) {
+            return Err(format!("output {name:?} holds the value of a secret of this agent: outputs are kept in the history"));
+        }
+    }
+    Ok(())
+}
+
+/// Degradation reasons, masked and within their limits.
+pub(super) fn reasons<'a>(context: &Context, lines: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut reasons: Vec<String> = lines
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| Failure::new(FailureKind::Internal, context.masker.text(line)).message)
+        .collect();
+    if reasons.len() > limits::REASONS {
+        let more = reasons.len() - (limits::REASONS - 1);
+        reasons.truncate(limits::REASONS - 1);
+        reasons.push(format!("and {more} more"));
+    }
+    reasons
+}

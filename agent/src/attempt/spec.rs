@@ -1,0 +1,107 @@
+//! A container's work as the runtime wants it, if this agent's policy allows it.
+
+use std::collections::BTreeMap;
+
+use runtime::{ContainerSpec, Secrets};
+use types::{
+    AttemptKey, ContainerWork, Failure, FailureKind, LeaseToken, Network, Secret, Work, limits,
+};
+
+use crate::{config::Grant, context::Context};
+
+/// The only image of the native runtime.
+const HOST: &str = "host";
+/// `/tmp` of a step: at most this, and a quarter of its memory.
+const TMP_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Makes the spec.
+///
+/// # Errors
+/// What this agent does not have or does not allow, with the way out.
+pub(super) fn make(
+    context: &Context,
+    key: &AttemptKey,
+    token: &LeaseToken,
+    work: &Work,
+    container: &ContainerWork,
+) -> Result<(ContainerSpec, Secrets), Failure> {
+    if container.image != HOST {
+        let message = format!(
+            "image {}: this agent runs only image: host (its own system, read-only); send the step to an agent with a \
+             container engine, or use image: host",
+            container.image
+        );
+        return Err(Failure::new(FailureKind::Start, message));
+    }
+    allowed(context, container)?;
+    let secrets = secrets(&context.secrets, container)?;
+    let mut env: Vec<(String, String)> = container.env.clone().into_iter().collect();
+    env.extend(ours(context, key, token));
+    let spec = ContainerSpec {
+        id: token.to_string(),
+        argv: container.argv.clone(),
+        env,
+        workdir: container.workdir.clone(),
+        user: container.user,
+        memory_bytes: container.resources.memory_bytes,
+        pids: container.resources.pids,
+        cpu_millis: container.resources.cpu_millis,
+        tmp_bytes: TMP_BYTES.min(container.resources.memory_bytes / 4),
+        network: container.network,
+        host_view: container.host_view.clone(),
+        timeout_ms: work.timeout_ms,
+        grace_ms: work.grace_ms,
+        log_cap_bytes: limits::LOG_STREAM_BYTES,
+    };
+    Ok((spec, secrets))
+}
+
+fn allowed(context: &Context, container: &ContainerWork) -> Result<(), Failure> {
+    let refused = |message: String| Err(Failure::new(FailureKind::Refused, message));
+    if container.network == Network::Egress {
+        return refused(
+            "network: egress needs a container engine with a network of its own, and this agent's native runtime has \
+             none: use network: none, or network: host on an agent started with --allow network:host"
+                .to_owned(),
+        );
+    }
+    let host = (container.network == Network::Host).then_some(Grant::HostNetwork);
+    let views = container.host_view.iter().map(|view| Grant::HostView(*view));
+    match views.chain(host).find(|grant| !context.allow.contains(grant)) {
+        None => Ok(()),
+        Some(grant) => refused(format!(
+            "agent {} does not allow {grant} to steps: start it with --allow {grant}, or send the step to one that does",
+            context.name
+        )),
+    }
+}
+
+fn secrets(held: &BTreeMap<String, Secret>, container: &ContainerWork) -> Result<Secrets, Failure> {
+    let mut secrets = Vec::with_capacity(container.secrets.len());
+    for (variable, name) in &container.secrets {
+        let Some(secret) = held.get(name) else {
+            let message = format!(
+                "this agent has no secret named {name} (for {variable}): set the variable {name} and start it with \
+                 --secret-env {name}"
+            );
+            return Err(Failure::new(FailureKind::Refused, message));
+        };
+        secrets.push((variable.clone(), secret.clone()));
+    }
+    Ok(secrets)
+}
+
+/// What every step is told of itself. The token lets a target fence: it is used for one start only.
+fn ours(context: &Context, key: &AttemptKey, token: &LeaseToken) -> Vec<(String, String)> {
+    let mut env = vec![
+        ("FIREHALL_RUN_ID", key.run.to_string()),
+        ("FIREHALL_STEP", key.step.clone()),
+        ("FIREHALL_ATTEMPT", key.attempt.to_string()),
+        ("FIREHALL_TOKEN", token.to_string()),
+        ("FIREHALL_AGENT", context.name.clone()),
+    ];
+    if let Some(index) = key.index {
+        env.push(("FIREHALL_INDEX", index.to_string()));
+    }
+    env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

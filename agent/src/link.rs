@@ -1,0 +1,79 @@
+//! How the server is reached.
+
+use std::time::Duration;
+
+use node::backoff::{self, Backoff};
+use proto::v1::agent_service_client::AgentServiceClient;
+use tonic::transport::{Channel, Endpoint};
+use types::limits;
+
+use crate::error::AgentError;
+
+/// To open a connection, and for an answer to a call.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// A session that lived this long resets the backoff.
+const STABLE: Duration = Duration::from_secs(10);
+
+/// Checks the server's URL and sets every limit of a connection.
+pub(crate) fn endpoint(server: &str) -> Result<Endpoint, AgentError> {
+    let wrong = |why: String| AgentError::Config(format!("server {server:?}: {why}"));
+    if !server.starts_with("http://") {
+        return Err(wrong("expected http://HOST:PORT (TLS is not part of this version)".to_owned()));
+    }
+    let endpoint = Endpoint::from_shared(server.to_owned()).map_err(|error| wrong(error.to_string()))?;
+    Ok(endpoint
+        .user_agent(concat!("firehall-agent/", env!("CARGO_PKG_VERSION")))
+        .map_err(|error| wrong(error.to_string()))?
+        .connect_timeout(PATIENCE)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .keep_alive_while_idle(true))
+}
+
+/// The service on a connection, with the limits of messages both ways.
+pub(crate) fn client(channel: Channel) -> AgentServiceClient<Channel> {
+    AgentServiceClient::new(channel)
+        .max_decoding_message_size(limits::MESSAGE_BYTES)
+        .max_encoding_message_size(limits::MESSAGE_BYTES)
+}
+
+/// The waits between tries: quick at first, with full jitter, from 50 ms to 5 s.
+#[derive(Debug)]
+pub(crate) struct Tries {
+    backoff: Backoff,
+    failed: u32,
+}
+
+impl Tries {
+    pub(crate) fn new() -> Self {
+        let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5))
+            .expect("the bounds are constants in order");
+        Self { backoff, failed: 0 }
+    }
+
+    /// The wait after a try that lived that long.
+    pub(crate) fn next(&mut self, lived: Duration) -> Duration {
+        if lived >= STABLE {
+            self.failed = 0;
+        }
+        let wait = self.backoff.wait(self.failed, backoff::entropy());
+        self.failed = self.failed.saturating_add(1);
+        wait
+    }
+}
+
+/// An error of the transport with its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,70 @@
+//! The bytes of steps, masked, to the server: on a connection of their own, by offset, from the files that the runtime
+//! writes. Nothing is held in memory but what is under way; a restart of either side goes on from what is
+//! acknowledged.
+//!
+//! Offsets address the masked stream, which is a function of the file's bytes and the secrets, so it is kept nowhere:
+//! the point (bytes of the file, offset) that is acknowledged is on disk, and all behind it is masked again when it is
+//! sent again. Bytes that were dropped take their part of the offsets.
+
+mod shipper;
+mod source;
+mod stream;
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc};
+use types::{AttemptKey, LeaseToken};
+
+pub(crate) use shipper::Shipper;
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct StreamEnd {
+    /// Bytes that are not in the file.
+    pub dropped: u64,
+    /// Where in the file they are missing.
+    pub gap_at: Option<u64>,
+}
+
+/// What the shipper is told.
+#[derive(Debug)]
+enum Word {
+    /// There is an attempt, which writes by itself (a container) or through [`Logs::grew`].
+    Added { token: LeaseToken, key: AttemptKey, by_itself: bool },
+    /// Nothing more is written.
+    Finished { token: LeaseToken, ends: [StreamEnd; 2] },
+    /// Its result is acknowledged: its logs are waited for within reason only.
+    Acknowledged { token: LeaseToken },
+}
+
+/// A handle to the shipper. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Logs {
+    // Not bounded by itself, but there are three words for each attempt, and slots bound the attempts.
+    words: mpsc::UnboundedSender<Word>,
+    grew: Arc<Notify>,
+}
+
+impl Logs {
+    pub(crate) fn add(&self, token: &LeaseToken, key: &AttemptKey, by_itself: bool) {
+        self.say(Word::Added { token: token.clone(), key: key.clone(), by_itself });
+    }
+
+    pub(crate) fn finished(&self, token: &LeaseToken, ends: [StreamEnd; 2]) {
+        self.say(Word::Finished { token: token.clone(), ends });
+    }
+
+    pub(crate) fn acknowledged(&self, token: &LeaseToken) {
+        self.say(Word::Acknowledged { token: token.clone() });
+    }
+
+    /// Some file has more bytes.
+    pub(crate) fn grew(&self) {
+        self.grew.notify_one();
+    }
+
+    fn say(&self, word: Word) {
+        // Without a shipper the agent is leaving.
+        drop(self.words.send(word));
+    }
+}

@@ -1,0 +1,227 @@
+//! The one task that sends logs. It has a connection only while there is something to send.
+
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use proto::v1;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::MissedTickBehavior,
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Streaming, transport::Endpoint};
+use types::LeaseToken;
+
+use super::{Logs, Word, source::Source};
+use crate::{
+    context::Context,
+    link::{self, PATIENCE, Tries},
+    supervisor::Event,
+};
+
+/// How often files are looked at, while one of them is being written by a container.
+const POLL: Duration = Duration::from_millis(10);
+/// Chunks between this task and the connection.
+const AHEAD: usize = 4;
+/// An unused connection is closed after this.
+const IDLE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Shipper {
+    context: Arc<Context>,
+    endpoint: Endpoint,
+    events: mpsc::Sender<Event>,
+    words: mpsc::UnboundedReceiver<Word>,
+    grew: Arc<Notify>,
+    sources: BTreeMap<LeaseToken, Source>,
+    /// The source that had its turn.
+    turn: Option<LeaseToken>,
+}
+
+/// Why a connection is over.
+enum Over {
+    Idle,
+    Failed(String),
+}
+
+impl Shipper {
+    pub(crate) fn new(context: Arc<Context>, endpoint: Endpoint, events: mpsc::Sender<Event>) -> (Self, Logs) {
+        let (sender, words) = mpsc::unbounded_channel();
+        let grew = Arc::new(Notify::new());
+        let logs = Logs { words: sender, grew: Arc::clone(&grew) };
+        let shipper = Self { context, endpoint, events, words, grew, sources: BTreeMap::new(), turn: None };
+        (shipper, logs)
+    }
+
+    /// Goes on until it is dropped.
+    pub(crate) async fn run(mut self) {
+        let mut tries = Tries::new();
+        loop {
+            let first = self.something().await;
+            let begun = Instant::now();
+            match self.connection(first).await {
+                Over::Idle => {}
+                Over::Failed(why) => {
+                    let wait = tries.next(begun.elapsed());
+                    tracing::debug!(why, ?wait, "the connection for logs is gone");
+                    tokio::time::sleep(wait).await;
+                }
+            }
+            self.sources.values_mut().for_each(Source::rewind);
+        }
+    }
+
+    /// Waits without a connection until there is something to send.
+    async fn something(&mut self) -> v1::LogChunk {
+        loop {
+            if let Some(chunk) = self.chunk() {
+                return chunk;
+            }
+            self.let_go();
+            self.news(None).await;
+        }
+    }
+
+    /// Waits for anything that may make a chunk, or for room.
+    async fn news(&mut self, blocked: Option<&mpsc::Sender<v1::LogChunk>>) {
+        let polls = self.sources.values().any(|source| (source.by_itself && !source.finished) || source.lingers());
+        let room = async {
+            match blocked {
+                Some(tx) => drop(tx.reserve().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            word = self.words.recv() => match word {
+                Some(word) => self.hear(word),
+                // All handles are gone: so is the agent.
+                None => std::future::pending().await,
+            },
+            () = self.grew.notified() => {}
+            () = room => {}
+            () = tokio::time::sleep(POLL), if polls && blocked.is_none() => {}
+        }
+    }
+
+    async fn connection(&mut self, first: v1::LogChunk) -> Over {
+        let channel = match self.endpoint.connect().await {
+            Ok(channel) => channel,
+            Err(error) => return Over::Failed(link::chain(&error)),
+        };
+        let (tx, rx) = mpsc::channel(AHEAD);
+        // In the stream before the call: the call returns only with the answer's headers.
+        if tx.try_send(first).is_err() {
+            return Over::Failed("no room for the first chunk".to_owned());
+        }
+        let mut client = link::client(channel);
+        let called = tokio::time::timeout(PATIENCE, client.logs(ReceiverStream::new(rx))).await;
+        match called {
+            Ok(Ok(answer)) => self.carry(tx, answer.into_inner()).await,
+            Ok(Err(status)) => Over::Failed(status.to_string()),
+            Err(_) => Over::Failed("no answer".to_owned()),
+        }
+    }
+
+    async fn carry(&mut self, tx: mpsc::Sender<v1::LogChunk>, mut acks: Streaming<v1::LogAck>) -> Over {
+        let mut used = Instant::now();
+        let mut idle = tokio::time::interval(IDLE);
+        idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let mut blocked = true;
+            while let Ok(permit) = tx.try_reserve() {
+                let Some(chunk) = self.chunk() else {
+                    blocked = false;
+                    break;
+                };
+                permit.send(chunk);
+            }
+            self.let_go();
+            if !self.sources.is_empty() {
+                used = Instant::now();
+            }
+            tokio::select! {
+                ack = acks.message() => match ack {
+                    Ok(Some(ack)) => if let Err(why) = self.acknowledged(&ack) {
+                        return Over::Failed(why);
+                    },
+                    Ok(None) => return Over::Failed("the server ended the stream".to_owned()),
+                    Err(status) => return Over::Failed(status.to_string()),
+                },
+                () = self.news(blocked.then_some(&tx)) => {}
+                _ = idle.tick() => if used.elapsed() >= IDLE {
+                    return Over::Idle;
+                },
+            }
+        }
+    }
+
+    fn acknowledged(&mut self, ack: &v1::LogAck) -> Result<(), String> {
+        let Some(source) = ack.token.parse().ok().and_then(|token: LeaseToken| self.sources.get_mut(&token)) else {
+            return Ok(());
+        };
+        if !ack.refused.is_empty() {
+            tracing::warn!(token = ack.token, why = ack.refused, "the server does not want this attempt's logs");
+            source.refuse();
+            return Ok(());
+        }
+        source.acknowledged(ack).map_err(|_behind| "the server holds less than it was sent".to_owned())
+    }
+
+    fn hear(&mut self, word: Word) {
+        match word {
+            Word::Added { token, key, by_itself } => {
+                let dir = self.context.dir.attempt(&token);
+                self.sources.entry(token.clone()).or_insert_with(|| Source::open(&dir, &token, &key, by_itself));
+            }
+            Word::Finished { token, ends } => {
+                if let Some(source) = self.sources.get_mut(&token) {
+                    source.finish(ends);
+                }
+            }
+            Word::Acknowledged { token } => {
+                if let Some(source) = self.sources.get_mut(&token) {
+                    source.be_impatient();
+                }
+            }
+        }
+    }
+
+    /// The next chunk of any source, each in turn.
+    fn chunk(&mut self) -> Option<v1::LogChunk> {
+        let from = self.turn.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut order: Vec<LeaseToken> =
+            self.sources.range((from.clone(), Bound::Unbounded)).map(|(token, _)| token.clone()).collect();
+        let rest = self.sources.len() - order.len();
+        order.extend(self.sources.keys().take(rest).cloned());
+        for token in order {
+            let Some(source) = self.sources.get_mut(&token) else { continue };
+            match source.next(&self.context.masker) {
+                Ok(Some(chunk)) => {
+                    self.turn = Some(token);
+                    return Some(chunk);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(%token, %error, "cannot read an attempt's log; it is given up");
+                    source.refuse();
+                }
+            }
+        }
+        None
+    }
+
+    /// Tells the supervisor which attempts need their files no more.
+    fn let_go(&mut self) {
+        let done: Vec<LeaseToken> =
+            self.sources.iter().filter(|(_, source)| source.is_done()).map(|(token, _)| token.clone()).collect();
+        for token in done {
+            // Where the supervisor's queue is full, it is told in the next round.
+            if self.events.try_send(Event::LogsDone(token.clone())).is_ok() {
+                self.sources.remove(&token);
+            }
+        }
+    }
+}

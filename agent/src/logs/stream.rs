@@ -1,0 +1,255 @@
+//! One stream of one attempt, from its file to chunks and back from acknowledgements.
+
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use types::limits;
+
+use super::StreamEnd;
+use crate::{data_dir, mask::Masker};
+
+/// Bytes under way at once.
+const WINDOW: u64 = 1024 * 1024;
+/// The acknowledged point is written down this often, in bytes, and when all is acknowledged.
+const NOTE_BYTES: u64 = 256 * 1024;
+/// The runtime keeps a stream's last bytes in memory once it has dropped some, and appends them at the end. So what
+/// lies in the last part of a full file may come after a loss that is not known yet.
+const TAIL_BYTES: u64 = 64 * 1024;
+/// An end without bytes waits this long for others, so that the server stores them together.
+const LINGER: Duration = Duration::from_millis(100);
+/// How often the server may answer with less than it was sent before the stream is given up.
+const STALLS: u32 = 5;
+
+/// A place in the file and in the masked stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Point {
+    raw: u64,
+    offset: u64,
+    /// Everything, its end included.
+    #[serde(default)]
+    done: bool,
+}
+
+/// A part of the stream to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Chunk {
+    pub offset: u64,
+    pub data: Vec<u8>,
+    pub lost: u64,
+    pub end: bool,
+}
+
+/// The server has less than was acknowledged or than it was sent: the connection is to be made anew.
+#[derive(Debug)]
+pub(super) struct Behind;
+
+#[derive(Debug)]
+pub(super) struct Stream {
+    path: PathBuf,
+    note: PathBuf,
+    file: Option<File>,
+    next: Point,
+    acked: Point,
+    noted: u64,
+    under_way: VecDeque<Point>,
+    end: Option<StreamEnd>,
+    ended_at: Option<Instant>,
+    refused: bool,
+    stalls: u32,
+}
+
+impl Stream {
+    /// The stream `name` (`out`, `err`) of the attempt in `dir`.
+    pub(super) fn open(dir: &Path, name: &str) -> Self {
+        let note = dir.join(format!("sent-{name}"));
+        // Without it all is sent again, and the server drops what it has.
+        let acked = std::fs::read(&note).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+        Self {
+            path: dir.join(name),
+            note,
+            file: None,
+            next: acked,
+            acked,
+            noted: acked.raw,
+            under_way: VecDeque::new(),
+            end: None,
+            ended_at: None,
+            refused: false,
+            stalls: 0,
+        }
+    }
+
+    pub(super) fn finish(&mut self, end: StreamEnd) {
+        self.end = Some(end);
+        self.ended_at = Some(Instant::now());
+    }
+
+    /// All is acknowledged, or nothing is wanted.
+    pub(super) const fn is_done(&self) -> bool {
+        self.refused || self.acked.done
+    }
+
+    /// Only its end is left to be said.
+    pub(super) const fn lingers(&self) -> bool {
+        self.end.is_some() && !self.next.done && !self.refused
+    }
+
+    pub(super) fn refuse(&mut self) {
+        self.refused = true;
+        self.under_way.clear();
+    }
+
+    /// A new connection begins behind what is acknowledged.
+    pub(super) fn rewind(&mut self) {
+        self.next = self.acked;
+        self.under_way.clear();
+    }
+
+    /// The next part, if there is one now.
+    pub(super) fn next(&mut self, masker: &Masker) -> io::Result<Option<Chunk>> {
+        if self.refused || self.next.done || self.next.offset - self.acked.offset >= WINDOW {
+            return Ok(None);
+        }
+        let size = self.size()?;
+        let gap = self.gap(size);
+        let lost = match gap {
+            Some((at, dropped)) if at == self.next.raw => dropped,
+            _ => 0,
+        };
+        let until = match gap {
+            Some((at, _)) if at > self.next.raw => at,
+            _ if self.end.is_some() => size,
+            _ => size.min(limits::LOG_STREAM_BYTES - TAIL_BYTES),
+        };
+        let wanted = (until.saturating_sub(self.next.raw)).min(limits::LOG_CHUNK_BYTES as u64);
+        let bytes = self.read(usize::try_from(wanted).unwrap_or(0))?;
+        let reached = self.next.raw + bytes.len() as u64;
+        let last = self.end.is_some() && reached >= until;
+        let (used, data) = mask(masker, &bytes, Edges { last, before: last && gap.is_some_and(|(at, _)| at == until && at > self.next.raw), after: lost > 0 });
+        let is_end = last && until >= size && gap.is_none_or(|(at, _)| at <= self.next.raw);
+        if data.is_empty() && !is_end {
+            // A part that was dropped whole at a loss: only its place moves.
+            self.next.raw += used as u64;
+            return Ok(None);
+        }
+        let bare = data.is_empty() && lost == 0;
+        if bare && self.ended_at.is_none_or(|at| at.elapsed() < LINGER) {
+            return Ok(None);
+        }
+        let chunk = Chunk { offset: self.next.offset + lost, data, lost, end: is_end };
+        self.next = Point {
+            raw: self.next.raw + used as u64,
+            offset: chunk.offset + chunk.data.len() as u64,
+            done: is_end,
+        };
+        self.under_way.push_back(self.next);
+        Ok(Some(chunk))
+    }
+
+    /// Where bytes are missing and how many.
+    fn gap(&self, size: u64) -> Option<(u64, u64)> {
+        let end = self.end.filter(|end| end.dropped > 0)?;
+        Some((end.gap_at.unwrap_or(size).min(size), end.dropped))
+    }
+
+    fn size(&mut self) -> io::Result<u64> {
+        if self.file.is_none() {
+            match File::open(&self.path) {
+                Ok(file) => self.file = Some(file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+                Err(error) => return Err(error),
+            }
+        }
+        self.file.as_ref().map_or(Ok(0), |file| Ok(file.metadata()?.len()))
+    }
+
+    fn read(&self, wanted: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; wanted];
+        let mut done = 0;
+        if let Some(file) = &self.file {
+            while done < wanted {
+                match file.read_at(&mut bytes[done..], self.next.raw + done as u64)? {
+                    0 => break,
+                    count => done += count,
+                }
+            }
+        }
+        bytes.truncate(done);
+        Ok(bytes)
+    }
+
+    /// Takes an acknowledgement: one comes for each chunk, in order, with what the server holds then.
+    ///
+    /// # Errors
+    /// The server holds less than it was sent up to there.
+    pub(super) fn acknowledged(&mut self, offset: u64) -> Result<(), Behind> {
+        let Some(first) = self.under_way.pop_front() else { return Ok(()) };
+        if offset < first.offset {
+            self.stalls += 1;
+            if self.stalls > STALLS {
+                tracing::warn!(stream = %self.path.display(), offset, "the server does not take this log; it is given up");
+                self.refuse();
+                return Ok(());
+            }
+            if offset < self.acked.offset {
+                self.acked = Point::default();
+            }
+            return Err(Behind);
+        }
+        self.stalls = 0;
+        self.acked = first;
+        while let Some(next) = self.under_way.front().filter(|next| next.offset <= offset && !next.done) {
+            self.acked = *next;
+            self.under_way.pop_front();
+        }
+        if self.under_way.is_empty() || self.acked.raw - self.noted.min(self.acked.raw) >= NOTE_BYTES {
+            self.note_down();
+        }
+        Ok(())
+    }
+
+    fn note_down(&mut self) {
+        self.noted = self.acked.raw;
+        let json = serde_json::to_vec(&self.acked).unwrap_or_default();
+        if let Err(error) = data_dir::replace(&self.note, &json) {
+            // It only saves sending again after a restart.
+            tracing::debug!(note = %self.note.display(), %error, "cannot note what is acknowledged");
+        }
+    }
+}
+
+struct Edges {
+    /// Nothing follows these bytes in the file, or not directly.
+    last: bool,
+    /// A loss follows.
+    before: bool,
+    /// A loss precedes.
+    after: bool,
+}
+
+/// The bytes used and their masked form. A secret that a loss cut in two is masked on both sides of it.
+fn mask(masker: &Masker, bytes: &[u8], edges: Edges) -> (usize, Vec<u8>) {
+    let mut data = Vec::with_capacity(bytes.len());
+    let head = if edges.after { masker.cut_after(bytes) } else { 0 };
+    let tail = if edges.before { masker.cut_before(&bytes[head..]) } else { 0 };
+    if head > 0 {
+        data.extend_from_slice(crate::mask::MASK);
+    }
+    let middle = &bytes[head..bytes.len() - tail];
+    let mut used = head + masker.mask(middle, edges.last, &mut data);
+    if tail > 0 {
+        data.extend_from_slice(crate::mask::MASK);
+        used += tail;
+    }
+    (used, data)
+}
+
+#[cfg(test)]
+mod tests;

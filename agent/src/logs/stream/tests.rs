@@ -1,0 +1,173 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::io::Write;
+
+use proptest::prelude::*;
+use types::Secret;
+
+use super::*;
+
+const SECRET: &str = "hunter2-and-more";
+
+fn masker() -> Masker {
+    Masker::new(&[Secret::new(SECRET.to_owned())])
+}
+
+/// A server that holds what is contiguous.
+#[derive(Default)]
+struct Server {
+    held: Vec<u8>,
+    lost: u64,
+    ended: bool,
+}
+
+impl Server {
+    fn take(&mut self, chunk: &Chunk) -> u64 {
+        let at = self.held.len() as u64 + self.lost;
+        assert!(chunk.offset - chunk.lost <= at, "a hole: {} after {at}", chunk.offset);
+        if chunk.offset + chunk.data.len() as u64 > at || chunk.lost > 0 && chunk.offset > at {
+            self.lost += chunk.offset.saturating_sub(at);
+            let skip = usize::try_from(at.saturating_sub(chunk.offset)).unwrap();
+            self.held.extend_from_slice(&chunk.data[skip..]);
+        }
+        self.ended |= chunk.end;
+        self.held.len() as u64 + self.lost
+    }
+}
+
+struct Place {
+    tmp: tempfile::TempDir,
+    file: File,
+}
+
+impl Place {
+    fn new() -> Self {
+        let tmp = tempfile::tempdir().unwrap();
+        let file = File::create(tmp.path().join("out")).unwrap();
+        Self { tmp, file }
+    }
+
+    fn open(&self) -> Stream {
+        Stream::open(self.tmp.path(), "out")
+    }
+}
+
+/// Sends all that there is, acknowledging each.
+fn drain(stream: &mut Stream, server: &mut Server) {
+    while let Some(chunk) = stream.next(&masker()).unwrap() {
+        let held = server.take(&chunk);
+        stream.acknowledged(held).unwrap();
+    }
+}
+
+fn to_the_end(stream: &mut Stream, server: &mut Server) {
+    let begun = Instant::now();
+    while !stream.is_done() {
+        drain(stream, server);
+        assert!(begun.elapsed() < Duration::from_secs(5), "it does not end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_secret_split_over_two_writes_is_masked_and_held_back_meanwhile() {
+    let mut place = Place::new();
+    let (mut stream, mut server) = (place.open(), Server::default());
+    place.file.write_all(b"a hunter2-").unwrap();
+    drain(&mut stream, &mut server);
+    assert_eq!(server.held, b"a ");
+    place.file.write_all(b"and-more b").unwrap();
+    drain(&mut stream, &mut server);
+    assert_eq!(server.held, b"a *** b");
+    stream.finish(StreamEnd::default());
+    to_the_end(&mut stream, &mut server);
+    assert!(server.ended);
+    assert!(place.open().is_done(), "the end is noted");
+}
+
+#[test]
+fn a_loss_is_counted_where_it_is_and_hides_no_half_of_a_secret() {
+    let mut place = Place::new();
+    place.file.write_all(b"head hunter2-re-more tail").unwrap();
+    let (mut stream, mut server) = (place.open(), Server::default());
+    // The bytes at 13 to 13 are missing: "hunter2-" | "re-more".
+    stream.finish(StreamEnd { dropped: 100, gap_at: Some(13) });
+    to_the_end(&mut stream, &mut server);
+    assert_eq!(String::from_utf8_lossy(&server.held), "head ****** tail".replace("******", "***re-more"));
+    assert_eq!((server.lost, server.ended), (100, true));
+    let mut place = Place::new();
+    place.file.write_all(b"head hunter2-nd-more tail").unwrap();
+    let (mut stream, mut server) = (place.open(), Server::default());
+    stream.finish(StreamEnd { dropped: 7, gap_at: Some(13) });
+    to_the_end(&mut stream, &mut server);
+    assert_eq!(String::from_utf8_lossy(&server.held), "head ****** tail");
+}
+
+#[test]
+fn all_that_was_dropped_at_the_end_is_counted() {
+    let mut place = Place::new();
+    place.file.write_all(b"head").unwrap();
+    let (mut stream, mut server) = (place.open(), Server::default());
+    stream.finish(StreamEnd { dropped: 9, gap_at: Some(4) });
+    to_the_end(&mut stream, &mut server);
+    assert_eq!((server.held.as_slice(), server.lost, server.ended), (b"head".as_slice(), 9, true));
+}
+
+#[test]
+fn a_server_that_holds_less_gets_it_again_and_one_that_never_takes_it_is_given_up() {
+    let mut place = Place::new();
+    place.file.write_all(b"0123456789").unwrap();
+    let (mut stream, mut server) = (place.open(), Server::default());
+    drain(&mut stream, &mut server);
+    place.file.write_all(b"abc").unwrap();
+    stream.next(&masker()).unwrap().unwrap();
+    server.held.truncate(4);
+    assert!(stream.acknowledged(4).is_err());
+    stream.rewind();
+    drain(&mut stream, &mut server);
+    assert_eq!(server.held, b"0123456789abc");
+    place.file.write_all(b"more").unwrap();
+    for _ in 0..=STALLS {
+        stream.rewind();
+        if stream.next(&masker()).unwrap().is_some() {
+            let _behind = stream.acknowledged(0);
+        }
+    }
+    assert!(stream.is_done());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    /// Whatever is lost under way and however often either side restarts: the bytes are there once, masked.
+    #[test]
+    fn nothing_is_missing_or_twice(
+        parts in proptest::collection::vec(prop_oneof![Just(SECRET), Just("hunter2-"), Just("and-more"), Just("plain\n"), Just("x")], 1..30),
+        moves in proptest::collection::vec(0_u8..5, 0..60),
+    ) {
+        let mut place = Place::new();
+        let (mut stream, mut server) = (place.open(), Server::default());
+        let mut sent: VecDeque<Chunk> = VecDeque::new();
+        let whole = parts.concat();
+        let mut parts = parts.into_iter();
+        for step in moves {
+            match step {
+                0 => if let Some(part) = parts.next() { place.file.write_all(part.as_bytes()).unwrap() },
+                1 => sent.extend(stream.next(&masker()).unwrap()),
+                2 => if let Some(chunk) = sent.pop_front() {
+                    let held = server.take(&chunk);
+                    stream.acknowledged(held).unwrap();
+                },
+                // The connection is lost, one chunk may have arrived unacknowledged.
+                3 => { if let Some(chunk) = sent.pop_front() { server.take(&chunk); } sent.clear(); stream.rewind(); }
+                // The agent restarts.
+                _ => { sent.clear(); stream = place.open(); }
+            }
+        }
+        for part in parts { place.file.write_all(part.as_bytes()).unwrap(); }
+        stream.rewind();
+        stream.finish(StreamEnd::default());
+        to_the_end(&mut stream, &mut server);
+        prop_assert_eq!(String::from_utf8(server.held).unwrap(), masker().text(&whole));
+        prop_assert!(server.ended);
+    }
+}

@@ -1,0 +1,129 @@
+//! Puts an agent together and lets it run.
+
+use std::{sync::Arc, time::Duration};
+
+use node::{clock, tasks::Tasks};
+use runtime::Native;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use types::limits;
+
+use crate::{
+    Config,
+    config::SECRET_BYTES,
+    context::Context,
+    data_dir::DataDir,
+    error::{AgentError, tried},
+    heartbeat::Heartbeat,
+    link,
+    logs::Shipper,
+    mask::{Masker, SECRET_MIN_BYTES},
+    runtime::Runtime,
+    session::Session,
+    spool::Spool,
+    supervisor::{Parts, Supervisor},
+};
+
+/// Events on their way to the supervisor.
+const INBOX: usize = 1_024;
+/// How long tasks may take to end.
+const LEAVE: Duration = Duration::from_secs(2);
+
+/// Runs an agent until `shutdown` is cancelled. Steps in containers go on running then, and the next agent on this data
+/// directory finds them; actions in flight are given three seconds.
+///
+/// # Errors
+/// The configuration or the data directory cannot be used, or the spool cannot be written any more.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AgentError> {
+    let endpoint = link::endpoint(&config.server)?;
+    let context = Arc::new(context(config).await?);
+    let spool = Spool::open(&context.dir.spool(), clock::wall())?;
+    let over = CancellationToken::new();
+    let _on_drop = over.clone().drop_guard();
+    let tasks = Tasks::new();
+    let (events, inbox) = mpsc::channel(INBOX);
+    let (every, pace) = watch::channel(Duration::from_millis(limits::HEARTBEAT_MS));
+    let (channel, channels) = watch::channel(None);
+    let (shipper, logs) = Shipper::new(Arc::clone(&context), endpoint.clone(), events.clone());
+    let mut supervisor = Supervisor::new(Parts {
+        context: Arc::clone(&context),
+        spool,
+        inbox,
+        events: events.clone(),
+        logs,
+        every,
+        tasks: tasks.clone(),
+        over: over.clone(),
+    });
+    supervisor.recover().await?;
+    tasks.spawn("logs", over.clone(), shipper.run());
+    let heartbeat = Heartbeat { id: context.id.clone(), events: events.clone(), channel: channels, every: pace };
+    tasks.spawn("heartbeat", over.clone(), heartbeat.run());
+    let session = Session { context: Arc::clone(&context), endpoint, events, channel };
+    tasks.spawn("session", over.clone(), session.run());
+    let ended = supervisor.run(shutdown).await;
+    over.cancel();
+    if !tasks.ended(LEAVE).await {
+        tracing::warn!("some tasks of the agent did not end in time");
+    }
+    ended
+}
+
+async fn context(config: Config) -> Result<Context, AgentError> {
+    check(&config)?;
+    let dir = DataDir::open(&config.data_dir)?;
+    let id = dir.agent_id()?;
+    let boot = clock::boot_id().map_err(tried("cannot read the boot id"))?;
+    let runtime = runtime(&config, &dir).await;
+    match &runtime {
+        Ok(runtime) => tracing::info!(%id, name = config.name, runtime = runtime.name(), "agent"),
+        Err(why) => tracing::warn!(%id, name = config.name, why, "agent without a runtime: it takes actions only"),
+    }
+    let connected = config.connections.secrets();
+    let masker = Masker::new(config.secrets.values().chain(&connected));
+    Ok(Context {
+        id,
+        name: config.name,
+        labels: config.labels,
+        capacity: config.capacity,
+        dir,
+        boot,
+        allow: config.allow,
+        secrets: config.secrets,
+        masker,
+        actions: config.actions,
+        connections: config.connections,
+        runtime,
+    })
+}
+
+fn check(config: &Config) -> Result<(), AgentError> {
+    if config.capacity == 0 {
+        return Err(AgentError::Config("capacity: must be at least 1".to_owned()));
+    }
+    for (name, secret) in &config.secrets {
+        match secret.expose().len() {
+            0 => return Err(AgentError::Config(format!("secret {name}: is empty"))),
+            length if length > SECRET_BYTES => {
+                let why = format!("secret {name}: {length} bytes, at most {SECRET_BYTES} can be kept out of logs");
+                return Err(AgentError::Config(why));
+            }
+            length if length < SECRET_MIN_BYTES => {
+                tracing::warn!(name, "this secret is shorter than {SECRET_MIN_BYTES} bytes: it is not masked in logs");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The native runtime, when a trial step shows that it works here.
+async fn runtime(config: &Config, dir: &DataDir) -> Result<Arc<dyn Runtime>, String> {
+    let Some(shim) = &config.shim else {
+        return Err("it was started without a runtime".to_owned());
+    };
+    let support = Native::probe(&dir.native(), shim.clone()).await.map_err(|error| error.to_string())?;
+    tracing::info!(kernel = support.kernel, cgroups = support.cgroups, took = ?support.took, "native runtime works");
+    let native = Native::open(&dir.native(), shim.clone()).map_err(|error| error.to_string())?;
+    Ok(Arc::new(native))
+}

@@ -1,0 +1,191 @@
+//! The stream to the server: dialled again and again, Hello first, then offers down and reports up.
+
+use std::{sync::Arc, time::Instant};
+
+use node::clock::Boot;
+use proto::v1::{self, session_down::Message as Down};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{
+    Streaming,
+    transport::{Channel, Endpoint},
+};
+use types::{LeaseToken, Millis, SessionId, limits};
+
+use crate::{
+    context::Context,
+    convert::{self, Malformed},
+    link::{self, PATIENCE, Tries},
+    supervisor::Event,
+};
+
+/// Reports between the supervisor and the connection. A session that does not take them is closed: a new one says all
+/// again.
+const AHEAD: usize = 1_024;
+
+/// What a Hello needs of the supervisor.
+#[derive(Debug)]
+pub(crate) struct Dialled {
+    /// The dial's number, on disk.
+    pub dial: u64,
+    /// What the agent holds.
+    pub inventory: Vec<v1::InventoryItem>,
+}
+
+pub(crate) struct Session {
+    pub context: Arc<Context>,
+    pub endpoint: Endpoint,
+    pub events: mpsc::Sender<Event>,
+    /// The connection, for heartbeats too.
+    pub channel: watch::Sender<Option<Channel>>,
+}
+
+/// Why a session ended.
+enum Over {
+    /// This dial was taken before; go on above it.
+    Stale(u64),
+    /// The connection or the server ended it.
+    Ended(String),
+    /// The supervisor is gone.
+    Leaving,
+}
+
+impl Session {
+    /// Goes on until it is dropped.
+    pub(crate) async fn run(self) {
+        let (mut tries, mut floor, mut stale) = (Tries::new(), 0, 0);
+        loop {
+            let begun = Instant::now();
+            let why = match self.session(floor).await {
+                Over::Leaving => return,
+                Over::Stale(last) => {
+                    (floor, stale) = (last, stale + 1);
+                    if stale > 1 {
+                        tracing::error!(last, "the server took a later dial of this agent: does a copy of its data directory run?");
+                    }
+                    format!("dial {last} was taken before")
+                }
+                Over::Ended(why) => {
+                    stale = 0;
+                    why
+                }
+            };
+            if self.events.send(Event::Closed).await.is_err() {
+                return;
+            }
+            if floor > 0 && stale == 1 {
+                continue;
+            }
+            let wait = tries.next(begun.elapsed());
+            tracing::info!(why, ?wait, "no session; connecting again");
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn session(&self, floor: u64) -> Over {
+        let channel = match self.endpoint.connect().await {
+            Ok(channel) => channel,
+            Err(error) => return Over::Ended(link::chain(&error)),
+        };
+        self.channel.send_replace(Some(channel.clone()));
+        let (reply, dialled) = oneshot::channel();
+        if self.events.send(Event::Dial { floor, reply }).await.is_err() {
+            return Over::Leaving;
+        }
+        let Ok(Dialled { dial, inventory }) = dialled.await else { return Over::Leaving };
+        let (up, ups) = mpsc::channel(AHEAD);
+        let sent = Boot::now();
+        // In the stream before the call: the call returns only with the answer's headers.
+        if up.try_send(convert::hello(&self.context, dial, inventory)).is_err() {
+            return Over::Ended("no room for Hello".to_owned());
+        }
+        let mut client = link::client(channel);
+        let called = tokio::time::timeout(PATIENCE, client.session(ReceiverStream::new(ups))).await;
+        let mut down = match called {
+            Ok(Ok(answer)) => answer.into_inner(),
+            Ok(Err(status)) => return Over::Ended(status.to_string()),
+            Err(_) => return Over::Ended("no answer to Hello".to_owned()),
+        };
+        match tokio::time::timeout(PATIENCE, receive(&mut down)).await {
+            Ok(Ok(Down::Welcome(welcome))) => self.welcomed(welcome, sent, up, down).await,
+            Ok(Ok(Down::StaleDial(stale))) => Over::Stale(stale.last),
+            Ok(Ok(_)) => Over::Ended("the server answered Hello with something else".to_owned()),
+            Ok(Err(why)) => Over::Ended(why),
+            Err(_) => Over::Ended("no welcome".to_owned()),
+        }
+    }
+
+    async fn welcomed(
+        &self,
+        welcome: v1::Welcome,
+        sent: Boot,
+        up: mpsc::Sender<v1::SessionUp>,
+        mut down: Streaming<v1::SessionDown>,
+    ) -> Over {
+        let session: SessionId = match convert::id(&welcome.session_id) {
+            Ok(session) => session,
+            Err(error) => return Over::Ended(format!("welcome: {error}")),
+        };
+        tracing::info!(%session, server = welcome.server_version, "connected");
+        let heartbeat_ms = match welcome.heartbeat_ms {
+            0 => limits::HEARTBEAT_MS,
+            ms => Millis::from(ms),
+        };
+        // Held by the supervisor only: when it lets go of it, the stream ends.
+        let closing = up.downgrade();
+        if self.events.send(Event::Opened { session, sent, heartbeat_ms, up }).await.is_err() {
+            return Over::Leaving;
+        }
+        loop {
+            let event = match receive(&mut down).await {
+                Ok(message) => event(message),
+                Err(why) => return Over::Ended(why),
+            };
+            match event {
+                Ok(event) => {
+                    if self.events.send(event).await.is_err() {
+                        return Over::Leaving;
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "a message of the server makes no sense and is dropped"),
+            }
+            if closing.upgrade().is_none() {
+                return Over::Ended("given up: the server did not take what it was sent".to_owned());
+            }
+        }
+    }
+}
+
+async fn receive(down: &mut Streaming<v1::SessionDown>) -> Result<Down, String> {
+    loop {
+        match down.message().await {
+            Ok(Some(v1::SessionDown { message: Some(message) })) => return Ok(message),
+            // Of a newer version.
+            Ok(Some(v1::SessionDown { message: None })) => {}
+            Ok(None) => return Err("the server ended the session".to_owned()),
+            Err(status) => return Err(status.to_string()),
+        }
+    }
+}
+
+fn event(message: Down) -> Result<Event, Malformed> {
+    Ok(match message {
+        Down::Offer(offer) => Event::Offer {
+            token: convert::id(&offer.token)?,
+            session: convert::id(&offer.session_id)?,
+            key: convert::key(offer.attempt)?,
+            workflow: offer.workflow,
+            work_json: offer.work_json,
+        },
+        Down::Ack(ack) => Event::Ack(token(&ack.token)?),
+        Down::Forget(forget) => Event::Forget(token(&forget.token)?),
+        Down::Stop(stop) => {
+            Event::Stop { token: token(&stop.token)?, key: convert::key(stop.attempt)?, reason: stop.reason }
+        }
+        Down::Welcome(_) | Down::StaleDial(_) => Event::Nothing,
+    })
+}
+
+fn token(text: &str) -> Result<LeaseToken, Malformed> {
+    convert::id(text)
+}

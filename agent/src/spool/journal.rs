@@ -1,0 +1,116 @@
+//! A file of records, each with its length and checksum.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::error::{AgentError, tried};
+
+/// The first bytes of the file; the digit is the version of the form.
+const MAGIC: &[u8; 8] = b"FHSPOOL1";
+/// Length and CRC-32, little endian.
+const HEADER: usize = 8;
+/// A record is far smaller; a larger length is damage.
+const RECORD_BYTES: usize = 64 * 1024 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Journal {
+    path: PathBuf,
+    file: File,
+    size: u64,
+}
+
+impl Journal {
+    /// What a payload takes in the file.
+    pub(super) const fn framed(payload: usize) -> u64 {
+        (payload + HEADER) as u64
+    }
+
+    /// Opens or makes it and returns the payloads of all whole records. What follows the last of them is cut off.
+    pub(super) fn open(path: &Path) -> Result<(Self, Vec<Vec<u8>>), AgentError> {
+        let shown = path.display();
+        let fails = |what: &str| tried(format!("{shown}: {what}"));
+        if !path.exists() {
+            let file = create(path, &[]).map_err(fails("cannot make the spool"))?;
+            return Ok((Self { path: path.to_owned(), file, size: MAGIC.len() as u64 }, Vec::new()));
+        }
+        let mut file = File::options().read(true).write(true).open(path).map_err(fails("cannot open the spool"))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(fails("cannot read the spool"))?;
+        if !bytes.starts_with(MAGIC) {
+            let why = "it does not begin as one".to_owned();
+            return Err(AgentError::Spool { path: path.to_owned(), why });
+        }
+        let (payloads, whole) = records(&bytes);
+        if whole < bytes.len() {
+            tracing::warn!(spool = %shown, torn = bytes.len() - whole, "the spool's tail was torn and is cut off");
+            file.set_len(whole as u64).and_then(|()| file.sync_all()).map_err(fails("cannot cut the spool"))?;
+        }
+        Ok((Self { path: path.to_owned(), file, size: whole as u64 }, payloads))
+    }
+
+    pub(super) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Appends records by one write, and one flush with `sync`.
+    pub(super) fn append(&mut self, payloads: &[Vec<u8>], sync: bool) -> io::Result<()> {
+        let frames = framed(payloads);
+        self.file.write_all_at(&frames, self.size)?;
+        self.size += frames.len() as u64;
+        if sync { self.file.sync_data() } else { Ok(()) }
+    }
+
+    /// Puts a new file with these records in its own place.
+    pub(super) fn rewrite(&mut self, payloads: &[Vec<u8>]) -> io::Result<()> {
+        let frames = framed(payloads);
+        self.file = create(&self.path, &frames)?;
+        self.size = (MAGIC.len() + frames.len()) as u64;
+        Ok(())
+    }
+}
+
+fn create(path: &Path, frames: &[u8]) -> io::Result<File> {
+    let tmp = path.with_extension("new");
+    let mut file = File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(&tmp)?;
+    file.write_all(MAGIC)?;
+    file.write_all(frames)?;
+    file.sync_all()?;
+    fs_err::rename(&tmp, path)?;
+    if let Some(parent) = path.parent() {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(file)
+}
+
+fn framed(payloads: &[Vec<u8>]) -> Vec<u8> {
+    let mut frames = Vec::with_capacity(payloads.iter().map(|p| p.len() + HEADER).sum());
+    for payload in payloads {
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        frames.extend_from_slice(&length.to_le_bytes());
+        frames.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
+        frames.extend_from_slice(payload);
+    }
+    frames
+}
+
+/// The payloads of the whole records, and where the last of them ends.
+fn records(bytes: &[u8]) -> (Vec<Vec<u8>>, usize) {
+    let (mut payloads, mut at) = (Vec::new(), MAGIC.len());
+    while let Some(payload) = record(&bytes[at..]) {
+        payloads.push(payload.to_vec());
+        at += HEADER + payload.len();
+    }
+    (payloads, at)
+}
+
+fn record(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (crc, rest) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok().filter(|n| (1..=RECORD_BYTES).contains(n))?;
+    let payload = rest.get(..length)?;
+    (crc32fast::hash(payload) == u32::from_le_bytes(*crc)).then_some(payload)
+}

@@ -1,0 +1,191 @@
+//! What the agent must not forget: leases with their work, results that are not acknowledged, tombstones, the dial
+//! counter. One append-only journal, folded into memory; rewritten when most of it is of no use any more.
+
+mod journal;
+mod record;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::Path,
+};
+
+use protocol::{agent::Phase, ids::DeskLease};
+use types::{LeaseToken, Millis, Timestamp};
+
+pub(crate) use record::{Meta, Record, StopCause};
+
+use crate::error::AgentError;
+use journal::Journal;
+
+/// Below this size the journal is not rewritten.
+const COMPACT_BYTES: u64 = 1024 * 1024;
+/// How long a tombstone is kept at most.
+const TOMBSTONE_MS: Millis = 7 * 24 * 3_600_000;
+/// Tombstones that are kept at most.
+const TOMBSTONES: usize = 100_000;
+
+/// One lease as it is known on disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    /// What it is about.
+    pub meta: Meta,
+    /// Where it is.
+    pub lease: DeskLease,
+    /// The boot in which it came there.
+    pub boot: String,
+    /// Why it is to end.
+    pub cause: Option<StopCause>,
+    /// When it came there, by the wall clock.
+    pub at: Timestamp,
+    /// Bytes of its two current records.
+    size: [u64; 2],
+}
+
+/// The journal with its fold.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    journal: Journal,
+    held: BTreeMap<LeaseToken, Held>,
+    /// Leases whose first record is not followed by a second yet.
+    met: BTreeMap<LeaseToken, (Meta, u64)>,
+    dials: u64,
+    live_bytes: u64,
+}
+
+impl Spool {
+    /// Opens or makes it. A torn tail is cut off with a log line; old tombstones are dropped.
+    ///
+    /// # Errors
+    /// It cannot be read or written, or it is of another version.
+    pub(crate) fn open(path: &Path, now: Timestamp) -> Result<Self, AgentError> {
+        let (journal, payloads) = Journal::open(path)?;
+        let mut spool =
+            Self { journal, held: BTreeMap::new(), met: BTreeMap::new(), dials: 0, live_bytes: 0 };
+        for payload in payloads {
+            let record = serde_json::from_slice(&payload)
+                .map_err(|error| AgentError::Spool { path: path.to_owned(), why: error.to_string() })?;
+            spool.fold(record, Journal::framed(payload.len()));
+        }
+        spool.expire(now);
+        Ok(spool)
+    }
+
+    /// All leases.
+    pub(crate) const fn held(&self) -> &BTreeMap<LeaseToken, Held> {
+        &self.held
+    }
+
+    /// The dial counter.
+    pub(crate) const fn dials(&self) -> u64 {
+        self.dials
+    }
+
+    /// Appends records in one write; with `sync` they are on disk when this returns.
+    ///
+    /// # Errors
+    /// After one nothing is known of the file's end: the agent must not go on.
+    pub(crate) fn commit(&mut self, records: Vec<Record>, sync: bool) -> io::Result<()> {
+        let mut payloads = Vec::with_capacity(records.len());
+        for record in &records {
+            payloads.push(serde_json::to_vec(record)?);
+        }
+        self.journal.append(&payloads, sync)?;
+        for (record, payload) in records.into_iter().zip(&payloads) {
+            self.fold(record, Journal::framed(payload.len()));
+        }
+        let size = self.journal.size();
+        if size > COMPACT_BYTES && size - self.live_bytes.min(size) > size / 2 {
+            self.compact()?;
+        }
+        Ok(())
+    }
+
+    /// Bytes in the file.
+    #[cfg(test)]
+    pub(crate) fn size(&self) -> u64 {
+        self.journal.size()
+    }
+
+    fn fold(&mut self, record: Record, size: u64) {
+        match record {
+            Record::Dial { count } => self.dials = self.dials.max(count),
+            Record::Met { token, meta } => {
+                self.live_bytes += size;
+                self.met.insert(token, (meta, size));
+            }
+            Record::Lease { token, lease, boot, cause, at } => {
+                let before = self.held.remove(&token);
+                let (meta, met_size, old) = match (self.met.remove(&token), before) {
+                    (Some((meta, met)), _) => (meta, met, 0),
+                    (None, Some(held)) => (held.meta, held.size[0], held.size[1]),
+                    // Its first record is gone: a defect, which the lease's phase alone cannot make good.
+                    (None, None) => return,
+                };
+                let mut held = Held { meta, lease, boot, cause, at, size: [met_size, size] };
+                self.live_bytes = self.live_bytes + size - old;
+                if matches!(held.lease.phase, Phase::Finished { .. } | Phase::Tombstone) {
+                    held.meta.work_json = String::new();
+                }
+                self.held.insert(token, held);
+            }
+            Record::Erase { token } => {
+                if let Some(held) = self.held.remove(&token) {
+                    self.live_bytes -= held.size[0] + held.size[1];
+                }
+            }
+        }
+    }
+
+    fn expire(&mut self, now: Timestamp) {
+        let mut tombs: Vec<(Timestamp, LeaseToken)> = self
+            .held
+            .iter()
+            .filter(|(_, held)| held.lease.phase == Phase::Tombstone)
+            .map(|(token, held)| (held.at, token.clone()))
+            .collect();
+        tombs.sort();
+        let surplus = tombs.len().saturating_sub(TOMBSTONES);
+        let old: BTreeSet<LeaseToken> = tombs
+            .into_iter()
+            .enumerate()
+            .filter(|(n, (at, _))| *n < surplus || now.since(*at) > TOMBSTONE_MS)
+            .map(|(_, (_, token))| token)
+            .collect();
+        for token in old {
+            // Not written: what is dropped here is dropped again at the next start.
+            self.fold(Record::Erase { token }, 0);
+        }
+    }
+
+    /// Writes what counts into a new file and puts it in the old one's place.
+    fn compact(&mut self) -> io::Result<()> {
+        let mut payloads = vec![serde_json::to_vec(&Record::Dial { count: self.dials })?];
+        let mut live = Journal::framed(payloads[0].len());
+        for (token, held) in &mut self.held {
+            let met = serde_json::to_vec(&Record::Met { token: token.clone(), meta: held.meta.clone() })?;
+            let lease = serde_json::to_vec(&Record::Lease {
+                token: token.clone(),
+                lease: held.lease.clone(),
+                boot: held.boot.clone(),
+                cause: held.cause.clone(),
+                at: held.at,
+            })?;
+            held.size = [Journal::framed(met.len()), Journal::framed(lease.len())];
+            live += held.size[0] + held.size[1];
+            payloads.extend([met, lease]);
+        }
+        for (token, (meta, size)) in &mut self.met {
+            let met = serde_json::to_vec(&Record::Met { token: token.clone(), meta: meta.clone() })?;
+            *size = Journal::framed(met.len());
+            live += *size;
+            payloads.push(met);
+        }
+        self.journal.rewrite(&payloads)?;
+        self.live_bytes = live;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

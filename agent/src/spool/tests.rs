@@ -1,0 +1,139 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use node::clock::Boot;
+use proptest::prelude::*;
+use types::{AttemptKey, RunId, SessionId};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_unix_ms(1_000_000_000_000);
+
+fn token(n: u8) -> LeaseToken {
+    LeaseToken::new(NOW, [n; 10])
+}
+
+fn met(n: u8, work: &str) -> Record {
+    let key = AttemptKey { run: RunId::new(NOW, [1; 10]), step: "s".to_owned(), index: None, attempt: u32::from(n) };
+    let meta = Meta { key, workflow: "w".to_owned(), work_json: work.to_owned(), base: Boot::default() };
+    Record::Met { token: token(n), meta }
+}
+
+fn lease(n: u8, phase: Phase<types::AttemptReport>, at: Timestamp) -> Record {
+    let lease = DeskLease { session: SessionId::new(NOW, [2; 10]), phase, stopping: false };
+    Record::Lease { token: token(n), lease, boot: "b".to_owned(), cause: Some(StopCause::Asked), at }
+}
+
+fn phases(spool: &Spool) -> Vec<(LeaseToken, Phase<types::AttemptReport>)> {
+    spool.held().iter().map(|(token, held)| (token.clone(), held.lease.phase.clone())).collect()
+}
+
+#[test]
+fn what_was_written_is_there_after_reopening() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = tmp.path().join("spool");
+    let mut spool = Spool::open(&path, NOW).unwrap();
+    spool.commit(vec![Record::Dial { count: 3 }, met(1, "{}"), lease(1, Phase::Accepted, NOW)], true).unwrap();
+    spool.commit(vec![lease(1, Phase::Starting, NOW), met(2, "{}"), lease(2, Phase::Tombstone, NOW)], false).unwrap();
+    spool.commit(vec![Record::Erase { token: token(2) }], true).unwrap();
+    drop(spool);
+    let spool = Spool::open(&path, NOW).unwrap();
+    assert_eq!(spool.dials(), 3);
+    assert_eq!(phases(&spool), [(token(1), Phase::Starting)]);
+    assert_eq!(spool.held()[&token(1)].meta.work_json, "{}");
+    assert_eq!(spool.held()[&token(1)].cause, Some(StopCause::Asked));
+}
+
+#[test]
+fn a_torn_tail_is_cut_wherever_it_is_torn() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = tmp.path().join("spool");
+    let mut spool = Spool::open(&path, NOW).unwrap();
+    spool.commit(vec![met(1, "{}"), lease(1, Phase::Accepted, NOW)], true).unwrap();
+    let whole = spool.size();
+    spool.commit(vec![lease(1, Phase::Running, NOW)], true).unwrap();
+    drop(spool);
+    let bytes = fs_err::read(&path).unwrap();
+    for end in usize::try_from(whole).unwrap()..bytes.len() {
+        fs_err::write(&path, &bytes[..end]).unwrap();
+        let mut spool = Spool::open(&path, NOW).unwrap();
+        assert_eq!(phases(&spool), [(token(1), Phase::Accepted)], "torn at {end}");
+        assert_eq!(spool.size(), whole);
+        spool.commit(vec![lease(1, Phase::Starting, NOW)], true).unwrap();
+        drop(spool);
+        assert_eq!(phases(&Spool::open(&path, NOW).unwrap()), [(token(1), Phase::Starting)]);
+    }
+    let mut damaged = bytes.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    fs_err::write(&path, &damaged).unwrap();
+    assert_eq!(phases(&Spool::open(&path, NOW).unwrap()), [(token(1), Phase::Accepted)]);
+}
+
+#[test]
+fn another_file_is_refused_and_kept() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = tmp.path().join("spool");
+    fs_err::write(&path, "FHSPOOL2 and more").unwrap();
+    assert!(matches!(Spool::open(&path, NOW), Err(AgentError::Spool { .. })));
+    assert_eq!(fs_err::read(&path).unwrap(), b"FHSPOOL2 and more");
+}
+
+#[test]
+fn it_is_rewritten_when_most_of_it_is_garbage() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = tmp.path().join("spool");
+    let mut spool = Spool::open(&path, NOW).unwrap();
+    let work = "x".repeat(10_000);
+    let mut largest = 0;
+    for n in 0..=255 {
+        spool.commit(vec![met(n, &work), lease(n, Phase::Accepted, NOW)], false).unwrap();
+        spool.commit(vec![lease(n, Phase::Tombstone, NOW)], false).unwrap();
+        spool.commit(vec![Record::Erase { token: token(n) }, Record::Dial { count: u64::from(n) }], false).unwrap();
+        largest = largest.max(spool.size());
+    }
+    spool.commit(vec![met(1, "kept"), lease(1, Phase::Running, NOW)], true).unwrap();
+    assert!(largest < COMPACT_BYTES + 20_000 && spool.size() < COMPACT_BYTES, "{largest} {}", spool.size());
+    drop(spool);
+    let spool = Spool::open(&path, NOW).unwrap();
+    assert_eq!((spool.dials(), phases(&spool)), (255, vec![(token(1), Phase::Running)]));
+    assert_eq!(spool.held()[&token(1)].meta.work_json, "kept");
+}
+
+#[test]
+fn old_tombstones_go_and_results_never() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = tmp.path().join("spool");
+    let mut spool = Spool::open(&path, NOW).unwrap();
+    let lost = Phase::Finished { ending: protocol::agent::Ending::Lost };
+    let records = vec![met(1, ""), lease(1, Phase::Tombstone, NOW), met(2, ""), lease(2, lost.clone(), NOW)];
+    spool.commit(records, true).unwrap();
+    drop(spool);
+    assert_eq!(phases(&Spool::open(&path, NOW.plus(TOMBSTONE_MS)).unwrap()).len(), 2);
+    assert_eq!(phases(&Spool::open(&path, NOW.plus(TOMBSTONE_MS + 1)).unwrap()), [(token(2), lost)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn compaction_changes_nothing(steps in proptest::collection::vec((0_u8..6, 0_u8..4), 1..60)) {
+        let tmp = tempfile::tempdir().unwrap();
+        let path = tmp.path().join("spool");
+        let mut spool = Spool::open(&path, NOW).unwrap();
+        for (n, what) in steps {
+            let records = match what {
+                0 if !spool.held().contains_key(&token(n)) => vec![met(n, "w"), lease(n, Phase::Accepted, NOW)],
+                1 => vec![lease(n, Phase::Running, NOW)],
+                2 => vec![lease(n, Phase::Tombstone, NOW)],
+                _ => vec![Record::Erase { token: token(n) }],
+            };
+            spool.commit(records, false).unwrap();
+        }
+        let before = phases(&spool);
+        spool.compact().unwrap();
+        prop_assert_eq!(&phases(&spool), &before);
+        let size: u64 = spool.live_bytes;
+        drop(spool);
+        let spool = Spool::open(&path, NOW).unwrap();
+        prop_assert_eq!(phases(&spool), before);
+        prop_assert!(spool.live_bytes <= size);
+    }
+}

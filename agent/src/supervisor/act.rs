@@ -1,0 +1,200 @@
+//! Carries out what the desk wants: everything on disk first, by one write and at most one flush, then the rest in its
+//! order.
+
+use std::{sync::Arc, time::Duration};
+
+use node::clock;
+use protocol::{
+    agent::{Message, Phase},
+    ids::{Action, DeskLease},
+};
+use types::{AttemptReport, LeaseToken, WorkBody};
+
+use super::{Event, Round, Supervisor, event::Reply};
+use crate::{
+    attempt::{Job, Reins},
+    convert,
+    error::{AgentError, tried},
+    spool::{Record, StopCause},
+};
+
+/// A start that takes longer is announced as accepted.
+const SLOW: Duration = Duration::from_millis(250);
+
+impl Supervisor {
+    pub(super) async fn act(&mut self, round: Round) -> Result<(), AgentError> {
+        let Round { met, dial, actions, replies } = round;
+        let mut records = Vec::new();
+        let mut sync = false;
+        if let Some(count) = dial {
+            records.push(Record::Dial { count });
+            sync = true;
+        }
+        records.extend(met.into_iter().map(|(token, meta)| Record::Met { token, meta }));
+        for action in &actions {
+            match action {
+                Action::Persist { token, lease } => {
+                    sync |= must_sync(lease);
+                    records.push(self.record(token, lease));
+                }
+                Action::Erase { token } => records.push(Record::Erase { token: token.clone() }),
+                Action::Send { .. } | Action::Start { .. } | Action::Stop { .. } | Action::Remove { .. } => {}
+            }
+        }
+        self.write(records, sync).await?;
+        let started: Vec<LeaseToken> = actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Start { token } => Some(token.clone()),
+                _ => None,
+            })
+            .collect();
+        for action in actions {
+            match action {
+                Action::Persist { token, lease } => self.settle(&token, &lease),
+                Action::Erase { token } => self.forget(&token),
+                // Started follows at once, and implies it.
+                Action::Send { token, report: Message::Accepted } if started.contains(&token) => {}
+                Action::Send { token, report } => self.send(&token, &report),
+                Action::Start { token } => self.start(token),
+                Action::Stop { token } => self.end(&token),
+                // Only noted: what is left is removed when the logs are out, after a restart too.
+                Action::Remove { token } => self.removable_now(token),
+            }
+        }
+        for reply in replies {
+            match reply {
+                Reply::Dialled(reply, dialled) => drop(reply.send(dialled)),
+                Reply::Live(reply) => drop(reply.send(self.leases.tokens())),
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&self, token: &LeaseToken, lease: &DeskLease) -> Record {
+        Record::Lease {
+            token: token.clone(),
+            lease: lease.clone(),
+            boot: self.context.boot.clone(),
+            cause: self.causes.get(token).cloned(),
+            at: clock::wall(),
+        }
+    }
+
+    async fn write(&mut self, records: Vec<Record>, sync: bool) -> Result<(), AgentError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let Some(mut spool) = self.spool.take() else { return Err(AgentError::Panicked) };
+        let (spool, written) = if sync {
+            // A flush takes milliseconds: not on this thread.
+            tokio::task::spawn_blocking(move || {
+                let written = spool.commit(records, true);
+                (spool, written)
+            })
+            .await
+            .map_err(|_| AgentError::Panicked)?
+        } else {
+            let written = spool.commit(records, false);
+            (spool, written)
+        };
+        self.spool = Some(spool);
+        written.map_err(tried("the spool cannot be written: nothing may be started or reported any more"))
+    }
+
+    /// A lease has come into a phase.
+    fn settle(&mut self, token: &LeaseToken, lease: &DeskLease) {
+        if matches!(lease.phase, Phase::Finished { .. } | Phase::Tombstone) {
+            self.leases.remove(token);
+            self.reins.remove(token);
+            self.causes.remove(token);
+            if let Some(meta) = self.metas.get_mut(token) {
+                meta.work_json = String::new();
+            }
+        }
+    }
+
+    fn forget(&mut self, token: &LeaseToken) {
+        self.metas.remove(token);
+        self.causes.remove(token);
+    }
+
+    pub(super) fn send(&mut self, token: &LeaseToken, message: &Message<AttemptReport>) {
+        if self.link.is_none() {
+            return;
+        }
+        let Some(meta) = self.metas.get(token) else { return };
+        match convert::report(token, &meta.key, message, clock::wall().unix_ms()) {
+            Ok(up) => self.say(up),
+            Err(error) => tracing::error!(attempt = %self.shown(token), %error, "a report cannot be written down"),
+        }
+    }
+
+    fn start(&mut self, token: LeaseToken) {
+        let Some(job) = self.job(&token) else { return };
+        tracing::debug!(attempt = %self.shown(&token), "starts");
+        self.tasks.spawn("attempt", self.over.clone(), job.start());
+        let events = self.events.clone();
+        self.tasks.spawn("slow start", self.over.clone(), async move {
+            tokio::time::sleep(SLOW).await;
+            drop(events.send(Event::Slow(token)).await);
+        });
+    }
+
+    /// Stays with containers that were found running.
+    pub(super) fn attach_found(&mut self) {
+        for (token, running) in std::mem::take(&mut self.found) {
+            if let Some(job) = self.job(&token) {
+                self.tasks.spawn("attempt", self.over.clone(), job.attach(running));
+            }
+        }
+    }
+
+    fn job(&mut self, token: &LeaseToken) -> Option<Job> {
+        let meta = self.metas.get(token)?.clone();
+        let by_itself = meta.work().is_ok_and(|work| matches!(work.body, WorkBody::Container(_)));
+        self.logs.add(token, &meta.key, by_itself);
+        self.logging.insert(token.clone());
+        let reins = self.reins.entry(token.clone()).or_insert_with(Reins::default).clone();
+        Some(Job {
+            context: Arc::clone(&self.context),
+            token: token.clone(),
+            meta,
+            reins,
+            events: self.events.clone(),
+            logs: self.logs.clone(),
+        })
+    }
+
+    fn end(&mut self, token: &LeaseToken) {
+        let cause = self.causes.get(token).cloned().unwrap_or(StopCause::Asked);
+        self.reins.entry(token.clone()).or_insert_with(Reins::default).stop(cause);
+    }
+
+    fn removable_now(&mut self, token: LeaseToken) {
+        if self.logging.contains(&token) {
+            self.logs.acknowledged(&token);
+            self.removable.insert(token);
+        } else {
+            self.remove(token);
+        }
+    }
+
+    /// Removes what is left of an attempt.
+    pub(super) fn remove(&self, token: LeaseToken) {
+        let context = Arc::clone(&self.context);
+        self.tasks.spawn("removal", self.over.clone(), async move {
+            crate::sweep::remove(&context, &token).await;
+        });
+    }
+}
+
+/// What the server could rely on, or what must not happen twice. A tombstone or *running* that is lost with the host's
+/// power is found out again: the report is acknowledged again, and in another boot nothing is believed of a start.
+fn must_sync(lease: &DeskLease) -> bool {
+    match lease.phase {
+        Phase::Accepted | Phase::Starting | Phase::Finished { .. } => true,
+        Phase::Running => lease.stopping,
+        Phase::Tombstone => false,
+    }
+}

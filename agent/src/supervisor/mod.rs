@@ -1,0 +1,263 @@
+//! The one task that owns the desk and all attempts.
+//!
+//! ```text
+//! session, heartbeat, attempts ── Event ──▶ inbox ──▶ Desk::on ──▶ actions ──▶ spool (one write, one flush)
+//!                                                                         └──▶ then, in order: send, start, stop, remove
+//! ```
+
+mod act;
+mod event;
+mod hear;
+mod leases;
+mod recover;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use node::{clock, tasks::Tasks};
+use proto::v1;
+use protocol::{
+    agent::{Phase, Input},
+    ids::{Action, Desk},
+};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use types::{LeaseToken, SessionId};
+
+pub(crate) use event::Event;
+
+use crate::{
+    attempt::Reins,
+    context::Context,
+    error::AgentError,
+    logs::Logs,
+    runtime::Attached,
+    spool::{Meta, Spool, StopCause},
+};
+use leases::Leases;
+
+/// Events that are taken together, so that one flush serves them all.
+const TOGETHER: usize = 256;
+/// How long a leaving agent waits for actions in flight and for its last reports to be acknowledged.
+const LEAVE: Duration = Duration::from_secs(3);
+/// With more tombstones than this a new session is opened, for the server says Forget at its beginning.
+const TOMBSTONES: usize = 10_000;
+
+/// What the supervisor is made of.
+pub(crate) struct Parts {
+    pub context: Arc<Context>,
+    pub spool: Spool,
+    pub inbox: mpsc::Receiver<Event>,
+    pub events: mpsc::Sender<Event>,
+    pub logs: Logs,
+    pub every: watch::Sender<Duration>,
+    pub tasks: Tasks,
+    /// Cancelled when everything is to end.
+    pub over: CancellationToken,
+}
+
+pub(crate) struct Supervisor {
+    context: Arc<Context>,
+    /// Taken while it writes on another thread.
+    spool: Option<Spool>,
+    desk: Desk,
+    inbox: mpsc::Receiver<Event>,
+    events: mpsc::Sender<Event>,
+    logs: Logs,
+    every: watch::Sender<Duration>,
+    tasks: Tasks,
+    over: CancellationToken,
+    metas: BTreeMap<LeaseToken, Meta>,
+    causes: BTreeMap<LeaseToken, StopCause>,
+    reins: BTreeMap<LeaseToken, Reins>,
+    leases: Leases,
+    link: Option<Link>,
+    /// Attempts whose logs are not all acknowledged.
+    logging: BTreeSet<LeaseToken>,
+    /// Attempts that may be removed once their logs are.
+    removable: BTreeSet<LeaseToken>,
+    /// Found running at the start, to be attached.
+    found: BTreeMap<LeaseToken, Box<dyn Attached>>,
+    leaving: bool,
+}
+
+/// The open session.
+struct Link {
+    session: SessionId,
+    up: mpsc::Sender<v1::SessionUp>,
+    /// Offers that came.
+    offers: u64,
+    /// Credits given in all.
+    granted: u64,
+}
+
+/// What a round of events asks for.
+#[derive(Default)]
+struct Round {
+    /// First leases, before their first record.
+    met: Vec<(LeaseToken, Meta)>,
+    dial: Option<u64>,
+    actions: Vec<Action>,
+    replies: Vec<event::Reply>,
+}
+
+impl Supervisor {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let held = parts.spool.held();
+        let leases = held.iter().map(|(token, held)| (token.clone(), held.lease.clone())).collect();
+        Self {
+            desk: Desk::restore(parts.context.capacity, parts.spool.dials(), leases),
+            metas: held.iter().map(|(token, held)| (token.clone(), held.meta.clone())).collect(),
+            causes: held.iter().filter_map(|(token, held)| Some((token.clone(), held.cause.clone()?))).collect(),
+            reins: BTreeMap::new(),
+            leases: Leases::new(parts.context.dir.renewed()),
+            context: parts.context,
+            spool: Some(parts.spool),
+            inbox: parts.inbox,
+            events: parts.events,
+            logs: parts.logs,
+            every: parts.every,
+            tasks: parts.tasks,
+            over: parts.over,
+            link: None,
+            logging: BTreeSet::new(),
+            removable: BTreeSet::new(),
+            found: BTreeMap::new(),
+            leaving: false,
+        }
+    }
+
+    /// Goes on until `shutdown`, and a little longer for what is short.
+    ///
+    /// # Errors
+    /// The spool cannot be written: nothing may be started or told any more.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), AgentError> {
+        let mut deadline = None;
+        loop {
+            if self.leaving && self.is_quiet() {
+                return Ok(());
+            }
+            let lease_end = self.leases.next();
+            let first = tokio::select! {
+                event = self.inbox.recv() => event,
+                () = sleep_until(lease_end) => Some(Event::Nothing),
+                () = shutdown.cancelled(), if !self.leaving => {
+                    self.leaving = true;
+                    deadline = Some(tokio::time::Instant::now() + LEAVE);
+                    Some(Event::Nothing)
+                }
+                () = until(deadline) => return Ok(()),
+                () = self.tasks.failed().cancelled() => return Err(AgentError::Panicked),
+            };
+            let Some(first) = first else { return Ok(()) };
+            let mut events = vec![first];
+            while events.len() < TOGETHER
+                && let Ok(event) = self.inbox.try_recv()
+            {
+                events.push(event);
+            }
+            self.round(events).await?;
+        }
+    }
+
+    /// Nothing is left that would end soon.
+    fn is_quiet(&self) -> bool {
+        let is_short = |token: &LeaseToken| {
+            self.metas.get(token).and_then(|meta| meta.work().ok()).is_some_and(|work| {
+                matches!(work.body, types::WorkBody::Action(_))
+            })
+        };
+        let waits = |(token, lease): (&LeaseToken, &protocol::ids::DeskLease)| match lease.phase {
+            Phase::Accepted | Phase::Starting | Phase::Running => is_short(token),
+            Phase::Finished { .. } => self.link.is_some(),
+            Phase::Tombstone => false,
+        };
+        !self.desk.leases().iter().any(waits)
+    }
+
+    async fn round(&mut self, events: Vec<Event>) -> Result<(), AgentError> {
+        let mut round = Round::default();
+        // Renewals first, then the judgement: after a pause nothing else may come before it.
+        let (renewals, rest): (Vec<_>, Vec<_>) =
+            events.into_iter().partition(|event| matches!(event, Event::Renewed { .. }));
+        for event in renewals {
+            self.hear(event, &mut round);
+        }
+        for token in self.leases.over(clock::Boot::now()) {
+            tracing::warn!(attempt = %self.shown(&token), "its lease is over: the server was not heard of");
+            self.causes.entry(token.clone()).or_insert(StopCause::LeaseOver);
+            self.tell(Input::LeaseEnded { token }, &mut round);
+        }
+        for event in rest {
+            self.hear(event, &mut round);
+        }
+        self.act(round).await?;
+        self.grant();
+        self.pace();
+        Ok(())
+    }
+
+    /// Gives an input to the desk.
+    fn tell(&mut self, input: Input<LeaseToken, SessionId, types::AttemptReport>, round: &mut Round) {
+        match self.desk.on(input) {
+            Ok(actions) => round.actions.extend(actions),
+            Err(ignored) => tracing::trace!(?ignored, "nothing changes"),
+        }
+    }
+
+    /// Gives as many credits as there are free slots.
+    fn grant(&mut self) {
+        let free = if self.leaving { 0 } else { u64::from(self.desk.free_slots()) };
+        let Some(link) = &mut self.link else { return };
+        let total = link.offers + free;
+        if total > link.granted {
+            link.granted = total;
+            self.say(v1::SessionUp { message: Some(v1::session_up::Message::Credits(v1::Credits { total })) });
+        }
+    }
+
+    /// Heartbeats come often enough for the shortest lease.
+    fn pace(&mut self) {
+        let every = self.leases.every();
+        self.every.send_if_modified(|held| {
+            let news = *held != every;
+            *held = every;
+            news
+        });
+        let tombs = self.desk.leases().len().saturating_sub(self.reins.len());
+        if tombs > TOMBSTONES && self.link.as_ref().is_some_and(|link| link.offers > TOMBSTONES as u64 / 2) {
+            tracing::debug!(tombs, "a new session, so that old leases can be forgotten");
+            self.link = None;
+        }
+    }
+
+    /// Sends, where there is a session; one that does not take it is closed.
+    fn say(&mut self, message: v1::SessionUp) {
+        let Some(link) = &self.link else { return };
+        if link.up.try_send(message).is_err() {
+            tracing::warn!("the session does not take reports: it is closed");
+            self.link = None;
+        }
+    }
+
+    fn shown(&self, token: &LeaseToken) -> String {
+        self.metas.get(token).map_or_else(|| token.to_string(), |meta| format!("{} {}", meta.key.run, meta.key))
+    }
+}
+
+async fn sleep_until(at: Option<clock::Boot>) {
+    match at {
+        Some(at) => clock::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,141 @@
+//! After a restart: what became of each lease meanwhile.
+
+use std::sync::Arc;
+
+use node::clock::Boot;
+use protocol::agent::{Input, Phase, Seen};
+use runtime::Ended;
+use types::{AttemptReport, LeaseToken, Work, WorkBody, limits};
+
+use super::{Round, Supervisor};
+use crate::{
+    attempt,
+    error::AgentError,
+    runtime::Found,
+    spool::{Held, StopCause},
+    sweep,
+};
+
+impl Supervisor {
+    /// Judges leases, finds containers, goes on with logs, sweeps what has no lease. To be done before anything else.
+    ///
+    /// # Errors
+    /// Containers are in this agent's care and it has no runtime, or the spool cannot be written.
+    pub(crate) async fn recover(&mut self) -> Result<(), AgentError> {
+        let Some(spool) = &self.spool else { return Err(AgentError::Panicked) };
+        let held = spool.held().clone();
+        self.refuse_without_runtime(&held)?;
+        let kept = self.leases.kept(&self.context.boot);
+        let mut round = Round::default();
+        for (token, held) in &held {
+            match held.lease.phase {
+                Phase::Accepted | Phase::Starting | Phase::Running => {
+                    self.recover_live(token, held, kept.get(token).copied(), &mut round).await;
+                }
+                Phase::Finished { .. } | Phase::Tombstone => self.recover_over(token, held),
+            }
+        }
+        self.act(round).await?;
+        self.attach_found();
+        let known: std::collections::BTreeSet<LeaseToken> = held.into_keys().collect();
+        let context = Arc::clone(&self.context);
+        self.tasks.spawn("sweep", self.over.clone(), async move {
+            sweep::orphans(context, |token| known.contains(token)).await;
+        });
+        Ok(())
+    }
+
+    fn refuse_without_runtime(&self, held: &std::collections::BTreeMap<LeaseToken, Held>) -> Result<(), AgentError> {
+        let Err(why) = &self.context.runtime else { return Ok(()) };
+        let is_container = |held: &&Held| {
+            matches!(held.lease.phase, Phase::Starting | Phase::Running)
+                && held.boot == self.context.boot
+                && held.meta.work().is_ok_and(|work| matches!(work.body, WorkBody::Container(_)))
+        };
+        match held.values().filter(is_container).count() {
+            0 => Ok(()),
+            count => Err(AgentError::Orphans { count, why: why.clone() }),
+        }
+    }
+
+    async fn recover_live(&mut self, token: &LeaseToken, held: &Held, renewed: Option<Boot>, round: &mut Round) {
+        let work = held.meta.work().ok();
+        let same_boot = held.boot == self.context.boot;
+        let goes = work.as_ref().map_or(limits::DISCONNECT_RERUN_MS, |work| work.disconnect_ms);
+        // Instants of another boot say nothing: such a lease is over.
+        let base = if same_boot { held.meta.base.max(renewed.unwrap_or_default()) } else { Boot::default() };
+        let over = !same_boot || Boot::now() >= base.plus(goes);
+        self.leases.insert(token.clone(), base, goes);
+        if over {
+            // Judged here, once.
+            drop(self.leases.over(Boot::now()));
+            self.causes.entry(token.clone()).or_insert(StopCause::LeaseOver);
+            self.tell(Input::LeaseEnded { token: token.clone() }, round);
+        }
+        if !self.is_live(token) {
+            return;
+        }
+        let seen = self.seen(token, held, work.as_ref(), same_boot).await;
+        tracing::info!(attempt = %self.shown(token), seen = word(&seen), "recovered");
+        self.tell(Input::Recovered { token: token.clone(), seen }, round);
+        self.tell(Input::Ready { token: token.clone() }, round);
+        if !self.is_live(token) {
+            self.logs.add(token, &held.meta.key, false);
+            self.logging.insert(token.clone());
+            self.logs.finished(token, sweep::ends(&self.context, token));
+        }
+    }
+
+    /// What can be said of an attempt.
+    async fn seen(&mut self, token: &LeaseToken, held: &Held, work: Option<&Work>, same_boot: bool) -> Seen<AttemptReport> {
+        let absent = if same_boot { Seen::NeverStarted } else { Seen::Unknown };
+        let Some(work) = work else { return absent };
+        let dir = self.context.dir.attempt(token);
+        let runtime = match (&work.body, &self.context.runtime) {
+            (WorkBody::Container(_), Ok(runtime)) => Arc::clone(runtime),
+            // It lived in the process that is gone; without its directory it had not begun.
+            (WorkBody::Action(_), _) if dir.exists() => return Seen::Unknown,
+            _ => return absent,
+        };
+        match runtime.adopt(&dir).await {
+            Ok(Found::Running(running)) => {
+                self.found.insert(token.clone(), running);
+                Seen::Running
+            }
+            Ok(Found::Ended(Ended::Finished(record))) => {
+                let cause = self.causes.get(token).or(held.cause.as_ref());
+                Seen::Exited(attempt::of_exit(&self.context, work, &dir, &record, cause))
+            }
+            Ok(Found::Ended(Ended::NeverStarted(_))) => absent,
+            Ok(Found::Ended(Ended::Lost)) => Seen::Unknown,
+            Err(error) => {
+                tracing::error!(attempt = %held.meta.key, %error, "cannot find out what became of a container");
+                Seen::Unknown
+            }
+        }
+    }
+
+    /// Its logs may still be on their way.
+    fn recover_over(&mut self, token: &LeaseToken, held: &Held) {
+        let is_tomb = held.lease.phase == Phase::Tombstone;
+        if !self.context.dir.attempt(token).exists() {
+            return;
+        }
+        self.logs.add(token, &held.meta.key, false);
+        self.logging.insert(token.clone());
+        self.logs.finished(token, sweep::ends(&self.context, token));
+        if is_tomb {
+            self.logs.acknowledged(token);
+            self.removable.insert(token.clone());
+        }
+    }
+}
+
+const fn word(seen: &Seen<AttemptReport>) -> &'static str {
+    match seen {
+        Seen::Running => "running",
+        Seen::Exited(_) => "exited",
+        Seen::NeverStarted => "never started",
+        Seen::Unknown => "unknown",
+    }
+}

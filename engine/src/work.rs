@@ -1,0 +1,107 @@
+//! A step's work, evaluated: plain values, once, and bounded.
+
+use std::collections::BTreeMap;
+
+use types::{ActionWork, ContainerWork, Object, Value, Work, WorkBody, limits};
+use workflow::{Body, EvalError, PlanStep, Scope, Template};
+
+use crate::outputs::{VALUE_DEPTH, is_shallow};
+
+/// All that one attempt's work may be in its JSON form: it must fit into one message to an agent, framing included.
+const WORK_BYTES: usize = limits::MESSAGE_BYTES / 2;
+
+/// What cannot be stored or sent fails its item, never the run's history.
+pub(crate) fn storable(evaluated: Evaluated) -> Result<Evaluated, String> {
+    let work = &evaluated.0;
+    if let WorkBody::Action(action) = &work.body
+        && let Some((name, _)) = action.params.iter().find(|(_, value)| !is_shallow(value))
+    {
+        return Err(format!("parameter {name:?} is nested deeper than {VALUE_DEPTH}"));
+    }
+    match serde_json::to_string(work) {
+        Ok(json) if json.len() > WORK_BYTES => Err(format!(
+            "the step's work has {} bytes, at most {WORK_BYTES}",
+            json.len()
+        )),
+        Ok(_) => Ok(evaluated),
+        Err(error) => Err(format!("the step's work has no JSON form: {error}")),
+    }
+}
+
+/// The work, the labels and the connection that it needs.
+type Evaluated = (Work, BTreeMap<String, String>, Option<String>);
+
+pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, EvalError> {
+    let texts = |map: &BTreeMap<String, Template>| -> Result<BTreeMap<String, String>, EvalError> {
+        map.iter()
+            .map(|(key, template)| Ok((key.clone(), text(template, scope)?)))
+            .collect()
+    };
+    let (body, connection) = match &plan.body {
+        Body::Action {
+            action,
+            major,
+            digest,
+            connection,
+            with,
+        } => {
+            let params: Object = with
+                .iter()
+                .map(|(key, t)| Ok((key.clone(), t.eval(scope)?)))
+                .collect::<Result<_, EvalError>>()?;
+            let work = ActionWork {
+                action: action.clone(),
+                major: *major,
+                digest: digest.clone(),
+                params,
+            };
+            (WorkBody::Action(work), connection.clone())
+        }
+        Body::Container {
+            image,
+            argv,
+            env,
+            secrets,
+            resources,
+            network,
+            host_view,
+            workdir,
+            user,
+            output_from,
+        } => {
+            let argv = argv
+                .iter()
+                .map(|part| text(part, scope))
+                .collect::<Result<_, _>>()?;
+            let work = ContainerWork {
+                image: text(image, scope)?,
+                argv,
+                env: texts(env)?,
+                secrets: secrets.clone(),
+                resources: *resources,
+                network: *network,
+                host_view: host_view.clone(),
+                workdir: workdir.clone(),
+                user: *user,
+                output_from: *output_from,
+            };
+            (WorkBody::Container(work), None)
+        }
+    };
+    let work = Work {
+        body,
+        outputs: plan.outputs.clone(),
+        timeout_ms: plan.timeout_ms,
+        grace_ms: plan.grace_ms,
+        disconnect_ms: plan.disconnect_ms,
+    };
+    Ok((work, texts(&plan.runs_on)?, connection))
+}
+
+/// A template as text: a scalar as it is written, a list or an object as JSON.
+fn text(template: &Template, scope: &Scope) -> Result<String, EvalError> {
+    Ok(match template.eval(scope)? {
+        Value::String(text) => text,
+        other => other.to_string(),
+    })
+}

@@ -1,0 +1,238 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+//! A history followed over interruptions, against a server that interrupts.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use proto::v1::{
+    self,
+    run_service_server::{RunService, RunServiceServer},
+};
+use sdk::{Client, Error, LogPiece, LogStream, LogsOf, Notice, Refusal};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status, transport::Server};
+
+type Script<T> = Arc<Mutex<VecDeque<Vec<Result<T, Status>>>>>;
+
+/// Plays one scripted stream a call, and writes down what it was asked for.
+#[derive(Clone, Default)]
+struct Fake {
+    watches: Script<v1::Event>,
+    logs: Script<v1::RunLogsResponse>,
+    asked: Arc<Mutex<Vec<u64>>>,
+}
+
+type Stream<T> = tokio_stream::Iter<std::vec::IntoIter<Result<T, Status>>>;
+
+impl Fake {
+    fn play<T>(&self, script: &Script<T>, from: u64) -> Result<Response<Stream<T>>, Status> {
+        self.asked.lock().unwrap().push(from);
+        let next = script.lock().unwrap().pop_front();
+        Ok(Response::new(tokio_stream::iter(
+            next.ok_or_else(|| Status::internal("asked too often"))?,
+        )))
+    }
+}
+
+fn other<T>() -> Result<Response<T>, Status> {
+    Err(Status::unimplemented("not in this test"))
+}
+
+#[tonic::async_trait]
+impl RunService for Fake {
+    type WatchStream = Stream<v1::Event>;
+    type LogsStream = Stream<v1::RunLogsResponse>;
+    async fn watch(
+        &self,
+        request: Request<v1::WatchRunRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        self.play(&self.watches, request.get_ref().after_seq)
+    }
+    async fn logs(&self, request: Request<v1::RunLogsRequest>) -> Result<Response<Self::LogsStream>, Status> {
+        self.play(&self.logs, request.get_ref().offset)
+    }
+    async fn start(&self, _: Request<v1::StartRunRequest>) -> Result<Response<v1::StartRunResponse>, Status> {
+        Err(Status::invalid_argument("input \"n\": expected int"))
+    }
+    async fn get(&self, _: Request<v1::GetRunRequest>) -> Result<Response<v1::Run>, Status> {
+        other()
+    }
+    async fn list(&self, _: Request<v1::ListRunsRequest>) -> Result<Response<v1::ListRunsResponse>, Status> {
+        other()
+    }
+    async fn cancel(
+        &self,
+        _: Request<v1::CancelRunRequest>,
+    ) -> Result<Response<v1::CancelRunResponse>, Status> {
+        other()
+    }
+    async fn resolve(&self, _: Request<v1::ResolveRequest>) -> Result<Response<v1::ResolveResponse>, Status> {
+        other()
+    }
+}
+
+async fn serve(fake: &Fake) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let service = RunServiceServer::new(fake.clone());
+    tokio::spawn(
+        Server::builder()
+            .add_service(service)
+            .serve_with_incoming(TcpListenerStream::new(listener)),
+    );
+    Client::connect(&url).await.unwrap()
+}
+
+fn event(seq: u64) -> Result<v1::Event, Status> {
+    Ok(v1::Event {
+        seq,
+        kind: "step.skipped".into(),
+        body_json: r#"{"step":"a"}"#.into(),
+        ..Default::default()
+    })
+}
+
+fn last(seq: u64) -> Result<v1::Event, Status> {
+    let body_json = r#"{"outcome":"succeeded","reasons":[]}"#.into();
+    Ok(v1::Event {
+        seq,
+        kind: "run.ended".into(),
+        body_json,
+        ..Default::default()
+    })
+}
+
+/// What was heard: seqs, `away`, `back`; and the error that ended it.
+async fn hear(fake: &Fake) -> (Vec<String>, Option<Error>) {
+    let client = serve(fake).await;
+    let mut watch = client.watch("run_x", 0);
+    let mut heard = Vec::new();
+    let all = async {
+        loop {
+            match watch.next().await {
+                Ok(Some(Notice::Event(event))) => heard.push(event.seq.to_string()),
+                Ok(Some(Notice::Away(_))) => heard.push("away".into()),
+                Ok(Some(Notice::Back)) => heard.push("back".into()),
+                Ok(None) => return None,
+                Err(error) => return Some(error),
+            }
+        }
+    };
+    let error = tokio::time::timeout(Duration::from_secs(20), all).await.unwrap();
+    (heard, error)
+}
+
+fn script(streams: Vec<Vec<Result<v1::Event, Status>>>) -> Fake {
+    let fake = Fake::default();
+    *fake.watches.lock().unwrap() = streams.into();
+    fake
+}
+
+#[tokio::test]
+async fn it_goes_on_from_the_last_event_and_says_so() {
+    let fake = script(vec![
+        vec![event(1), event(2), Err(Status::unavailable("stopping"))],
+        // An orderly end that is not the run's.
+        vec![event(3)],
+        // Overlap is passed over.
+        vec![event(3), last(4), event(5)],
+    ]);
+    let (heard, error) = hear(&fake).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(heard, ["1", "2", "away", "back", "3", "away", "back", "4"]);
+    assert_eq!(*fake.asked.lock().unwrap(), [0, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_slow_reader_goes_on_quietly() {
+    let fake = script(vec![
+        vec![event(1), Err(Status::resource_exhausted("too slow"))],
+        vec![last(2)],
+    ]);
+    assert_eq!(hear(&fake).await.0, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_gap_is_an_error_never_passed_over() {
+    let (heard, error) = hear(&script(vec![vec![event(1), event(3)]])).await;
+    assert_eq!(heard, ["1"]);
+    assert!(error.unwrap().to_string().contains("jumps from 1 to 3"));
+}
+
+#[tokio::test]
+async fn a_refusal_ends_it_at_once() {
+    let (_, error) = hear(&script(vec![vec![Err(Status::not_found("no such run"))]])).await;
+    assert_eq!(error.unwrap().refusal(), Some(Refusal::NotFound));
+}
+
+#[tokio::test]
+async fn followed_logs_go_on_from_the_last_byte() {
+    let piece = |offset: u64, data: &[u8]| {
+        Ok(v1::RunLogsResponse {
+            offset,
+            data: data.to_vec(),
+            ..Default::default()
+        })
+    };
+    let fake = Fake::default();
+    *fake.logs.lock().unwrap() = vec![
+        vec![
+            piece(0, b"ab\x00"),
+            piece(3, b"\xff\r"),
+            Err(Status::unavailable("stopping")),
+        ],
+        vec![piece(5, b"\n")],
+    ]
+    .into();
+    let client = serve(&fake).await;
+    let of = LogsOf {
+        run: "run_x".into(),
+        step: "a".into(),
+        index: None,
+        attempt: 1,
+        stream: LogStream::Stdout,
+        follow: true,
+    };
+    let mut bytes = Vec::new();
+    let print = |piece: LogPiece| -> Result<(), Error> {
+        bytes.extend(piece.data);
+        Ok(())
+    };
+    client.logs(&of, print).await.unwrap();
+    assert_eq!(bytes, b"ab\x00\xff\r\n");
+    assert_eq!(*fake.asked.lock().unwrap(), [0, 5]);
+}
+
+#[tokio::test]
+async fn refusals_have_their_kind_and_absence_its_own() {
+    let client = serve(&Fake::default()).await;
+    let what = sdk::What::Kept("w".into());
+    let start = sdk::Start {
+        what,
+        inputs: types::Object::new(),
+        payload: Vec::new(),
+        idempotency_key: String::new(),
+    };
+    let error = client.start(start).await.unwrap_err();
+    assert_eq!(error.refusal(), Some(Refusal::Invalid));
+    assert_eq!(error.to_string(), "input \"n\": expected int");
+    // A port that was just free.
+    let free = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let error = Client::connect(&format!("http://{free}")).await.unwrap_err();
+    assert!(
+        error.is_unreachable() && error.to_string().contains(&free.to_string()),
+        "{error}"
+    );
+    assert!(matches!(
+        Client::connect("https://x").await.unwrap_err(),
+        Error::Url { .. }
+    ));
+}

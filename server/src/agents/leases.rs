@@ -1,0 +1,120 @@
+//! The book of leases: which attempt is out where, and until when its agent goes on without being heard.
+
+use std::collections::HashMap;
+
+use engine::At;
+use types::{AgentId, LeaseToken, Millis, RunId, SessionId, limits};
+
+use super::{Agents, Book, is_connected};
+
+/// What is noted of a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub(crate) run: RunId,
+    pub(crate) at: At,
+    pub(crate) agent: AgentId,
+    /// The session that it was offered in.
+    pub(crate) session: SessionId,
+    pub(crate) budget_ms: Millis,
+    /// In doubt: it does not expire again, and its agent is not told to stop.
+    pub(crate) lost: bool,
+}
+
+/// A lease that is out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Leased {
+    lease: Lease,
+    renewed_ms: u64,
+}
+
+impl std::ops::Deref for Leased {
+    type Target = Lease;
+    fn deref(&self) -> &Lease {
+        &self.lease
+    }
+}
+
+/// All of them.
+pub(super) type Leases = HashMap<LeaseToken, Leased>;
+
+impl Book {
+    /// Whether it is one of the agent's; then it is armed in full.
+    pub(super) fn renew(&mut self, id: &AgentId, token: &LeaseToken, now: u64) -> bool {
+        match self.leases.get_mut(token) {
+            Some(leased) if leased.lease.agent == *id => {
+                leased.renewed_ms = now;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Agents {
+    /// Renews leases; answers those that are not its own or not known, to be stopped.
+    pub(crate) fn renew(&self, id: &AgentId, tokens: Vec<LeaseToken>) -> Vec<LeaseToken> {
+        let now = self.clock.monotonic_ms();
+        let mut book = self.book();
+        let mut back = false;
+        if let Some(agent) = book.agents.get_mut(id) {
+            back = agent.session.is_some() && !is_connected(agent, now);
+            agent.heartbeat_ms = now;
+            agent.last_seen = self.clock.now();
+        }
+        let strange = tokens
+            .into_iter()
+            .filter(|token| !book.renew(id, token, now))
+            .collect();
+        drop(book);
+        if back {
+            // Its session stood all the while: what waits may be offered to it again.
+            self.touch();
+        }
+        strange
+    }
+
+    /// Notes a lease, armed in full.
+    pub(crate) fn lease(&self, token: LeaseToken, lease: Lease) {
+        let renewed_ms = self.clock.monotonic_ms();
+        self.book().leases.insert(token, Leased { lease, renewed_ms });
+    }
+
+    /// In doubt: it does not expire again.
+    pub(crate) fn lost(&self, token: &LeaseToken) {
+        if let Some(leased) = self.book().leases.get_mut(token) {
+            leased.lease.lost = true;
+        }
+    }
+
+    /// Over.
+    pub(crate) fn unlease(&self, token: &LeaseToken) {
+        self.book().leases.remove(token);
+    }
+
+    /// Over, where the token is not known any more.
+    pub(crate) fn unlease_attempt(&self, run: &RunId, at: &At) {
+        let mut book = self.book();
+        book.leases
+            .retain(|_, leased| leased.lease.run != *run || leased.lease.at != *at);
+    }
+
+    /// Leases at an agent.
+    pub(crate) fn leases_at(&self, id: &AgentId) -> Vec<(LeaseToken, Leased)> {
+        self.filtered(|leased| leased.agent == *id)
+    }
+
+    /// Leases that ended a margin ago.
+    pub(crate) fn expired(&self) -> Vec<(LeaseToken, Leased)> {
+        let now = self.clock.monotonic_ms();
+        self.filtered(|leased| {
+            let allowed = leased.budget_ms.saturating_add(limits::LEASE_MARGIN_MS);
+            !leased.lost && now >= leased.renewed_ms.saturating_add(allowed)
+        })
+    }
+
+    fn filtered(&self, wanted: impl Fn(&Leased) -> bool) -> Vec<(LeaseToken, Leased)> {
+        let book = self.book();
+        let found = book.leases.iter().filter(|(_, leased)| wanted(leased));
+        found.map(|(token, leased)| (token.clone(), leased.clone())).collect()
+    }
+}
