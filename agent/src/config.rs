@@ -46,7 +46,11 @@ pub struct GrantError(String);
 
 impl fmt::Display for GrantError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown grant {:?} (known: host-view:proc, host-view:sys, network:host)", self.0)
+        write!(
+            f,
+            "unknown grant {:?} (known: host-view:proc, host-view:sys, network:host)",
+            self.0
+        )
     }
 }
 
@@ -55,10 +59,14 @@ impl std::error::Error for GrantError {}
 impl FromStr for Grant {
     type Err = GrantError;
     fn from_str(text: &str) -> Result<Self, GrantError> {
-        [Self::HostView(HostView::Proc), Self::HostView(HostView::Sys), Self::HostNetwork]
-            .into_iter()
-            .find(|grant| grant.to_string() == text)
-            .ok_or_else(|| GrantError(text.chars().take(80).collect()))
+        [
+            Self::HostView(HostView::Proc),
+            Self::HostView(HostView::Sys),
+            Self::HostNetwork,
+        ]
+        .into_iter()
+        .find(|grant| grant.to_string() == text)
+        .ok_or_else(|| GrantError(text.chars().take(80).collect()))
     }
 }
 

@@ -19,18 +19,29 @@ pub(crate) struct Malformed(String);
 
 /// A typed id.
 pub(crate) fn id<T: std::str::FromStr<Err = types::IdError>>(text: &str) -> Result<T, Malformed> {
-    text.parse().map_err(|error: types::IdError| Malformed(error.to_string()))
+    text.parse()
+        .map_err(|error: types::IdError| Malformed(error.to_string()))
 }
 
 /// An attempt from the wire.
 pub(crate) fn key(wire: Option<v1::AttemptRef>) -> Result<AttemptKey, Malformed> {
     let wire = wire.ok_or_else(|| Malformed("attempt: missing".to_owned()))?;
-    Ok(AttemptKey { run: id(&wire.run_id)?, step: wire.step, index: wire.index, attempt: wire.attempt })
+    Ok(AttemptKey {
+        run: id(&wire.run_id)?,
+        step: wire.step,
+        index: wire.index,
+        attempt: wire.attempt,
+    })
 }
 
 /// An attempt for the wire.
 pub(crate) fn attempt(key: &AttemptKey) -> v1::AttemptRef {
-    v1::AttemptRef { run_id: key.run.to_string(), step: key.step.clone(), index: key.index, attempt: key.attempt }
+    v1::AttemptRef {
+        run_id: key.run.to_string(),
+        step: key.step.clone(),
+        index: key.index,
+        attempt: key.attempt,
+    }
 }
 
 /// An inventory's line.
@@ -42,7 +53,11 @@ pub(crate) fn item(token: &impl ToString, meta: &Meta, held: Held) -> v1::Invent
         Held::Finished => v1::AttemptPhase::Finished,
         Held::Done => v1::AttemptPhase::Done,
     };
-    v1::InventoryItem { attempt: Some(attempt(&meta.key)), token: token.to_string(), phase: phase.into() }
+    v1::InventoryItem {
+        attempt: Some(attempt(&meta.key)),
+        token: token.to_string(),
+        phase: phase.into(),
+    }
 }
 
 /// A report for the wire. `now_ms` is the agent's wall clock, for people.
@@ -55,14 +70,18 @@ pub(crate) fn report(
     use v1::report::Body;
     let body = match message {
         Message::Accepted => Body::Accepted(v1::AcceptedReport {}),
-        Message::Started => Body::Started(v1::StartedReport { started_at_ms: now_ms }),
+        Message::Started => Body::Started(v1::StartedReport {
+            started_at_ms: now_ms,
+        }),
         Message::Ended(Ending::Declined { why }) => {
             let reason = match why {
                 Decline::NoSlot => v1::DeclineReason::NoSlot,
                 Decline::Draining => v1::DeclineReason::Draining,
                 Decline::Unheard => v1::DeclineReason::Unheard,
             };
-            Body::Declined(v1::DeclinedReport { reason: reason.into() })
+            Body::Declined(v1::DeclinedReport {
+                reason: reason.into(),
+            })
         }
         Message::Ended(Ending::Released) => Body::Released(v1::ReleasedReport {}),
         Message::Ended(Ending::Lost) => Body::Lost(v1::LostReport {}),
@@ -71,14 +90,24 @@ pub(crate) fn report(
             Body::Finished(v1::FinishedReport { report_json })
         }
     };
-    let report = v1::Report { attempt: Some(attempt(key)), token: token.to_string(), body: Some(body) };
-    Ok(v1::SessionUp { message: Some(v1::session_up::Message::Report(report)) })
+    let report = v1::Report {
+        attempt: Some(attempt(key)),
+        token: token.to_string(),
+        body: Some(body),
+    };
+    Ok(v1::SessionUp {
+        message: Some(v1::session_up::Message::Report(report)),
+    })
 }
 
 /// The Hello.
 pub(crate) fn hello(context: &Context, dial: u64, inventory: Vec<v1::InventoryItem>) -> v1::SessionUp {
     let catalogue = context.actions.catalogue();
-    let action = |s: &types::Signature| v1::ActionInfo { name: s.name.clone(), major: s.major, digest: s.digest() };
+    let action = |s: &types::Signature| v1::ActionInfo {
+        name: s.name.clone(),
+        major: s.major,
+        digest: s.digest(),
+    };
     let hello = v1::Hello {
         agent_id: context.id.to_string(),
         name: context.name.clone(),
@@ -88,16 +117,30 @@ pub(crate) fn hello(context: &Context, dial: u64, inventory: Vec<v1::InventoryIt
             .labels
             .0
             .iter()
-            .map(|label| v1::Label { key: label.key.clone(), value: label.value.clone() })
+            .map(|label| v1::Label {
+                key: label.key.clone(),
+                value: label.value.clone(),
+            })
             .collect(),
         capacity: context.capacity,
-        runtimes: context.runtime.iter().map(|runtime| runtime.name().to_owned()).collect(),
+        runtimes: context
+            .runtime
+            .iter()
+            .map(|runtime| runtime.name().to_owned())
+            .collect(),
         actions: catalogue.0.values().map(action).collect(),
         secrets: context.secrets.keys().cloned().collect(),
-        connections: context.connections.names().into_iter().map(str::to_owned).collect(),
+        connections: context
+            .connections
+            .names()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         grants: context.allow.iter().map(ToString::to_string).collect(),
         inventory,
         dial,
     };
-    v1::SessionUp { message: Some(v1::session_up::Message::Hello(hello)) }
+    v1::SessionUp {
+        message: Some(v1::session_up::Message::Hello(hello)),
+    }
 }

@@ -62,16 +62,16 @@ impl DataDir {
     pub(crate) fn agent_id(&self) -> Result<AgentId, AgentError> {
         let path = self.path.join("agent-id");
         match fs_err::read_to_string(&path) {
-            Ok(text) => text
-                .trim()
-                .parse()
-                .map_err(|error| tried(format!("{}: not an agent's id", path.display()))(io::Error::other(error))),
+            Ok(text) => text.trim().parse().map_err(|error| {
+                tried(format!("{}: not an agent's id", path.display()))(io::Error::other(error))
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let mut entropy = [0; 10];
                 getrandom::fill(&mut entropy)
                     .map_err(|error| tried("no randomness for an id")(io::Error::other(error)))?;
                 let id = AgentId::new(clock::wall(), entropy);
-                write_durably(&path, format!("{id}\n").as_bytes()).map_err(tried("cannot write the agent's id"))?;
+                write_durably(&path, format!("{id}\n").as_bytes())
+                    .map_err(tried("cannot write the agent's id"))?;
                 Ok(id)
             }
             Err(error) => Err(tried("cannot read the agent's id")(error)),
@@ -121,7 +121,12 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn write_new(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     let tmp = path.with_extension("tmp");
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&tmp)?;
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&tmp)?;
     file.write_all(bytes)?;
     if sync {
         file.sync_all()?;
@@ -143,7 +148,10 @@ mod tests {
         let tmp = tempfile::tempdir().unwrap();
         let path = tmp.path().join("a/b");
         let dir = DataDir::open(&path).unwrap();
-        assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            fs_err::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
         assert!(matches!(DataDir::open(&path), Err(AgentError::InUse(_))));
         let id = dir.agent_id().unwrap();
         drop(dir);

@@ -43,5 +43,8 @@ pub enum AgentError {
 
 /// Names what was tried.
 pub(crate) fn tried(what: impl Into<String>) -> impl FnOnce(io::Error) -> AgentError {
-    move |cause| AgentError::Io { what: what.into(), cause }
+    move |cause| AgentError::Io {
+        what: what.into(),
+        cause,
+    }
 }

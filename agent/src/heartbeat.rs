@@ -69,6 +69,9 @@ impl Heartbeat {
             }
         };
         let stop = stop.iter().filter_map(|token| convert::id(token).ok()).collect();
-        self.events.send(Event::Renewed { tokens, sent, stop }).await.is_ok()
+        self.events
+            .send(Event::Renewed { tokens, sent, stop })
+            .await
+            .is_ok()
     }
 }

@@ -31,7 +31,11 @@ pub fn take_secrets(names: &[&str]) -> io::Result<BTreeMap<String, Secret>> {
         Ok(fd) => receive(&fd)?,
         Err(_) => BTreeMap::new(),
     };
-    let set: Vec<&str> = names.iter().copied().filter(|name| env::var_os(name).is_some()).collect();
+    let set: Vec<&str> = names
+        .iter()
+        .copied()
+        .filter(|name| env::var_os(name).is_some())
+        .collect();
     if set.is_empty() {
         return Ok(taken);
     }
@@ -60,7 +64,9 @@ fn execute_again(secrets: &BTreeMap<String, Secret>, names: &[&str]) -> io::Erro
     let program = env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
     let mut args = env::args_os();
     let mut command = Command::new(program);
-    command.arg0(args.next().unwrap_or_else(|| OsString::from("firehall"))).args(args);
+    command
+        .arg0(args.next().unwrap_or_else(|| OsString::from("firehall")))
+        .args(args);
     for name in names {
         command.env_remove(name);
     }
@@ -70,7 +76,10 @@ fn execute_again(secrets: &BTreeMap<String, Secret>, names: &[&str]) -> io::Erro
 }
 
 fn hand_over(secrets: &BTreeMap<String, Secret>) -> io::Result<File> {
-    let plain: BTreeMap<&str, &str> = secrets.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    let plain: BTreeMap<&str, &str> = secrets
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.expose()))
+        .collect();
     let mut json = serde_json::to_vec(&plain)?;
     // Not closed on exec: that is how it gets there.
     let mut memory = File::from(memfd_create(MEMORY, MFdFlags::empty())?);
@@ -81,7 +90,12 @@ fn hand_over(secrets: &BTreeMap<String, Secret>) -> io::Result<File> {
 }
 
 fn receive(fd: &str) -> io::Result<BTreeMap<String, Secret>> {
-    let wrong = || io::Error::new(io::ErrorKind::InvalidInput, format!("{HANDED}: not ours; unset it"));
+    let wrong = || {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{HANDED}: not ours; unset it"),
+        )
+    };
     let number: i32 = fd.parse().map_err(|_| wrong())?;
     let path = format!("/proc/self/fd/{number}");
     let target = std::fs::read_link(&path).map_err(|_| wrong())?;
@@ -96,5 +110,8 @@ fn receive(fd: &str) -> io::Result<BTreeMap<String, Secret>> {
     nix::unistd::close(number)?;
     let plain: BTreeMap<String, String> = serde_json::from_slice(&json).unwrap_or_default();
     json.fill(0);
-    Ok(plain.into_iter().map(|(name, value)| (name, Secret::new(value))).collect())
+    Ok(plain
+        .into_iter()
+        .map(|(name, value)| (name, Secret::new(value)))
+        .collect())
 }

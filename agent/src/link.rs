@@ -18,7 +18,9 @@ const STABLE: Duration = Duration::from_secs(10);
 pub(crate) fn endpoint(server: &str) -> Result<Endpoint, AgentError> {
     let wrong = |why: String| AgentError::Config(format!("server {server:?}: {why}"));
     if !server.starts_with("http://") {
-        return Err(wrong("expected http://HOST:PORT (TLS is not part of this version)".to_owned()));
+        return Err(wrong(
+            "expected http://HOST:PORT (TLS is not part of this version)".to_owned(),
+        ));
     }
     let endpoint = Endpoint::from_shared(server.to_owned()).map_err(|error| wrong(error.to_string()))?;
     Ok(endpoint

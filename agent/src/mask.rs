@@ -43,7 +43,10 @@ impl Masker {
                 }
             }
         }
-        let patterns: Vec<Vec<u8>> = patterns.into_iter().filter(|p| p.len() >= SECRET_MIN_BYTES).collect();
+        let patterns: Vec<Vec<u8>> = patterns
+            .into_iter()
+            .filter(|p| p.len() >= SECRET_MIN_BYTES)
+            .collect();
         let mut heads = vec![Vec::new(); 256];
         for (n, pattern) in patterns.iter().enumerate() {
             heads[usize::from(pattern[0])].push(n);
@@ -98,7 +101,10 @@ impl Masker {
     fn at(&self, input: &[u8], at: usize, last: bool) -> Hit {
         let rest = &input[at..];
         let mut hit = Hit::None;
-        for pattern in self.heads[usize::from(rest[0])].iter().map(|n| &self.patterns[*n]) {
+        for pattern in self.heads[usize::from(rest[0])]
+            .iter()
+            .map(|n| &self.patterns[*n])
+        {
             if rest.starts_with(pattern) {
                 match hit {
                     Hit::Found(length) if length >= pattern.len() => {}
@@ -114,7 +120,10 @@ impl Masker {
     /// How many bytes at the end of what came before a loss are the beginning of a secret.
     pub(crate) fn cut_before(&self, input: &[u8]) -> usize {
         let longest = |p: &Vec<u8>| {
-            (PIECE_BYTES..p.len().min(input.len() + 1)).rev().find(|n| input.ends_with(&p[..*n])).unwrap_or(0)
+            (PIECE_BYTES..p.len().min(input.len() + 1))
+                .rev()
+                .find(|n| input.ends_with(&p[..*n]))
+                .unwrap_or(0)
         };
         self.patterns.iter().map(longest).max().unwrap_or(0)
     }
@@ -145,7 +154,11 @@ impl Masker {
 
 fn forms(secret: &str) -> Vec<Vec<u8>> {
     let bytes = secret.as_bytes();
-    let mut forms = vec![bytes.to_vec(), HEXLOWER.encode(bytes).into(), HEXUPPER.encode(bytes).into()];
+    let mut forms = vec![
+        bytes.to_vec(),
+        HEXLOWER.encode(bytes).into(),
+        HEXUPPER.encode(bytes).into(),
+    ];
     for shift in 0..3 {
         let shifted = [&vec![0; shift], bytes].concat();
         // Characters that depend on what stands before or behind are left out.
@@ -155,7 +168,7 @@ fn forms(secret: &str) -> Vec<Vec<u8>> {
         }
     }
     if let Ok(json) = serde_json::to_string(secret) {
-        forms.push(json[1..json.len() - 1].as_bytes().to_vec());
+        forms.push(json.as_bytes()[1..json.len() - 1].to_vec());
     }
     for hex in [&HEXUPPER, &HEXLOWER] {
         let mut percent = Vec::new();

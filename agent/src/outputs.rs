@@ -27,11 +27,16 @@ pub(crate) fn from_file(bytes: &[u8], declared: &Declared) -> Result<Object, Out
         return wrong(format!("$FIREHALL_OUTPUT, line {line}: not valid UTF-8"));
     };
     let mut outputs = Object::new();
-    for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    for (n, line) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
         let at = |error: OutputError| OutputError(format!("$FIREHALL_OUTPUT, line {}: {}", n + 1, error.0));
         let (name, value) = read_line(line, declared).map_err(at)?;
         if outputs.insert(name.clone(), value).is_some() {
-            return wrong("it was written before").map_err(|e| at(OutputError(format!("output {}: {}", shown(&name), e.0))));
+            return wrong("it was written before")
+                .map_err(|e| at(OutputError(format!("output {}: {}", shown(&name), e.0))));
         }
     }
     whole(outputs, declared, "$FIREHALL_OUTPUT")
@@ -43,7 +48,10 @@ pub(crate) fn from_file(bytes: &[u8], declared: &Declared) -> Result<Object, Out
 /// It is none, or an output is not as declared.
 pub(crate) fn from_json(bytes: &[u8], declared: &Declared) -> Result<Object, OutputError> {
     if bytes.len() > limits::OUTPUTS_BYTES {
-        return wrong(format!("standard output: larger than {} bytes, the limit for outputs", limits::OUTPUTS_BYTES));
+        return wrong(format!(
+            "standard output: larger than {} bytes, the limit for outputs",
+            limits::OUTPUTS_BYTES
+        ));
     }
     let value: Value = match serde_json::from_slice(bytes) {
         Ok(value) => value,
@@ -90,10 +98,17 @@ fn read_object(line: &str, declared: &Declared) -> Result<(String, Value), Outpu
 fn declaration<'a>(name: &str, declared: &'a Declared) -> Result<&'a Type, OutputError> {
     match declared.get(name) {
         Some(output) => Ok(&output.ty),
-        None if declared.is_empty() => wrong(format!("output {} is not declared: the step declares none", shown(name))),
+        None if declared.is_empty() => wrong(format!(
+            "output {} is not declared: the step declares none",
+            shown(name)
+        )),
         None => {
             let known: Vec<&str> = declared.keys().map(String::as_str).collect();
-            wrong(format!("output {} is not declared (declared: {})", shown(name), known.join(", ")))
+            wrong(format!(
+                "output {} is not declared (declared: {})",
+                shown(name),
+                known.join(", ")
+            ))
         }
     }
 }
@@ -107,7 +122,11 @@ fn read_text(text: &str, ty: &Type) -> Result<Value, String> {
             "false" => Ok(Value::from(false)),
             _ => Err("found neither true nor false".to_owned()),
         },
-        Type::Int => text.trim().parse::<i64>().map(Value::from).map_err(|_| "found no whole number".to_owned()),
+        Type::Int => text
+            .trim()
+            .parse::<i64>()
+            .map(Value::from)
+            .map_err(|_| "found no whole number".to_owned()),
         Type::Float => match text.trim().parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(Value::from(number)),
             _ => Err("found no number".to_owned()),
@@ -119,17 +138,27 @@ fn read_text(text: &str, ty: &Type) -> Result<Value, String> {
 }
 
 fn check(name: &str, value: &Value, ty: &Type) -> Result<(), OutputError> {
-    ty.check(value).or_else(|error| wrong(format!("output {}: {error}", shown(name))))
+    ty.check(value)
+        .or_else(|error| wrong(format!("output {}: {error}", shown(name))))
 }
 
 fn whole(outputs: Object, declared: &Declared, from: &str) -> Result<Object, OutputError> {
-    let missing = declared.iter().find(|(name, output)| !output.optional && !outputs.contains_key(*name));
+    let missing = declared
+        .iter()
+        .find(|(name, output)| !output.optional && !outputs.contains_key(*name));
     if let Some((name, output)) = missing {
-        return wrong(format!("output {} ({}) is missing: the step did not write it to {from}", shown(name), output.ty));
+        return wrong(format!(
+            "output {} ({}) is missing: the step did not write it to {from}",
+            shown(name),
+            output.ty
+        ));
     }
     let size = serde_json::to_vec(&outputs).map_or(usize::MAX, |json| json.len());
     if size > limits::OUTPUTS_BYTES {
-        return wrong(format!("the outputs take {size} bytes together, the limit is {}", limits::OUTPUTS_BYTES));
+        return wrong(format!(
+            "the outputs take {size} bytes together, the limit is {}",
+            limits::OUTPUTS_BYTES
+        ));
     }
     Ok(outputs)
 }

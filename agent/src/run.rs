@@ -57,9 +57,19 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Agen
     });
     supervisor.recover().await?;
     tasks.spawn("logs", over.clone(), shipper.run());
-    let heartbeat = Heartbeat { id: context.id.clone(), events: events.clone(), channel: channels, every: pace };
+    let heartbeat = Heartbeat {
+        id: context.id.clone(),
+        events: events.clone(),
+        channel: channels,
+        every: pace,
+    };
     tasks.spawn("heartbeat", over.clone(), heartbeat.run());
-    let session = Session { context: Arc::clone(&context), endpoint, events, channel };
+    let session = Session {
+        context: Arc::clone(&context),
+        endpoint,
+        events,
+        channel,
+    };
     tasks.spawn("session", over.clone(), session.run());
     let ended = supervisor.run(shutdown).await;
     over.cancel();
@@ -77,7 +87,9 @@ async fn context(config: Config) -> Result<Context, AgentError> {
     let runtime = runtime(&config, &dir).await;
     match &runtime {
         Ok(runtime) => tracing::info!(%id, name = config.name, runtime = runtime.name(), "agent"),
-        Err(why) => tracing::warn!(%id, name = config.name, why, "agent without a runtime: it takes actions only"),
+        Err(why) => {
+            tracing::warn!(%id, name = config.name, why, "agent without a runtime: it takes actions only")
+        }
     }
     let connected = config.connections.secrets();
     let masker = Masker::new(config.secrets.values().chain(&connected));
@@ -105,11 +117,15 @@ fn check(config: &Config) -> Result<(), AgentError> {
         match secret.expose().len() {
             0 => return Err(AgentError::Config(format!("secret {name}: is empty"))),
             length if length > SECRET_BYTES => {
-                let why = format!("secret {name}: {length} bytes, at most {SECRET_BYTES} can be kept out of logs");
+                let why =
+                    format!("secret {name}: {length} bytes, at most {SECRET_BYTES} can be kept out of logs");
                 return Err(AgentError::Config(why));
             }
             length if length < SECRET_MIN_BYTES => {
-                tracing::warn!(name, "this secret is shorter than {SECRET_MIN_BYTES} bytes: it is not masked in logs");
+                tracing::warn!(
+                    name,
+                    "this secret is shorter than {SECRET_MIN_BYTES} bytes: it is not masked in logs"
+                );
             }
             _ => {}
         }
@@ -122,7 +138,9 @@ async fn runtime(config: &Config, dir: &DataDir) -> Result<Arc<dyn Runtime>, Str
     let Some(shim) = &config.shim else {
         return Err("it was started without a runtime".to_owned());
     };
-    let support = Native::probe(&dir.native(), shim.clone()).await.map_err(|error| error.to_string())?;
+    let support = Native::probe(&dir.native(), shim.clone())
+        .await
+        .map_err(|error| error.to_string())?;
     tracing::info!(kernel = support.kernel, cgroups = support.cgroups, took = ?support.took, "native runtime works");
     let native = Native::open(&dir.native(), shim.clone()).map_err(|error| error.to_string())?;
     Ok(Arc::new(native))

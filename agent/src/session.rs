@@ -6,6 +6,7 @@ use node::clock::Boot;
 use proto::v1::{self, session_down::Message as Down};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{
     Streaming,
     transport::{Channel, Endpoint},
@@ -61,7 +62,10 @@ impl Session {
                 Over::Stale(last) => {
                     (floor, stale) = (last, stale + 1);
                     if stale > 1 {
-                        tracing::error!(last, "the server took a later dial of this agent: does a copy of its data directory run?");
+                        tracing::error!(
+                            last,
+                            "the server took a later dial of this agent: does a copy of its data directory run?"
+                        );
                     }
                     format!("dial {last} was taken before")
                 }
@@ -92,11 +96,16 @@ impl Session {
         if self.events.send(Event::Dial { floor, reply }).await.is_err() {
             return Over::Leaving;
         }
-        let Ok(Dialled { dial, inventory }) = dialled.await else { return Over::Leaving };
+        let Ok(Dialled { dial, inventory }) = dialled.await else {
+            return Over::Leaving;
+        };
         let (up, ups) = mpsc::channel(AHEAD);
         let sent = Boot::now();
         // In the stream before the call: the call returns only with the answer's headers.
-        if up.try_send(convert::hello(&self.context, dial, inventory)).is_err() {
+        if up
+            .try_send(convert::hello(&self.context, dial, inventory))
+            .is_err()
+        {
             return Over::Ended("no room for Hello".to_owned());
         }
         let mut client = link::client(channel);
@@ -131,13 +140,29 @@ impl Session {
             0 => limits::HEARTBEAT_MS,
             ms => Millis::from(ms),
         };
-        // Held by the supervisor only: when it lets go of it, the stream ends.
-        let closing = up.downgrade();
-        if self.events.send(Event::Opened { session, sent, heartbeat_ms, up }).await.is_err() {
+        // Held by the supervisor: when it lets go of the session, the stream ends.
+        let released = CancellationToken::new();
+        let release = released.clone().drop_guard();
+        if self
+            .events
+            .send(Event::Opened {
+                session,
+                sent,
+                heartbeat_ms,
+                up,
+                release,
+            })
+            .await
+            .is_err()
+        {
             return Over::Leaving;
         }
         loop {
-            let event = match receive(&mut down).await {
+            let received = tokio::select! {
+                received = receive(&mut down) => received,
+                () = released.cancelled() => return Over::Ended("given up by this agent, to begin anew".to_owned()),
+            };
+            let event = match received {
                 Ok(message) => event(message),
                 Err(why) => return Over::Ended(why),
             };
@@ -149,9 +174,6 @@ impl Session {
                 }
                 Err(error) => tracing::warn!(%error, "a message of the server makes no sense and is dropped"),
             }
-            if closing.upgrade().is_none() {
-                return Over::Ended("given up: the server did not take what it was sent".to_owned());
-            }
         }
     }
 }
@@ -159,7 +181,9 @@ impl Session {
 async fn receive(down: &mut Streaming<v1::SessionDown>) -> Result<Down, String> {
     loop {
         match down.message().await {
-            Ok(Some(v1::SessionDown { message: Some(message) })) => return Ok(message),
+            Ok(Some(v1::SessionDown {
+                message: Some(message),
+            })) => return Ok(message),
             // Of a newer version.
             Ok(Some(v1::SessionDown { message: None })) => {}
             Ok(None) => return Err("the server ended the session".to_owned()),
@@ -179,9 +203,11 @@ fn event(message: Down) -> Result<Event, Malformed> {
         },
         Down::Ack(ack) => Event::Ack(token(&ack.token)?),
         Down::Forget(forget) => Event::Forget(token(&forget.token)?),
-        Down::Stop(stop) => {
-            Event::Stop { token: token(&stop.token)?, key: convert::key(stop.attempt)?, reason: stop.reason }
-        }
+        Down::Stop(stop) => Event::Stop {
+            token: token(&stop.token)?,
+            key: convert::key(stop.attempt)?,
+            reason: stop.reason,
+        },
         Down::Welcome(_) | Down::StaleDial(_) => Event::Nothing,
     })
 }

@@ -35,7 +35,13 @@ pub(crate) async fn orphans(context: Arc<Context>, known: impl Fn(&LeaseToken) -
         Err(error) => return tracing::error!(%error, "cannot look for what was left behind"),
     };
     for entry in entries.flatten() {
-        let Some(token) = entry.file_name().to_str().and_then(|name| name.parse::<LeaseToken>().ok()) else { continue };
+        let Some(token) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<LeaseToken>().ok())
+        else {
+            continue;
+        };
         if known(&token) {
             continue;
         }

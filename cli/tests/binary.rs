@@ -10,12 +10,19 @@ use std::{
 
 fn firehall(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_firehall"));
-    command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+        .args(args)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command
 }
 
 fn run(args: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = firehall(args).stdin(Stdio::null()).output().unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = firehall(args).stdin(Stdio::null()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
 }
@@ -25,11 +32,21 @@ struct Listening(Child, String);
 
 impl Listening {
     fn start(args: &[&str]) -> Self {
-        let mut child =
-            firehall(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = firehall(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let url = line
+            .trim()
+            .strip_prefix("listening on ")
+            .unwrap_or_else(|| panic!("{line:?}"))
+            .to_owned();
         Self(child, url)
     }
 
@@ -54,23 +71,44 @@ impl Drop for Listening {
 
 fn server(dir: &Path) -> Listening {
     let data = dir.join("data").display().to_string();
-    Listening::start(&["server", "--listen", "127.0.0.1:0", "--data-dir", &data, "--until-stdin-closes"])
+    Listening::start(&[
+        "server",
+        "--listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        &data,
+        "--until-stdin-closes",
+    ])
 }
 
 #[test]
 fn no_server_is_exit_code_4_with_a_way_out() {
     // The discard port: nothing listens there.
-    for command in [vec!["runs"], vec!["agents"], vec!["watch", "run_x"], vec!["logs", "run_x"]] {
+    for command in [
+        vec!["runs"],
+        vec!["agents"],
+        vec!["watch", "run_x"],
+        vec!["logs", "run_x"],
+    ] {
         let args = [&command[..], &["--server", "http://127.0.0.1:9"]].concat();
         let (code, out, err) = run(&args);
         assert_eq!((code, out.as_str()), (4, ""), "{args:?}: {err}");
-        assert!(err.contains("http://127.0.0.1:9") && err.contains("firehall dev"), "{err}");
+        assert!(
+            err.contains("http://127.0.0.1:9") && err.contains("firehall dev"),
+            "{err}"
+        );
     }
 }
 
 #[test]
 fn a_wrong_command_line_is_exit_code_2() {
-    let wrong = [vec![], vec!["frobnicate"], vec!["run"], vec!["shim"], vec!["resolve", "r", "s", "--as", "maybe"]];
+    let wrong = [
+        vec![],
+        vec!["frobnicate"],
+        vec!["run"],
+        vec!["shim"],
+        vec!["resolve", "r", "s", "--as", "maybe"],
+    ];
     for args in wrong {
         let (code, out, _) = run(&args);
         assert_eq!((code, out.as_str()), (2, ""), "{args:?}");
@@ -97,13 +135,22 @@ fn check_tells_wrong_from_right() {
         fs_err::write(&path, text).unwrap();
         path.display().to_string()
     };
-    let good = file("good.yaml", "name: w\nsteps:\n  a:\n    image: host\n    run: echo hi\n");
-    let wrong = file("wrong.yaml", "name: w\nsteps:\n  a:\n    image: host\n    runn: echo hi\n");
+    let good = file(
+        "good.yaml",
+        "name: w\nsteps:\n  a:\n    image: host\n    run: echo hi\n",
+    );
+    let wrong = file(
+        "wrong.yaml",
+        "name: w\nsteps:\n  a:\n    image: host\n    runn: echo hi\n",
+    );
     let (code, out, err) = run(&["check", &good]);
     assert_eq!(code, 0, "{out}{err}");
     let (code, out, _) = run(&["check", &good, &wrong]);
     assert_eq!(code, 2);
-    assert!(out.contains("wrong.yaml") && out.contains("runn") && out.contains(":5:"), "{out}");
+    assert!(
+        out.contains("wrong.yaml") && out.contains("runn") && out.contains(":5:"),
+        "{out}"
+    );
     let (code, out, _) = run(&["check", "-o", "json", &wrong]);
     let answers: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &answers[0]["ok"]), (2, &false.into()), "{answers}");
@@ -132,7 +179,10 @@ fn a_server_answers_commands_and_stops_when_told() {
     let (code, out, err) = run(&["runs", "-o", "json", "--server", &url]);
     assert_eq!((code, out.trim()), (0, "[]"), "{err}");
     assert_eq!(run(&["show", "run_nonsense", "--server", &url]).0, 2);
-    assert_eq!(run(&["show", "run_01jx0000000000000000000000", "--server", &url]).0, 1);
+    assert_eq!(
+        run(&["show", "run_01jx0000000000000000000000", "--server", &url]).0,
+        1
+    );
     let (code, _, err) = run(&["run", "no-such-workflow", "--server", &url]);
     assert_eq!(code, 1, "{err}");
     let wrong = dir.path().join("wrong.yaml");

@@ -60,7 +60,11 @@ mod tests {
         let (tasks, stop) = (Tasks::new(), CancellationToken::new());
         tasks.spawn("forever", stop.clone(), std::future::pending());
         tasks.spawn("broken", stop.clone(), async { panic!("on purpose") });
-        assert!(tokio::time::timeout(PATIENCE, tasks.failed().cancelled()).await.is_ok());
+        assert!(
+            tokio::time::timeout(PATIENCE, tasks.failed().cancelled())
+                .await
+                .is_ok()
+        );
         assert!(!tasks.ended(Duration::from_millis(20)).await);
         stop.cancel();
         assert!(tasks.ended(PATIENCE).await);

@@ -1,21 +1,24 @@
 //! The language: text → Spec (with spans) → Plan. Pure.
 
+mod check;
 mod code;
+mod compile;
 mod diagnostic;
 mod eval;
 mod expr;
 mod graph;
-mod interim;
 mod plan;
+mod render;
 mod source;
 mod spec;
 mod template;
 mod yaml;
 
-pub use interim::{Compiled, compile, render_text};
 pub use code::{Code, explain};
+pub use compile::{Compiled, compile};
 pub use diagnostic::{Diagnostic, Label, Severity, Span, Suggestion, to_json};
 pub use eval::{EvalError, Expr, NeedsStatus, Scope, Template};
+pub use render::render_text;
 pub use source::SourceFile;
 pub use plan::{Body, FanOut, Input, InputError, OnAlert, Plan, PlanStep};
 

@@ -24,7 +24,12 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 type Answer = Result<ActionOutput, ActionError>;
 
-pub(super) async fn run(job: &Job, work: ActionWork, outputs: &BTreeMap<String, OutputDecl>, timeout_ms: Millis) {
+pub(super) async fn run(
+    job: &Job,
+    work: ActionWork,
+    outputs: &BTreeMap<String, OutputDecl>,
+    timeout_ms: Millis,
+) {
     if let Err(failure) = fits(job, &work) {
         return job.fail(failure).await;
     }
@@ -36,7 +41,11 @@ pub(super) async fn run(job: &Job, work: ActionWork, outputs: &BTreeMap<String, 
     job.tell(Told::Started).await;
     let begun = Boot::now();
     let (answer, log) = carry_out(job, work, timeout_ms).await;
-    let usage = Usage { duration_ms: Boot::now().since(begun), stdout_bytes: log.written + log.end.dropped, ..Usage::default() };
+    let usage = Usage {
+        duration_ms: Boot::now().since(begun),
+        stdout_bytes: log.written + log.end.dropped,
+        ..Usage::default()
+    };
     let stopped = job.reins.cause().filter(|_| answer.is_err());
     let (verdict, outputs) = match (stopped, job.meta.work()) {
         (Some(cause), Ok(work)) => (report::stopped_by(Some(cause), &work), Object::new()),
@@ -53,7 +62,10 @@ pub(super) async fn run(job: &Job, work: ActionWork, outputs: &BTreeMap<String, 
 fn fits(job: &Job, work: &ActionWork) -> Result<(), Failure> {
     let start = |message: String| Err(Failure::new(FailureKind::Start, message));
     let Some(action) = job.context.actions.get(&work.action) else {
-        return start(format!("agent {} has no action {}", job.context.name, work.action));
+        return start(format!(
+            "agent {} has no action {}",
+            job.context.name, work.action
+        ));
     };
     let signature = action.signature();
     if signature.major != work.major || signature.digest() != work.digest {
@@ -138,7 +150,10 @@ fn verdict(job: &Job, answer: Answer, declared: &BTreeMap<String, OutputDecl>) -
     let mut fault = report::without_secrets(context, &output.outputs).err();
     let size = serde_json::to_vec(&output.outputs).map_or(usize::MAX, |json| json.len());
     if size > limits::OUTPUTS_BYTES {
-        fault = Some(format!("the outputs take {size} bytes together, the limit is {}", limits::OUTPUTS_BYTES));
+        fault = Some(format!(
+            "the outputs take {size} bytes together, the limit is {}",
+            limits::OUTPUTS_BYTES
+        ));
     }
     // The registry has held them against its own signature; the plan's says what the run counts on.
     for (name, declared) in declared {
@@ -152,7 +167,11 @@ fn verdict(job: &Job, answer: Answer, declared: &BTreeMap<String, OutputDecl>) -
         return failed(Failure::new(FailureKind::Output, message));
     }
     let reasons = report::reasons(context, output.degraded.iter().map(String::as_str));
-    let verdict = if reasons.is_empty() { Verdict::Succeeded } else { Verdict::Degraded { reasons } };
+    let verdict = if reasons.is_empty() {
+        Verdict::Succeeded
+    } else {
+        Verdict::Degraded { reasons }
+    };
     (verdict, output.outputs)
 }
 
@@ -170,7 +189,11 @@ async fn write(job: &Job, mut lines: mpsc::Receiver<Vec<u8>>, log: &mut Log) {
             line.extend(more);
         }
         let fits = log.written + line.len() as u64 <= limits::LOG_STREAM_BYTES && log.end.dropped == 0;
-        match if fits { append(job, &mut file, &line) } else { Err(io::Error::from(io::ErrorKind::StorageFull)) } {
+        match if fits {
+            append(job, &mut file, &line)
+        } else {
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        } {
             Ok(()) => log.written += line.len() as u64,
             Err(error) => {
                 if log.end.dropped == 0 {

@@ -14,7 +14,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 const TRIES: u32 = 5;
 
 pub(super) async fn start(job: &Job, work: &Work) {
-    let WorkBody::Container(container) = &work.body else { return };
+    let WorkBody::Container(container) = &work.body else {
+        return;
+    };
     let runtime = match &job.context.runtime {
         Ok(runtime) => Arc::clone(runtime),
         Err(why) => {
@@ -32,7 +34,10 @@ pub(super) async fn start(job: &Job, work: &Work) {
             follow(job, work, running).await;
         }
         Ok(Found::Ended(ended)) => over(job, work, ended).await,
-        Err(error) => job.fail(Failure::new(FailureKind::Start, error.to_string())).await,
+        Err(error) => {
+            job.fail(Failure::new(FailureKind::Start, error.to_string()))
+                .await
+        }
     }
 }
 
@@ -75,7 +80,9 @@ async fn over(job: &Job, work: &Work, ended: Ended) {
             job.logs.finished(&job.token, stream_ends(Some(&record)));
             let (context, dir, work) = (Arc::clone(&job.context), job.dir(), work.clone());
             let cause = job.reins.cause().cloned();
-            let made = tokio::task::spawn_blocking(move || of_exit(&context, &work, &dir, &record, cause.as_ref())).await;
+            let made =
+                tokio::task::spawn_blocking(move || of_exit(&context, &work, &dir, &record, cause.as_ref()))
+                    .await;
             match made {
                 Ok(report) => job.tell(Told::Ended(Box::new(report))).await,
                 Err(error) => {
@@ -85,8 +92,16 @@ async fn over(job: &Job, work: &Work, ended: Ended) {
             }
         }
         Ended::NeverStarted(words) => {
-            let words = if words.is_empty() { "without a word".to_owned() } else { words };
-            job.fail(Failure::new(FailureKind::Start, format!("the container's shim ended before it started it: {words}"))).await;
+            let words = if words.is_empty() {
+                "without a word".to_owned()
+            } else {
+                words
+            };
+            job.fail(Failure::new(
+                FailureKind::Start,
+                format!("the container's shim ended before it started it: {words}"),
+            ))
+            .await;
         }
         Ended::Lost => vanished(job).await,
     }

@@ -72,7 +72,12 @@ impl Job {
                 let message = format!("this agent does not understand the work ({error}): update it");
                 self.fail(Failure::new(types::FailureKind::Start, message)).await;
             }
-            Ok(Work { body: WorkBody::Action(action), timeout_ms, outputs, .. }) => {
+            Ok(Work {
+                body: WorkBody::Action(action),
+                timeout_ms,
+                outputs,
+                ..
+            }) => {
                 action::run(&self, action, &outputs, timeout_ms).await;
             }
             Ok(work) => container::start(&self, &work).await,
@@ -102,7 +107,7 @@ impl Job {
 
     /// Reports that nothing was run.
     async fn fail(&self, failure: Failure) {
-        let report = self::report::of(Verdict::Failed { failure }, Usage::default());
+        let report = report::of(Verdict::Failed { failure }, Usage::default());
         self.logs.finished(&self.token, stream_ends(None));
         self.tell(Told::Ended(Box::new(report))).await;
     }

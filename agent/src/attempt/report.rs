@@ -5,7 +5,8 @@ use std::path::Path;
 use node::clock;
 use runtime::{AttemptDir, ExitRecord, Hardening, StartErrorKind};
 use types::{
-    AttemptReport, ExitStatus, Failure, FailureKind, Object, OutputFrom, Usage, Verdict, Work, WorkBody, limits,
+    AttemptReport, ExitStatus, Failure, FailureKind, Object, OutputFrom, Usage, Verdict, Work, WorkBody,
+    limits,
 };
 
 use crate::{context::Context, logs::StreamEnd, outputs, spool::StopCause};
@@ -15,13 +16,23 @@ const LAST_WORDS: usize = 300;
 
 /// A report without outputs.
 pub(super) fn of(verdict: Verdict, usage: Usage) -> AttemptReport {
-    AttemptReport { verdict, outputs: Object::new(), exit: None, usage, finished_at: clock::wall(), runtime: None }
+    AttemptReport {
+        verdict,
+        outputs: Object::new(),
+        exit: None,
+        usage,
+        finished_at: clock::wall(),
+        runtime: None,
+    }
 }
 
 /// How the streams ended; nothing was dropped of one without a record.
 pub(crate) fn stream_ends(record: Option<&ExitRecord>) -> [StreamEnd; 2] {
     record.map_or_else(Default::default, |record| {
-        [&record.stdout, &record.stderr].map(|s| StreamEnd { dropped: s.dropped, gap_at: s.gap_at })
+        [&record.stdout, &record.stderr].map(|s| StreamEnd {
+            dropped: s.dropped,
+            gap_at: s.gap_at,
+        })
     })
 }
 
@@ -57,7 +68,12 @@ pub(crate) fn of_exit(
         exit: record.started.then_some(exit),
         usage,
         finished_at: types::Timestamp::from_unix_ms(record.finished_at_ms),
-        runtime: Some(record.hardening.as_ref().map_or_else(|| "native".to_owned(), in_force)),
+        runtime: Some(
+            record
+                .hardening
+                .as_ref()
+                .map_or_else(|| "native".to_owned(), in_force),
+        ),
     }
 }
 
@@ -76,7 +92,11 @@ fn failure(
     record: &ExitRecord,
     cause: Option<&StopCause>,
 ) -> Option<Verdict> {
-    let stopped = record.stopped || record.start_error.as_ref().is_some_and(|e| e.kind == StartErrorKind::Stopped);
+    let stopped = record.stopped
+        || record
+            .start_error
+            .as_ref()
+            .is_some_and(|e| e.kind == StartErrorKind::Stopped);
     if stopped {
         return Some(stopped_by(cause, work));
     }
@@ -94,7 +114,10 @@ fn failure(
         String::new()
     };
     if record.timed_out {
-        return failed(FailureKind::Timeout, format!("not done within {} ms{killed}", work.timeout_ms));
+        return failed(
+            FailureKind::Timeout,
+            format!("not done within {} ms{killed}", work.timeout_ms),
+        );
     }
     if (record.code, record.signal) == (Some(0), None) {
         return None;
@@ -104,17 +127,34 @@ fn failure(
             WorkBody::Container(container) => container.resources.memory_bytes / (1024 * 1024),
             WorkBody::Action(_) => 0,
         };
-        let processes = if record.oom_kills == 1 { "process" } else { "processes" };
-        let message = format!("out of memory: {} {processes} killed at the limit of {limit} MiB", record.oom_kills);
+        let processes = if record.oom_kills == 1 {
+            "process"
+        } else {
+            "processes"
+        };
+        let message = format!(
+            "out of memory: {} {processes} killed at the limit of {limit} MiB",
+            record.oom_kills
+        );
         return failed(FailureKind::Oom, message);
     }
     match (record.code, record.signal) {
-        (Some(code), _) => failed(FailureKind::Exit, format!("exit code {code}{}", last_words(context, files))),
+        (Some(code), _) => failed(
+            FailureKind::Exit,
+            format!("exit code {code}{}", last_words(context, files)),
+        ),
         (None, Some(signal)) => {
-            let name = nix::sys::signal::Signal::try_from(signal).map_or("", nix::sys::signal::Signal::as_str);
-            failed(FailureKind::Signal, format!("ended by signal {signal} {name}{}", last_words(context, files)))
+            let name =
+                nix::sys::signal::Signal::try_from(signal).map_or("", nix::sys::signal::Signal::as_str);
+            failed(
+                FailureKind::Signal,
+                format!("ended by signal {signal} {name}{}", last_words(context, files)),
+            )
         }
-        (None, None) => failed(FailureKind::Internal, "its exit record has neither a code nor a signal".to_owned()),
+        (None, None) => failed(
+            FailureKind::Internal,
+            "its exit record has neither a code nor a signal".to_owned(),
+        ),
     }
 }
 
@@ -126,7 +166,9 @@ pub(super) fn stopped_by(cause: Option<&StopCause>, work: &Work) -> Verdict {
                 "ended by its agent at the end of its lease: the server could not be reached for {} ms",
                 work.disconnect_ms
             );
-            Verdict::Failed { failure: Failure::new(FailureKind::Lost, message) }
+            Verdict::Failed {
+                failure: Failure::new(FailureKind::Lost, message),
+            }
         }
         Some(StopCause::Asked) | None => Verdict::Cancelled { confirmed: true },
     }
@@ -143,10 +185,16 @@ fn last_words(context: &Context, files: &AttemptDir) -> String {
         file.read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let text = context.masker.text(&String::from_utf8_lossy(&tail().unwrap_or_default()));
+    let text = context
+        .masker
+        .text(&String::from_utf8_lossy(&tail().unwrap_or_default()));
     match text.lines().rev().map(str::trim).find(|line| !line.is_empty()) {
         Some(line) => {
-            let plain: String = line.chars().filter(|c| !c.is_control()).take(LAST_WORDS).collect();
+            let plain: String = line
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(LAST_WORDS)
+                .collect();
             format!("; its last words: {plain}")
         }
         None => String::new(),
@@ -175,26 +223,40 @@ fn results(
     let outputs = if from_stdout {
         if record.stdout.bytes > limits::OUTPUTS_BYTES as u64 {
             let limit = limits::OUTPUTS_BYTES;
-            return Err(format!("standard output: {} bytes, the limit for outputs is {limit}", record.stdout.bytes));
+            return Err(format!(
+                "standard output: {} bytes, the limit for outputs is {limit}",
+                record.stdout.bytes
+            ));
         }
         let bytes = std::fs::read(files.stdout()).map_err(|error| format!("standard output: {error}"))?;
         outputs::from_json(&bytes, &work.outputs)
     } else {
-        let bytes = files.output().map_err(|error| format!("$FIREHALL_OUTPUT: {error}"))?;
+        let bytes = files
+            .output()
+            .map_err(|error| format!("$FIREHALL_OUTPUT: {error}"))?;
         outputs::from_file(&bytes, &work.outputs)
     };
     let outputs = outputs.map_err(|error| error.to_string())?;
     without_secrets(context, &outputs)?;
-    let degraded = files.degraded().map_err(|error| format!("$FIREHALL_DEGRADED: {error}"))?;
-    Ok((outputs, reasons(context, String::from_utf8_lossy(&degraded).lines())))
+    let degraded = files
+        .degraded()
+        .map_err(|error| format!("$FIREHALL_DEGRADED: {error}"))?;
+    Ok((
+        outputs,
+        reasons(context, String::from_utf8_lossy(&degraded).lines()),
+    ))
 }
 
 /// An output is kept in the history: no secret may be in one.
 pub(super) fn without_secrets(context: &Context, outputs: &Object) -> Result<(), String> {
     for (name, value) in outputs {
-        let plain = value.as_str().is_some_and(|text| context.masker.finds(text.as_bytes()));
+        let plain = value
+            .as_str()
+            .is_some_and(|text| context.masker.finds(text.as_bytes()));
         if plain || context.masker.finds(value.to_string().as_bytes()) {
-            return Err(format!("output {name:?} holds the value of a secret of this agent: outputs are kept in the history"));
+            return Err(format!(
+                "output {name:?} holds the value of a secret of this agent: outputs are kept in the history"
+            ));
         }
     }
     Ok(())

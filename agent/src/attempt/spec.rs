@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use runtime::{ContainerSpec, Secrets};
-use types::{
-    AttemptKey, ContainerWork, Failure, FailureKind, LeaseToken, Network, Secret, Work, limits,
-};
+use types::{AttemptKey, ContainerWork, Failure, FailureKind, LeaseToken, Network, Secret, Work, limits};
 
 use crate::{config::Grant, context::Context};
 
@@ -103,5 +101,7 @@ fn ours(context: &Context, key: &AttemptKey, token: &LeaseToken) -> Vec<(String,
     if let Some(index) = key.index {
         env.push(("FIREHALL_INDEX", index.to_string()));
     }
-    env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    env.into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }

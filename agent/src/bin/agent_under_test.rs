@@ -35,13 +35,19 @@ fn run(server: &str, data_dir: &str, allow: &[&str]) -> Result<(), Box<dyn std::
         name: "under-test".to_owned(),
         labels: types::Labels::default(),
         capacity: 4,
-        allow: allow.iter().map(|grant| grant.parse()).collect::<Result<_, _>>()?,
+        allow: allow
+            .iter()
+            .map(|grant| grant.parse())
+            .collect::<Result<_, _>>()?,
         secrets,
         actions: actions::Registry::builtin(),
         connections: actions::Connections::default(),
         shim: Some(runtime::ShimCommand::current()),
     };
-    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     tokio.block_on(async {
         let shutdown = CancellationToken::new();
         let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

@@ -12,7 +12,10 @@ mod stream;
 
 use std::sync::Arc;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{
+    Notify,
+    mpsc::{self, error::TrySendError},
+};
 use types::{AttemptKey, LeaseToken};
 
 pub(crate) use shipper::Shipper;
@@ -30,7 +33,11 @@ pub(crate) struct StreamEnd {
 #[derive(Debug)]
 enum Word {
     /// There is an attempt, which writes by itself (a container) or through [`Logs::grew`].
-    Added { token: LeaseToken, key: AttemptKey, by_itself: bool },
+    Added {
+        token: LeaseToken,
+        key: AttemptKey,
+        by_itself: bool,
+    },
     /// Nothing more is written.
     Finished { token: LeaseToken, ends: [StreamEnd; 2] },
     /// Its result is acknowledged: its logs are waited for within reason only.
@@ -40,18 +47,24 @@ enum Word {
 /// A handle to the shipper. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Logs {
-    // Not bounded by itself, but there are three words for each attempt, and slots bound the attempts.
-    words: mpsc::UnboundedSender<Word>,
+    words: mpsc::Sender<Word>,
     grew: Arc<Notify>,
 }
 
 impl Logs {
     pub(crate) fn add(&self, token: &LeaseToken, key: &AttemptKey, by_itself: bool) {
-        self.say(Word::Added { token: token.clone(), key: key.clone(), by_itself });
+        self.say(Word::Added {
+            token: token.clone(),
+            key: key.clone(),
+            by_itself,
+        });
     }
 
     pub(crate) fn finished(&self, token: &LeaseToken, ends: [StreamEnd; 2]) {
-        self.say(Word::Finished { token: token.clone(), ends });
+        self.say(Word::Finished {
+            token: token.clone(),
+            ends,
+        });
     }
 
     pub(crate) fn acknowledged(&self, token: &LeaseToken) {
@@ -64,7 +77,15 @@ impl Logs {
     }
 
     fn say(&self, word: Word) {
-        // Without a shipper the agent is leaving.
-        drop(self.words.send(word));
+        match self.words.try_send(word) {
+            // Without a shipper the agent is leaving; its successor finds the files.
+            Ok(()) | Err(TrySendError::Closed(_)) => {}
+            Err(TrySendError::Full(word)) => {
+                tracing::error!(
+                    ?word,
+                    "the log shipper stands still; this attempt's logs stay on disk until the next start"
+                );
+            }
+        }
     }
 }

@@ -25,6 +25,10 @@ use crate::{
 
 /// How often files are looked at, while one of them is being written by a container.
 const POLL: Duration = Duration::from_millis(10);
+/// How often attempts are looked at that wait for acknowledgements.
+const LOOK: Duration = Duration::from_secs(30);
+/// Words on their way: three for each attempt, so that slots bound them far below this.
+const WORDS: usize = 65_536;
 /// Chunks between this task and the connection.
 const AHEAD: usize = 4;
 /// An unused connection is closed after this.
@@ -34,7 +38,7 @@ pub(crate) struct Shipper {
     context: Arc<Context>,
     endpoint: Endpoint,
     events: mpsc::Sender<Event>,
-    words: mpsc::UnboundedReceiver<Word>,
+    words: mpsc::Receiver<Word>,
     grew: Arc<Notify>,
     sources: BTreeMap<LeaseToken, Source>,
     /// The source that had its turn.
@@ -48,11 +52,26 @@ enum Over {
 }
 
 impl Shipper {
-    pub(crate) fn new(context: Arc<Context>, endpoint: Endpoint, events: mpsc::Sender<Event>) -> (Self, Logs) {
-        let (sender, words) = mpsc::unbounded_channel();
+    pub(crate) fn new(
+        context: Arc<Context>,
+        endpoint: Endpoint,
+        events: mpsc::Sender<Event>,
+    ) -> (Self, Logs) {
+        let (sender, words) = mpsc::channel(WORDS);
         let grew = Arc::new(Notify::new());
-        let logs = Logs { words: sender, grew: Arc::clone(&grew) };
-        let shipper = Self { context, endpoint, events, words, grew, sources: BTreeMap::new(), turn: None };
+        let logs = Logs {
+            words: sender,
+            grew: Arc::clone(&grew),
+        };
+        let shipper = Self {
+            context,
+            endpoint,
+            events,
+            words,
+            grew,
+            sources: BTreeMap::new(),
+            turn: None,
+        };
         (shipper, logs)
     }
 
@@ -60,6 +79,7 @@ impl Shipper {
     pub(crate) async fn run(mut self) {
         let mut tries = Tries::new();
         loop {
+            self.let_go();
             let first = self.something().await;
             let begun = Instant::now();
             match self.connection(first).await {
@@ -67,10 +87,25 @@ impl Shipper {
                 Over::Failed(why) => {
                     let wait = tries.next(begun.elapsed());
                     tracing::debug!(why, ?wait, "the connection for logs is gone");
-                    tokio::time::sleep(wait).await;
+                    self.listen(wait).await;
                 }
             }
             self.sources.values_mut().for_each(Source::rewind);
+        }
+    }
+
+    /// Takes words for a while.
+    async fn listen(&mut self, wait: Duration) {
+        let over = tokio::time::sleep(wait);
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                () = &mut over => return,
+                word = self.words.recv() => match word {
+                    Some(word) => self.hear(word),
+                    None => return,
+                },
+            }
         }
     }
 
@@ -87,7 +122,11 @@ impl Shipper {
 
     /// Waits for anything that may make a chunk, or for room.
     async fn news(&mut self, blocked: Option<&mpsc::Sender<v1::LogChunk>>) {
-        let polls = self.sources.values().any(|source| (source.by_itself && !source.finished) || source.lingers());
+        let polls = self
+            .sources
+            .values()
+            .any(|source| (source.by_itself && !source.finished) || source.lingers() || source.is_done());
+        let pause = if polls && blocked.is_none() { POLL } else { LOOK };
         let room = async {
             match blocked {
                 Some(tx) => drop(tx.reserve().await),
@@ -102,7 +141,7 @@ impl Shipper {
             },
             () = self.grew.notified() => {}
             () = room => {}
-            () = tokio::time::sleep(POLL), if polls && blocked.is_none() => {}
+            () = tokio::time::sleep(pause), if !self.sources.is_empty() => {}
         }
     }
 
@@ -159,22 +198,39 @@ impl Shipper {
     }
 
     fn acknowledged(&mut self, ack: &v1::LogAck) -> Result<(), String> {
-        let Some(source) = ack.token.parse().ok().and_then(|token: LeaseToken| self.sources.get_mut(&token)) else {
+        let Some(source) = ack
+            .token
+            .parse()
+            .ok()
+            .and_then(|token: LeaseToken| self.sources.get_mut(&token))
+        else {
             return Ok(());
         };
         if !ack.refused.is_empty() {
-            tracing::warn!(token = ack.token, why = ack.refused, "the server does not want this attempt's logs");
+            tracing::warn!(
+                token = ack.token,
+                why = ack.refused,
+                "the server does not want this attempt's logs"
+            );
             source.refuse();
             return Ok(());
         }
-        source.acknowledged(ack).map_err(|_behind| "the server holds less than it was sent".to_owned())
+        source
+            .acknowledged(ack)
+            .map_err(|_behind| "the server holds less than it was sent".to_owned())
     }
 
     fn hear(&mut self, word: Word) {
         match word {
-            Word::Added { token, key, by_itself } => {
+            Word::Added {
+                token,
+                key,
+                by_itself,
+            } => {
                 let dir = self.context.dir.attempt(&token);
-                self.sources.entry(token.clone()).or_insert_with(|| Source::open(&dir, &token, &key, by_itself));
+                self.sources
+                    .entry(token.clone())
+                    .or_insert_with(|| Source::open(&dir, &token, &key, by_itself));
             }
             Word::Finished { token, ends } => {
                 if let Some(source) = self.sources.get_mut(&token) {
@@ -192,12 +248,17 @@ impl Shipper {
     /// The next chunk of any source, each in turn.
     fn chunk(&mut self) -> Option<v1::LogChunk> {
         let from = self.turn.take().map_or(Bound::Unbounded, Bound::Excluded);
-        let mut order: Vec<LeaseToken> =
-            self.sources.range((from.clone(), Bound::Unbounded)).map(|(token, _)| token.clone()).collect();
+        let mut order: Vec<LeaseToken> = self
+            .sources
+            .range((from.clone(), Bound::Unbounded))
+            .map(|(token, _)| token.clone())
+            .collect();
         let rest = self.sources.len() - order.len();
         order.extend(self.sources.keys().take(rest).cloned());
         for token in order {
-            let Some(source) = self.sources.get_mut(&token) else { continue };
+            let Some(source) = self.sources.get_mut(&token) else {
+                continue;
+            };
             match source.next(&self.context.masker) {
                 Ok(Some(chunk)) => {
                     self.turn = Some(token);
@@ -215,8 +276,12 @@ impl Shipper {
 
     /// Tells the supervisor which attempts need their files no more.
     fn let_go(&mut self) {
-        let done: Vec<LeaseToken> =
-            self.sources.iter().filter(|(_, source)| source.is_done()).map(|(token, _)| token.clone()).collect();
+        let done: Vec<LeaseToken> = self
+            .sources
+            .iter()
+            .filter(|(_, source)| source.is_done())
+            .map(|(token, _)| token.clone())
+            .collect();
         for token in done {
             // Where the supervisor's queue is full, it is told in the next round.
             if self.events.try_send(Event::LogsDone(token.clone())).is_ok() {

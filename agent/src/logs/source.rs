@@ -6,7 +6,10 @@ use node::clock::Boot;
 use proto::v1;
 use types::{AttemptKey, LeaseToken, Millis};
 
-use super::{StreamEnd, stream::{Behind, Stream}};
+use super::{
+    StreamEnd,
+    stream::{Behind, Stream},
+};
 use crate::{convert, mask::Masker};
 
 /// How long the logs of an acknowledged result are kept for a server that does not take them.
@@ -29,7 +32,10 @@ impl Source {
         Self {
             token: token.to_string(),
             attempt: convert::attempt(key),
-            streams: [stream(v1::LogStream::Stdout, "out"), stream(v1::LogStream::Stderr, "err")],
+            streams: [
+                stream(v1::LogStream::Stdout, "out"),
+                stream(v1::LogStream::Stderr, "err"),
+            ],
             by_itself,
             finished: false,
             give_up: None,
@@ -82,7 +88,11 @@ impl Source {
     }
 
     pub(super) fn acknowledged(&mut self, ack: &v1::LogAck) -> Result<(), Behind> {
-        match self.streams.iter_mut().find(|(kind, _)| i32::from(*kind) == ack.stream) {
+        match self
+            .streams
+            .iter_mut()
+            .find(|(kind, _)| i32::from(*kind) == ack.stream)
+        {
             Some((_, stream)) => stream.acknowledged(ack.offset),
             None => Ok(()),
         }

@@ -70,7 +70,10 @@ impl Stream {
     pub(super) fn open(dir: &Path, name: &str) -> Self {
         let note = dir.join(format!("sent-{name}"));
         // Without it all is sent again, and the server drops what it has.
-        let acked = std::fs::read(&note).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+        let acked = std::fs::read(&note)
+            .ok()
+            .and_then(|json| serde_json::from_slice(&json).ok())
+            .unwrap_or_default();
         Self {
             path: dir.join(name),
             note,
@@ -132,7 +135,15 @@ impl Stream {
         let bytes = self.read(usize::try_from(wanted).unwrap_or(0))?;
         let reached = self.next.raw + bytes.len() as u64;
         let last = self.end.is_some() && reached >= until;
-        let (used, data) = mask(masker, &bytes, Edges { last, before: last && gap.is_some_and(|(at, _)| at == until && at > self.next.raw), after: lost > 0 });
+        let (used, data) = mask(
+            masker,
+            &bytes,
+            Edges {
+                last,
+                before: last && gap.is_some_and(|(at, _)| at == until && at > self.next.raw),
+                after: lost > 0,
+            },
+        );
         let is_end = last && until >= size && gap.is_none_or(|(at, _)| at <= self.next.raw);
         if data.is_empty() && !is_end {
             // A part that was dropped whole at a loss: only its place moves.
@@ -143,7 +154,12 @@ impl Stream {
         if bare && self.ended_at.is_none_or(|at| at.elapsed() < LINGER) {
             return Ok(None);
         }
-        let chunk = Chunk { offset: self.next.offset + lost, data, lost, end: is_end };
+        let chunk = Chunk {
+            offset: self.next.offset + lost,
+            data,
+            lost,
+            end: is_end,
+        };
         self.next = Point {
             raw: self.next.raw + used as u64,
             offset: chunk.offset + chunk.data.len() as u64,
@@ -167,7 +183,9 @@ impl Stream {
                 Err(error) => return Err(error),
             }
         }
-        self.file.as_ref().map_or(Ok(0), |file| Ok(file.metadata()?.len()))
+        self.file
+            .as_ref()
+            .map_or(Ok(0), |file| Ok(file.metadata()?.len()))
     }
 
     fn read(&self, wanted: usize) -> io::Result<Vec<u8>> {
@@ -190,7 +208,9 @@ impl Stream {
     /// # Errors
     /// The server holds less than it was sent up to there.
     pub(super) fn acknowledged(&mut self, offset: u64) -> Result<(), Behind> {
-        let Some(first) = self.under_way.pop_front() else { return Ok(()) };
+        let Some(first) = self.under_way.pop_front() else {
+            return Ok(());
+        };
         if offset < first.offset {
             self.stalls += 1;
             if self.stalls > STALLS {
@@ -205,7 +225,11 @@ impl Stream {
         }
         self.stalls = 0;
         self.acked = first;
-        while let Some(next) = self.under_way.front().filter(|next| next.offset <= offset && !next.done) {
+        while let Some(next) = self
+            .under_way
+            .front()
+            .filter(|next| next.offset <= offset && !next.done)
+        {
             self.acked = *next;
             self.under_way.pop_front();
         }
@@ -238,7 +262,11 @@ struct Edges {
 fn mask(masker: &Masker, bytes: &[u8], edges: Edges) -> (usize, Vec<u8>) {
     let mut data = Vec::with_capacity(bytes.len());
     let head = if edges.after { masker.cut_after(bytes) } else { 0 };
-    let tail = if edges.before { masker.cut_before(&bytes[head..]) } else { 0 };
+    let tail = if edges.before {
+        masker.cut_before(&bytes[head..])
+    } else {
+        0
+    };
     if head > 0 {
         data.extend_from_slice(crate::mask::MASK);
     }

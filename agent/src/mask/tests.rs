@@ -28,9 +28,18 @@ fn every_form_is_masked() {
     let json = serde_json::to_string(secret).unwrap();
     let basic = BASE64.encode(format!("user:{secret}").as_bytes());
     let after_one = BASE64.encode(format!("u{secret}").as_bytes());
-    for text in [secret, &json, &basic, &after_one, &HEXLOWER.encode(secret.as_bytes())] {
+    for text in [
+        secret,
+        &json,
+        &basic,
+        &after_one,
+        &HEXLOWER.encode(secret.as_bytes()),
+    ] {
         let masked = masker.text(&format!("<{text}>"));
-        assert!(masked.contains("***") && masked.starts_with('<') && masked.ends_with('>'), "{masked}");
+        assert!(
+            masked.contains("***") && masked.starts_with('<') && masked.ends_with('>'),
+            "{masked}"
+        );
         assert!(!masked.contains("xoxb"), "{masked}");
     }
     assert_eq!(masker.text("xoxb-12%2234%2F5%206%2B%C3%A9"), "***");
@@ -54,8 +63,14 @@ fn overlapping_secrets_leave_nothing() {
 #[test]
 fn pieces_at_a_loss_are_found() {
     let masker = masker(&["secret-value"]);
-    assert_eq!((masker.cut_before(b"xx secret-v"), masker.cut_before(b"xx sec")), (8, 0));
-    assert_eq!((masker.cut_after(b"value yy"), masker.cut_after(b"ue yy")), (5, 0));
+    assert_eq!(
+        (masker.cut_before(b"xx secret-v"), masker.cut_before(b"xx sec")),
+        (8, 0)
+    );
+    assert_eq!(
+        (masker.cut_after(b"value yy"), masker.cut_after(b"ue yy")),
+        (5, 0)
+    );
 }
 
 proptest! {

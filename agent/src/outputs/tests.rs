@@ -9,7 +9,13 @@ fn declared(list: &[(&str, &str)]) -> Declared {
     list.iter()
         .map(|(name, ty)| {
             let optional = name.ends_with('?');
-            (name.trim_end_matches('?').to_owned(), OutputDecl { ty: ty.parse().unwrap(), optional })
+            (
+                name.trim_end_matches('?').to_owned(),
+                OutputDecl {
+                    ty: ty.parse().unwrap(),
+                    optional,
+                },
+            )
         })
         .collect()
 }
@@ -20,36 +26,86 @@ fn error(text: &[u8], list: &[(&str, &str)]) -> String {
 
 #[test]
 fn every_type_is_read_in_both_forms() {
-    let types =
-        declared(&[("b", "bool"), ("i", "int"), ("f", "float"), ("s", "string"), ("j", "json"), ("l", "list<int>"), ("m", "map<string>"), ("o?", "int")]);
-    let expected = json!({"b": true, "i": -3, "f": 2.5, "s": "a = b ", "j": null, "l": [1, 2], "m": {"k": "v"}});
+    let types = declared(&[
+        ("b", "bool"),
+        ("i", "int"),
+        ("f", "float"),
+        ("s", "string"),
+        ("j", "json"),
+        ("l", "list<int>"),
+        ("m", "map<string>"),
+        ("o?", "int"),
+    ]);
+    let expected =
+        json!({"b": true, "i": -3, "f": 2.5, "s": "a = b ", "j": null, "l": [1, 2], "m": {"k": "v"}});
     let plain = "b=true\ni=-3\n\nf=2.5\ns=a = b \nj=null\nl=[1, 2]\nm={\"k\":\"v\"}";
-    assert_eq!(Value::Object(from_file(plain.as_bytes(), &types).unwrap()), expected);
+    assert_eq!(
+        Value::Object(from_file(plain.as_bytes(), &types).unwrap()),
+        expected
+    );
     let lines: Vec<String> = expected
         .as_object()
         .unwrap()
         .iter()
         .map(|(name, value)| json!({"name": name, "value": value}).to_string())
         .collect();
-    assert_eq!(Value::Object(from_file(lines.join("\n").as_bytes(), &types).unwrap()), expected);
-    assert_eq!(Value::Object(from_json(expected.to_string().as_bytes(), &types).unwrap()), expected);
+    assert_eq!(
+        Value::Object(from_file(lines.join("\n").as_bytes(), &types).unwrap()),
+        expected
+    );
+    assert_eq!(
+        Value::Object(from_json(expected.to_string().as_bytes(), &types).unwrap()),
+        expected
+    );
 }
 
 #[test]
 fn what_is_wrong_is_named_with_its_line() {
     for (text, list, expected) in [
-        ("a=1\nb=2\n", &[("a", "int")][..], r#"line 2: output "b" is not declared (declared: a)"#),
-        ("b=2\n", &[], r#"line 1: output "b" is not declared: the step declares none"#),
+        (
+            "a=1\nb=2\n",
+            &[("a", "int")][..],
+            r#"line 2: output "b" is not declared (declared: a)"#,
+        ),
+        (
+            "b=2\n",
+            &[],
+            r#"line 1: output "b" is not declared: the step declares none"#,
+        ),
         ("\n", &[("a", "int")], r#"output "a" (int) is missing"#),
-        ("a=1\n\na=2\n", &[("a", "int")], r#"line 3: output "a": it was written before"#),
-        ("a=x\n", &[("a", "int")], r#"line 1: output "a": expected int, found no whole number"#),
+        (
+            "a=1\n\na=2\n",
+            &[("a", "int")],
+            r#"line 3: output "a": it was written before"#,
+        ),
+        (
+            "a=x\n",
+            &[("a", "int")],
+            r#"line 1: output "a": expected int, found no whole number"#,
+        ),
         ("a=1\n", &[("a", "bool")], "found neither true nor false"),
         ("a=inf\n", &[("a", "float")], "found no number"),
-        ("a=[1,\"x\"]\n", &[("a", "list<int>")], r#"output "a": [1]: expected int, found string"#),
+        (
+            "a=[1,\"x\"]\n",
+            &[("a", "list<int>")],
+            r#"output "a": [1]: expected int, found string"#,
+        ),
         ("just text\n", &[("a", "int")], "line 1: expected name=value"),
-        ("{\"name\":\"a\"}\n", &[("a", "int")], "with name and value and nothing else"),
-        ("{\"name\":\"a\",\"value\":1,\"x\":2}\n", &[("a", "int")], "nothing else"),
-        ("{\"name\":\"a\",\"value\":\"1\"}\n", &[("a", "int")], "expected int, found string"),
+        (
+            "{\"name\":\"a\"}\n",
+            &[("a", "int")],
+            "with name and value and nothing else",
+        ),
+        (
+            "{\"name\":\"a\",\"value\":1,\"x\":2}\n",
+            &[("a", "int")],
+            "nothing else",
+        ),
+        (
+            "{\"name\":\"a\",\"value\":\"1\"}\n",
+            &[("a", "int")],
+            "expected int, found string",
+        ),
         ("{oh\n", &[("a", "int")], "line 1: not a JSON object"),
     ] {
         let error = error(text.as_bytes(), list);
@@ -64,8 +120,18 @@ fn too_much_is_refused() {
     assert!(error(text.as_bytes(), &[("a", "string")]).contains("the limit is"));
     let json = json!({"a": "x".repeat(limits::OUTPUTS_BYTES)}).to_string();
     let types = declared(&[("a", "string")]);
-    assert!(from_json(json.as_bytes(), &types).unwrap_err().to_string().contains("larger than"));
-    assert!(from_json(b"[1]", &types).unwrap_err().to_string().contains("not an object"));
+    assert!(
+        from_json(json.as_bytes(), &types)
+            .unwrap_err()
+            .to_string()
+            .contains("larger than")
+    );
+    assert!(
+        from_json(b"[1]", &types)
+            .unwrap_err()
+            .to_string()
+            .contains("not an object")
+    );
     assert!(from_json(b"{\"a\":\"x\"} trailing", &types).is_err());
 }
 

@@ -35,21 +35,45 @@ impl Journal {
         let fails = |what: &str| tried(format!("{shown}: {what}"));
         if !path.exists() {
             let file = create(path, &[]).map_err(fails("cannot make the spool"))?;
-            return Ok((Self { path: path.to_owned(), file, size: MAGIC.len() as u64 }, Vec::new()));
+            return Ok((
+                Self {
+                    path: path.to_owned(),
+                    file,
+                    size: MAGIC.len() as u64,
+                },
+                Vec::new(),
+            ));
         }
-        let mut file = File::options().read(true).write(true).open(path).map_err(fails("cannot open the spool"))?;
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(fails("cannot open the spool"))?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(fails("cannot read the spool"))?;
+        file.read_to_end(&mut bytes)
+            .map_err(fails("cannot read the spool"))?;
         if !bytes.starts_with(MAGIC) {
             let why = "it does not begin as one".to_owned();
-            return Err(AgentError::Spool { path: path.to_owned(), why });
+            return Err(AgentError::Spool {
+                path: path.to_owned(),
+                why,
+            });
         }
         let (payloads, whole) = records(&bytes);
         if whole < bytes.len() {
             tracing::warn!(spool = %shown, torn = bytes.len() - whole, "the spool's tail was torn and is cut off");
-            file.set_len(whole as u64).and_then(|()| file.sync_all()).map_err(fails("cannot cut the spool"))?;
+            file.set_len(whole as u64)
+                .and_then(|()| file.sync_all())
+                .map_err(fails("cannot cut the spool"))?;
         }
-        Ok((Self { path: path.to_owned(), file, size: whole as u64 }, payloads))
+        Ok((
+            Self {
+                path: path.to_owned(),
+                file,
+                size: whole as u64,
+            },
+            payloads,
+        ))
     }
 
     pub(super) const fn size(&self) -> u64 {
@@ -75,7 +99,13 @@ impl Journal {
 
 fn create(path: &Path, frames: &[u8]) -> io::Result<File> {
     let tmp = path.with_extension("new");
-    let mut file = File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(&tmp)?;
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&tmp)?;
     file.write_all(MAGIC)?;
     file.write_all(frames)?;
     file.sync_all()?;
@@ -110,7 +140,9 @@ fn records(bytes: &[u8]) -> (Vec<Vec<u8>>, usize) {
 fn record(bytes: &[u8]) -> Option<&[u8]> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (crc, rest) = rest.split_first_chunk::<4>()?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).ok().filter(|n| (1..=RECORD_BYTES).contains(n))?;
+    let length = usize::try_from(u32::from_le_bytes(*length))
+        .ok()
+        .filter(|n| (1..=RECORD_BYTES).contains(n))?;
     let payload = rest.get(..length)?;
     (crc32fast::hash(payload) == u32::from_le_bytes(*crc)).then_some(payload)
 }

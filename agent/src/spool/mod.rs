@@ -60,11 +60,18 @@ impl Spool {
     /// It cannot be read or written, or it is of another version.
     pub(crate) fn open(path: &Path, now: Timestamp) -> Result<Self, AgentError> {
         let (journal, payloads) = Journal::open(path)?;
-        let mut spool =
-            Self { journal, held: BTreeMap::new(), met: BTreeMap::new(), dials: 0, live_bytes: 0 };
+        let mut spool = Self {
+            journal,
+            held: BTreeMap::new(),
+            met: BTreeMap::new(),
+            dials: 0,
+            live_bytes: 0,
+        };
         for payload in payloads {
-            let record = serde_json::from_slice(&payload)
-                .map_err(|error| AgentError::Spool { path: path.to_owned(), why: error.to_string() })?;
+            let record = serde_json::from_slice(&payload).map_err(|error| AgentError::Spool {
+                path: path.to_owned(),
+                why: error.to_string(),
+            })?;
             spool.fold(record, Journal::framed(payload.len()));
         }
         spool.expire(now);
@@ -114,7 +121,13 @@ impl Spool {
                 self.live_bytes += size;
                 self.met.insert(token, (meta, size));
             }
-            Record::Lease { token, lease, boot, cause, at } => {
+            Record::Lease {
+                token,
+                lease,
+                boot,
+                cause,
+                at,
+            } => {
                 let before = self.held.remove(&token);
                 let (meta, met_size, old) = match (self.met.remove(&token), before) {
                     (Some((meta, met)), _) => (meta, met, 0),
@@ -122,7 +135,14 @@ impl Spool {
                     // Its first record is gone: a defect, which the lease's phase alone cannot make good.
                     (None, None) => return,
                 };
-                let mut held = Held { meta, lease, boot, cause, at, size: [met_size, size] };
+                let mut held = Held {
+                    meta,
+                    lease,
+                    boot,
+                    cause,
+                    at,
+                    size: [met_size, size],
+                };
                 self.live_bytes = self.live_bytes + size - old;
                 if matches!(held.lease.phase, Phase::Finished { .. } | Phase::Tombstone) {
                     held.meta.work_json = String::new();
@@ -163,7 +183,10 @@ impl Spool {
         let mut payloads = vec![serde_json::to_vec(&Record::Dial { count: self.dials })?];
         let mut live = Journal::framed(payloads[0].len());
         for (token, held) in &mut self.held {
-            let met = serde_json::to_vec(&Record::Met { token: token.clone(), meta: held.meta.clone() })?;
+            let met = serde_json::to_vec(&Record::Met {
+                token: token.clone(),
+                meta: held.meta.clone(),
+            })?;
             let lease = serde_json::to_vec(&Record::Lease {
                 token: token.clone(),
                 lease: held.lease.clone(),
@@ -176,7 +199,10 @@ impl Spool {
             payloads.extend([met, lease]);
         }
         for (token, (meta, size)) in &mut self.met {
-            let met = serde_json::to_vec(&Record::Met { token: token.clone(), meta: meta.clone() })?;
+            let met = serde_json::to_vec(&Record::Met {
+                token: token.clone(),
+                meta: meta.clone(),
+            })?;
             *size = Journal::framed(met.len());
             live += *size;
             payloads.push(met);

@@ -13,18 +13,45 @@ fn token(n: u8) -> LeaseToken {
 }
 
 fn met(n: u8, work: &str) -> Record {
-    let key = AttemptKey { run: RunId::new(NOW, [1; 10]), step: "s".to_owned(), index: None, attempt: u32::from(n) };
-    let meta = Meta { key, workflow: "w".to_owned(), work_json: work.to_owned(), base: Boot::default() };
-    Record::Met { token: token(n), meta }
+    let key = AttemptKey {
+        run: RunId::new(NOW, [1; 10]),
+        step: "s".to_owned(),
+        index: None,
+        attempt: u32::from(n),
+    };
+    let meta = Meta {
+        key,
+        workflow: "w".to_owned(),
+        work_json: work.to_owned(),
+        base: Boot::default(),
+    };
+    Record::Met {
+        token: token(n),
+        meta,
+    }
 }
 
 fn lease(n: u8, phase: Phase<types::AttemptReport>, at: Timestamp) -> Record {
-    let lease = DeskLease { session: SessionId::new(NOW, [2; 10]), phase, stopping: false };
-    Record::Lease { token: token(n), lease, boot: "b".to_owned(), cause: Some(StopCause::Asked), at }
+    let lease = DeskLease {
+        session: SessionId::new(NOW, [2; 10]),
+        phase,
+        stopping: false,
+    };
+    Record::Lease {
+        token: token(n),
+        lease,
+        boot: "b".to_owned(),
+        cause: Some(StopCause::Asked),
+        at,
+    }
 }
 
 fn phases(spool: &Spool) -> Vec<(LeaseToken, Phase<types::AttemptReport>)> {
-    spool.held().iter().map(|(token, held)| (token.clone(), held.lease.phase.clone())).collect()
+    spool
+        .held()
+        .iter()
+        .map(|(token, held)| (token.clone(), held.lease.phase.clone()))
+        .collect()
 }
 
 #[test]
@@ -32,9 +59,29 @@ fn what_was_written_is_there_after_reopening() {
     let tmp = tempfile::tempdir().unwrap();
     let path = tmp.path().join("spool");
     let mut spool = Spool::open(&path, NOW).unwrap();
-    spool.commit(vec![Record::Dial { count: 3 }, met(1, "{}"), lease(1, Phase::Accepted, NOW)], true).unwrap();
-    spool.commit(vec![lease(1, Phase::Starting, NOW), met(2, "{}"), lease(2, Phase::Tombstone, NOW)], false).unwrap();
-    spool.commit(vec![Record::Erase { token: token(2) }], true).unwrap();
+    spool
+        .commit(
+            vec![
+                Record::Dial { count: 3 },
+                met(1, "{}"),
+                lease(1, Phase::Accepted, NOW),
+            ],
+            true,
+        )
+        .unwrap();
+    spool
+        .commit(
+            vec![
+                lease(1, Phase::Starting, NOW),
+                met(2, "{}"),
+                lease(2, Phase::Tombstone, NOW),
+            ],
+            false,
+        )
+        .unwrap();
+    spool
+        .commit(vec![Record::Erase { token: token(2) }], true)
+        .unwrap();
     drop(spool);
     let spool = Spool::open(&path, NOW).unwrap();
     assert_eq!(spool.dials(), 3);
@@ -48,7 +95,9 @@ fn a_torn_tail_is_cut_wherever_it_is_torn() {
     let tmp = tempfile::tempdir().unwrap();
     let path = tmp.path().join("spool");
     let mut spool = Spool::open(&path, NOW).unwrap();
-    spool.commit(vec![met(1, "{}"), lease(1, Phase::Accepted, NOW)], true).unwrap();
+    spool
+        .commit(vec![met(1, "{}"), lease(1, Phase::Accepted, NOW)], true)
+        .unwrap();
     let whole = spool.size();
     spool.commit(vec![lease(1, Phase::Running, NOW)], true).unwrap();
     drop(spool);
@@ -60,12 +109,18 @@ fn a_torn_tail_is_cut_wherever_it_is_torn() {
         assert_eq!(spool.size(), whole);
         spool.commit(vec![lease(1, Phase::Starting, NOW)], true).unwrap();
         drop(spool);
-        assert_eq!(phases(&Spool::open(&path, NOW).unwrap()), [(token(1), Phase::Starting)]);
+        assert_eq!(
+            phases(&Spool::open(&path, NOW).unwrap()),
+            [(token(1), Phase::Starting)]
+        );
     }
     let mut damaged = bytes.clone();
     *damaged.last_mut().unwrap() ^= 1;
     fs_err::write(&path, &damaged).unwrap();
-    assert_eq!(phases(&Spool::open(&path, NOW).unwrap()), [(token(1), Phase::Accepted)]);
+    assert_eq!(
+        phases(&Spool::open(&path, NOW).unwrap()),
+        [(token(1), Phase::Accepted)]
+    );
 }
 
 #[test]
@@ -85,16 +140,37 @@ fn it_is_rewritten_when_most_of_it_is_garbage() {
     let work = "x".repeat(10_000);
     let mut largest = 0;
     for n in 0..=255 {
-        spool.commit(vec![met(n, &work), lease(n, Phase::Accepted, NOW)], false).unwrap();
-        spool.commit(vec![lease(n, Phase::Tombstone, NOW)], false).unwrap();
-        spool.commit(vec![Record::Erase { token: token(n) }, Record::Dial { count: u64::from(n) }], false).unwrap();
+        spool
+            .commit(vec![met(n, &work), lease(n, Phase::Accepted, NOW)], false)
+            .unwrap();
+        spool
+            .commit(vec![lease(n, Phase::Tombstone, NOW)], false)
+            .unwrap();
+        spool
+            .commit(
+                vec![
+                    Record::Erase { token: token(n) },
+                    Record::Dial { count: u64::from(n) },
+                ],
+                false,
+            )
+            .unwrap();
         largest = largest.max(spool.size());
     }
-    spool.commit(vec![met(1, "kept"), lease(1, Phase::Running, NOW)], true).unwrap();
-    assert!(largest < COMPACT_BYTES + 20_000 && spool.size() < COMPACT_BYTES, "{largest} {}", spool.size());
+    spool
+        .commit(vec![met(1, "kept"), lease(1, Phase::Running, NOW)], true)
+        .unwrap();
+    assert!(
+        largest < COMPACT_BYTES + 20_000 && spool.size() < COMPACT_BYTES,
+        "{largest} {}",
+        spool.size()
+    );
     drop(spool);
     let spool = Spool::open(&path, NOW).unwrap();
-    assert_eq!((spool.dials(), phases(&spool)), (255, vec![(token(1), Phase::Running)]));
+    assert_eq!(
+        (spool.dials(), phases(&spool)),
+        (255, vec![(token(1), Phase::Running)])
+    );
     assert_eq!(spool.held()[&token(1)].meta.work_json, "kept");
 }
 
@@ -103,12 +179,25 @@ fn old_tombstones_go_and_results_never() {
     let tmp = tempfile::tempdir().unwrap();
     let path = tmp.path().join("spool");
     let mut spool = Spool::open(&path, NOW).unwrap();
-    let lost = Phase::Finished { ending: protocol::agent::Ending::Lost };
-    let records = vec![met(1, ""), lease(1, Phase::Tombstone, NOW), met(2, ""), lease(2, lost.clone(), NOW)];
+    let lost = Phase::Finished {
+        ending: protocol::agent::Ending::Lost,
+    };
+    let records = vec![
+        met(1, ""),
+        lease(1, Phase::Tombstone, NOW),
+        met(2, ""),
+        lease(2, lost.clone(), NOW),
+    ];
     spool.commit(records, true).unwrap();
     drop(spool);
-    assert_eq!(phases(&Spool::open(&path, NOW.plus(TOMBSTONE_MS)).unwrap()).len(), 2);
-    assert_eq!(phases(&Spool::open(&path, NOW.plus(TOMBSTONE_MS + 1)).unwrap()), [(token(2), lost)]);
+    assert_eq!(
+        phases(&Spool::open(&path, NOW.plus(TOMBSTONE_MS)).unwrap()).len(),
+        2
+    );
+    assert_eq!(
+        phases(&Spool::open(&path, NOW.plus(TOMBSTONE_MS + 1)).unwrap()),
+        [(token(2), lost)]
+    );
 }
 
 proptest! {

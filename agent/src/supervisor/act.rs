@@ -12,7 +12,7 @@ use types::{AttemptReport, LeaseToken, WorkBody};
 
 use super::{Event, Round, Supervisor, event::Reply};
 use crate::{
-    attempt::{Job, Reins},
+    attempt::Job,
     convert,
     error::{AgentError, tried},
     spool::{Record, StopCause},
@@ -23,7 +23,12 @@ const SLOW: Duration = Duration::from_millis(250);
 
 impl Supervisor {
     pub(super) async fn act(&mut self, round: Round) -> Result<(), AgentError> {
-        let Round { met, dial, actions, replies } = round;
+        let Round {
+            met,
+            dial,
+            actions,
+            replies,
+        } = round;
         let mut records = Vec::new();
         let mut sync = false;
         if let Some(count) = dial {
@@ -54,7 +59,10 @@ impl Supervisor {
                 Action::Persist { token, lease } => self.settle(&token, &lease),
                 Action::Erase { token } => self.forget(&token),
                 // Started follows at once, and implies it.
-                Action::Send { token, report: Message::Accepted } if started.contains(&token) => {}
+                Action::Send {
+                    token,
+                    report: Message::Accepted,
+                } if started.contains(&token) => {}
                 Action::Send { token, report } => self.send(&token, &report),
                 Action::Start { token } => self.start(token),
                 Action::Stop { token } => self.end(&token),
@@ -85,7 +93,9 @@ impl Supervisor {
         if records.is_empty() {
             return Ok(());
         }
-        let Some(mut spool) = self.spool.take() else { return Err(AgentError::Panicked) };
+        let Some(mut spool) = self.spool.take() else {
+            return Err(AgentError::Panicked);
+        };
         let (spool, written) = if sync {
             // A flush takes milliseconds: not on this thread.
             tokio::task::spawn_blocking(move || {
@@ -99,7 +109,9 @@ impl Supervisor {
             (spool, written)
         };
         self.spool = Some(spool);
-        written.map_err(tried("the spool cannot be written: nothing may be started or reported any more"))
+        written.map_err(tried(
+            "the spool cannot be written: nothing may be started or reported any more",
+        ))
     }
 
     /// A lease has come into a phase.
@@ -126,7 +138,9 @@ impl Supervisor {
         let Some(meta) = self.metas.get(token) else { return };
         match convert::report(token, &meta.key, message, clock::wall().unix_ms()) {
             Ok(up) => self.say(up),
-            Err(error) => tracing::error!(attempt = %self.shown(token), %error, "a report cannot be written down"),
+            Err(error) => {
+                tracing::error!(attempt = %self.shown(token), %error, "a report cannot be written down")
+            }
         }
     }
 
@@ -145,17 +159,20 @@ impl Supervisor {
     pub(super) fn attach_found(&mut self) {
         for (token, running) in std::mem::take(&mut self.found) {
             if let Some(job) = self.job(&token) {
-                self.tasks.spawn("attempt", self.over.clone(), job.attach(running));
+                self.tasks
+                    .spawn("attempt", self.over.clone(), job.attach(running));
             }
         }
     }
 
     fn job(&mut self, token: &LeaseToken) -> Option<Job> {
         let meta = self.metas.get(token)?.clone();
-        let by_itself = meta.work().is_ok_and(|work| matches!(work.body, WorkBody::Container(_)));
+        let by_itself = meta
+            .work()
+            .is_ok_and(|work| matches!(work.body, WorkBody::Container(_)));
         self.logs.add(token, &meta.key, by_itself);
         self.logging.insert(token.clone());
-        let reins = self.reins.entry(token.clone()).or_insert_with(Reins::default).clone();
+        let reins = self.reins.entry(token.clone()).or_default().clone();
         Some(Job {
             context: Arc::clone(&self.context),
             token: token.clone(),
@@ -168,7 +185,7 @@ impl Supervisor {
 
     fn end(&mut self, token: &LeaseToken) {
         let cause = self.causes.get(token).cloned().unwrap_or(StopCause::Asked);
-        self.reins.entry(token.clone()).or_insert_with(Reins::default).stop(cause);
+        self.reins.entry(token.clone()).or_default().stop(cause);
     }
 
     fn removable_now(&mut self, token: LeaseToken) {

@@ -3,6 +3,7 @@
 use node::clock::Boot;
 use proto::v1;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::DropGuard;
 use types::{AttemptKey, LeaseToken, Millis, SessionId};
 
 use crate::{attempt::Told, session::Dialled};
@@ -11,23 +12,46 @@ use crate::{attempt::Told, session::Dialled};
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A Hello is to be said: with a number above `floor`.
-    Dial { floor: u64, reply: oneshot::Sender<Dialled> },
+    Dial {
+        floor: u64,
+        reply: oneshot::Sender<Dialled>,
+    },
     /// The Hello was answered.
-    Opened { session: SessionId, sent: Boot, heartbeat_ms: Millis, up: mpsc::Sender<v1::SessionUp> },
+    Opened {
+        session: SessionId,
+        sent: Boot,
+        heartbeat_ms: Millis,
+        up: mpsc::Sender<v1::SessionUp>,
+        release: DropGuard,
+    },
     /// The session is over.
     Closed,
     /// An offer.
-    Offer { token: LeaseToken, session: SessionId, key: AttemptKey, workflow: String, work_json: String },
+    Offer {
+        token: LeaseToken,
+        session: SessionId,
+        key: AttemptKey,
+        workflow: String,
+        work_json: String,
+    },
     /// The server has the terminal report.
     Ack(LeaseToken),
     /// No offer of this token can come any more.
     Forget(LeaseToken),
     /// The server wants it to end.
-    Stop { token: LeaseToken, key: AttemptKey, reason: String },
+    Stop {
+        token: LeaseToken,
+        key: AttemptKey,
+        reason: String,
+    },
     /// A heartbeat is to be sent: which leases does it name?
     Beat { reply: oneshot::Sender<Vec<LeaseToken>> },
     /// A heartbeat was answered.
-    Renewed { tokens: Vec<LeaseToken>, sent: Boot, stop: Vec<LeaseToken> },
+    Renewed {
+        tokens: Vec<LeaseToken>,
+        sent: Boot,
+        stop: Vec<LeaseToken>,
+    },
     /// Something became of an attempt.
     Attempt(LeaseToken, Told),
     /// A start takes long: say that it was accepted.

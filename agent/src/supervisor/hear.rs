@@ -28,20 +28,49 @@ impl Supervisor {
                 self.link = None;
                 let dial = self.desk.dial(floor);
                 round.dial = Some(dial);
-                round.replies.push(Reply::Dialled(reply, Dialled { dial, inventory: self.inventory() }));
+                round.replies.push(Reply::Dialled(
+                    reply,
+                    Dialled {
+                        dial,
+                        inventory: self.inventory(),
+                    },
+                ));
             }
-            Event::Opened { session, sent, heartbeat_ms, up } => {
+            Event::Opened {
+                session,
+                sent,
+                heartbeat_ms,
+                up,
+                release,
+            } => {
                 self.leases.set_heartbeat(heartbeat_ms);
                 self.leases.answered(sent);
-                self.link = Some(Link { session: session.clone(), up, offers: 0, granted: 0 });
+                self.link = Some(Link {
+                    session: session.clone(),
+                    up,
+                    offers: 0,
+                    granted: 0,
+                    _release: release,
+                });
                 self.tell(Input::Opened(session), round);
             }
             Event::Closed => {
                 self.link = None;
                 self.tell(Input::Closed, round);
             }
-            Event::Offer { token, session, key, workflow, work_json } => {
-                let meta = Meta { key, workflow, work_json, base: self.leases.base(Boot::now()) };
+            Event::Offer {
+                token,
+                session,
+                key,
+                workflow,
+                work_json,
+            } => {
+                let meta = Meta {
+                    key,
+                    workflow,
+                    work_json,
+                    base: self.leases.base(Boot::now()),
+                };
                 self.offer(token, session, meta, round);
             }
             Event::Ack(token) => self.tell(Input::Ack { token }, round),
@@ -71,7 +100,9 @@ impl Supervisor {
         let mut items: Vec<_> = self
             .desk
             .inventory()
-            .filter_map(|(token, held)| Some((held == protocol::Held::Done, token, self.metas.get(token)?, held)))
+            .filter_map(|(token, held)| {
+                Some((held == protocol::Held::Done, token, self.metas.get(token)?, held))
+            })
             .collect();
         items.sort_by_key(|(is_tomb, ..)| *is_tomb);
         let mut bytes = 0;
@@ -90,13 +121,26 @@ impl Supervisor {
             link.offers += 1;
         }
         let is_new = !self.desk.leases().contains_key(&token);
-        let admit = if self.leaving { Err(Decline::Draining) } else { Ok(()) };
-        self.tell(Input::Offer { token: token.clone(), session, admit }, round);
+        let admit = if self.leaving {
+            Err(Decline::Draining)
+        } else {
+            Ok(())
+        };
+        self.tell(
+            Input::Offer {
+                token: token.clone(),
+                session,
+                admit,
+            },
+            round,
+        );
         if !is_new || !self.desk.leases().contains_key(&token) {
             return;
         }
         // A work that cannot be read is a result of its own, reported at the start.
-        let goes = meta.work().map_or(limits::DISCONNECT_RERUN_MS, |work| work.disconnect_ms);
+        let goes = meta
+            .work()
+            .map_or(limits::DISCONNECT_RERUN_MS, |work| work.disconnect_ms);
         let base = meta.base;
         self.metas.insert(token.clone(), meta.clone());
         round.met.push((token.clone(), meta));
@@ -114,7 +158,12 @@ impl Supervisor {
 
     fn stop(&mut self, token: LeaseToken, key: AttemptKey, reason: &str, round: &mut Round) {
         if !self.desk.leases().contains_key(&token) && self.link.is_some() {
-            let meta = Meta { key, workflow: String::new(), work_json: String::new(), base: Boot::now() };
+            let meta = Meta {
+                key,
+                workflow: String::new(),
+                work_json: String::new(),
+                base: Boot::now(),
+            };
             self.metas.insert(token.clone(), meta.clone());
             round.met.push((token.clone(), meta));
         }
@@ -132,18 +181,32 @@ impl Supervisor {
     fn told(&mut self, token: LeaseToken, told: Told, round: &mut Round) {
         match told {
             Told::Started => self.tell(Input::Started { token }, round),
-            Told::Ended(report) => self.tell(Input::Ended { token, result: *report }, round),
+            Told::Ended(report) => self.tell(
+                Input::Ended {
+                    token,
+                    result: *report,
+                },
+                round,
+            ),
             Told::Vanished => {
                 tracing::error!(attempt = %self.shown(&token), "it is lost: it may have run, and nobody knows how it ended");
-                // It may have run, so the desk must have it as started.
-                self.tell(Input::Started { token: token.clone() }, round);
-                self.tell(Input::Recovered { token, seen: Seen::Unknown }, round);
+                self.tell(
+                    Input::Recovered {
+                        token,
+                        seen: Seen::Unknown,
+                    },
+                    round,
+                );
             }
         }
     }
 
     fn slow(&mut self, token: &LeaseToken) {
-        let starting = self.desk.leases().get(token).is_some_and(|lease| lease.phase == Phase::Starting);
+        let starting = self
+            .desk
+            .leases()
+            .get(token)
+            .is_some_and(|lease| lease.phase == Phase::Starting);
         if starting {
             self.send(token, &protocol::agent::Message::Accepted);
         }

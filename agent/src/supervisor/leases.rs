@@ -41,7 +41,12 @@ struct Kept {
 
 impl Leases {
     pub(super) fn new(file: PathBuf) -> Self {
-        Self { live: BTreeMap::new(), heartbeat_ms: limits::HEARTBEAT_MS, answered: None, file }
+        Self {
+            live: BTreeMap::new(),
+            heartbeat_ms: limits::HEARTBEAT_MS,
+            answered: None,
+            file,
+        }
     }
 
     /// When each lease was renewed last before a restart, in this boot.
@@ -50,7 +55,11 @@ impl Leases {
             .ok()
             .and_then(|json| serde_json::from_slice(&json).ok())
             .unwrap_or_default();
-        if kept.boot == boot { kept.renewed } else { BTreeMap::new() }
+        if kept.boot == boot {
+            kept.renewed
+        } else {
+            BTreeMap::new()
+        }
     }
 
     pub(super) fn set_heartbeat(&mut self, ms: Millis) {
@@ -71,7 +80,14 @@ impl Leases {
     }
 
     pub(super) fn insert(&mut self, token: LeaseToken, base: Boot, goes: Millis) {
-        self.live.insert(token, Lease { base, goes, judged: false });
+        self.live.insert(
+            token,
+            Lease {
+                base,
+                goes,
+                judged: false,
+            },
+        );
     }
 
     pub(super) fn remove(&mut self, token: &LeaseToken) {
@@ -91,8 +107,16 @@ impl Leases {
             }
         }
         if !self.live.is_empty() {
-            let renewed = self.live.iter().map(|(token, lease)| (token.clone(), lease.base)).collect();
-            let json = serde_json::to_vec(&Kept { boot: boot.to_owned(), renewed }).unwrap_or_default();
+            let renewed = self
+                .live
+                .iter()
+                .map(|(token, lease)| (token.clone(), lease.base))
+                .collect();
+            let json = serde_json::to_vec(&Kept {
+                boot: boot.to_owned(),
+                renewed,
+            })
+            .unwrap_or_default();
             if let Err(error) = data_dir::replace(&self.file, &json) {
                 tracing::warn!(%error, "cannot note the renewal of leases: after a restart they end earlier");
             }
@@ -113,12 +137,21 @@ impl Leases {
 
     /// When the next one is over.
     pub(super) fn next(&self) -> Option<Boot> {
-        self.live.values().filter(|lease| !lease.judged).map(|lease| lease.base.plus(lease.goes)).min()
+        self.live
+            .values()
+            .filter(|lease| !lease.judged)
+            .map(|lease| lease.base.plus(lease.goes))
+            .min()
     }
 
     /// How often heartbeats are to come.
     pub(super) fn every(&self) -> Duration {
-        let shortest = self.live.values().filter(|lease| !lease.judged).map(|lease| lease.goes / 3).min();
+        let shortest = self
+            .live
+            .values()
+            .filter(|lease| !lease.judged)
+            .map(|lease| lease.goes / 3)
+            .min();
         let ms = shortest.unwrap_or(Millis::MAX).min(self.heartbeat_ms);
         Duration::from_millis(ms).max(EVERY_MIN)
     }

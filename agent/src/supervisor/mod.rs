@@ -20,11 +20,11 @@ use std::{
 use node::{clock, tasks::Tasks};
 use proto::v1;
 use protocol::{
-    agent::{Phase, Input},
+    agent::{Input, Phase},
     ids::{Action, Desk},
 };
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use types::{LeaseToken, SessionId};
 
 pub(crate) use event::Event;
@@ -92,6 +92,8 @@ struct Link {
     offers: u64,
     /// Credits given in all.
     granted: u64,
+    /// Dropped, it ends the session.
+    _release: DropGuard,
 }
 
 /// What a round of events asks for.
@@ -107,11 +109,20 @@ struct Round {
 impl Supervisor {
     pub(crate) fn new(parts: Parts) -> Self {
         let held = parts.spool.held();
-        let leases = held.iter().map(|(token, held)| (token.clone(), held.lease.clone())).collect();
+        let leases = held
+            .iter()
+            .map(|(token, held)| (token.clone(), held.lease.clone()))
+            .collect();
         Self {
             desk: Desk::restore(parts.context.capacity, parts.spool.dials(), leases),
-            metas: held.iter().map(|(token, held)| (token.clone(), held.meta.clone())).collect(),
-            causes: held.iter().filter_map(|(token, held)| Some((token.clone(), held.cause.clone()?))).collect(),
+            metas: held
+                .iter()
+                .map(|(token, held)| (token.clone(), held.meta.clone()))
+                .collect(),
+            causes: held
+                .iter()
+                .filter_map(|(token, held)| Some((token.clone(), held.cause.clone()?)))
+                .collect(),
             reins: BTreeMap::new(),
             leases: Leases::new(parts.context.dir.renewed()),
             context: parts.context,
@@ -166,9 +177,10 @@ impl Supervisor {
     /// Nothing is left that would end soon.
     fn is_quiet(&self) -> bool {
         let is_short = |token: &LeaseToken| {
-            self.metas.get(token).and_then(|meta| meta.work().ok()).is_some_and(|work| {
-                matches!(work.body, types::WorkBody::Action(_))
-            })
+            self.metas
+                .get(token)
+                .and_then(|meta| meta.work().ok())
+                .is_some_and(|work| matches!(work.body, types::WorkBody::Action(_)))
         };
         let waits = |(token, lease): (&LeaseToken, &protocol::ids::DeskLease)| match lease.phase {
             Phase::Accepted | Phase::Starting | Phase::Running => is_short(token),
@@ -181,8 +193,9 @@ impl Supervisor {
     async fn round(&mut self, events: Vec<Event>) -> Result<(), AgentError> {
         let mut round = Round::default();
         // Renewals first, then the judgement: after a pause nothing else may come before it.
-        let (renewals, rest): (Vec<_>, Vec<_>) =
-            events.into_iter().partition(|event| matches!(event, Event::Renewed { .. }));
+        let (renewals, rest): (Vec<_>, Vec<_>) = events
+            .into_iter()
+            .partition(|event| matches!(event, Event::Renewed { .. }));
         for event in renewals {
             self.hear(event, &mut round);
         }
@@ -210,12 +223,18 @@ impl Supervisor {
 
     /// Gives as many credits as there are free slots.
     fn grant(&mut self) {
-        let free = if self.leaving { 0 } else { u64::from(self.desk.free_slots()) };
+        let free = if self.leaving {
+            0
+        } else {
+            u64::from(self.desk.free_slots())
+        };
         let Some(link) = &mut self.link else { return };
         let total = link.offers + free;
         if total > link.granted {
             link.granted = total;
-            self.say(v1::SessionUp { message: Some(v1::session_up::Message::Credits(v1::Credits { total })) });
+            self.say(v1::SessionUp {
+                message: Some(v1::session_up::Message::Credits(v1::Credits { total })),
+            });
         }
     }
 
@@ -228,7 +247,12 @@ impl Supervisor {
             news
         });
         let tombs = self.desk.leases().len().saturating_sub(self.reins.len());
-        if tombs > TOMBSTONES && self.link.as_ref().is_some_and(|link| link.offers > TOMBSTONES as u64 / 2) {
+        if tombs > TOMBSTONES
+            && self
+                .link
+                .as_ref()
+                .is_some_and(|link| link.offers > TOMBSTONES as u64 / 2)
+        {
             tracing::debug!(tombs, "a new session, so that old leases can be forgotten");
             self.link = None;
         }
@@ -244,7 +268,10 @@ impl Supervisor {
     }
 
     fn shown(&self, token: &LeaseToken) -> String {
-        self.metas.get(token).map_or_else(|| token.to_string(), |meta| format!("{} {}", meta.key.run, meta.key))
+        self.metas.get(token).map_or_else(
+            || token.to_string(),
+            |meta| format!("{} {}", meta.key.run, meta.key),
+        )
     }
 }
 

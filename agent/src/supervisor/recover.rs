@@ -22,7 +22,9 @@ impl Supervisor {
     /// # Errors
     /// Containers are in this agent's care and it has no runtime, or the spool cannot be written.
     pub(crate) async fn recover(&mut self) -> Result<(), AgentError> {
-        let Some(spool) = &self.spool else { return Err(AgentError::Panicked) };
+        let Some(spool) = &self.spool else {
+            return Err(AgentError::Panicked);
+        };
         let held = spool.held().clone();
         self.refuse_without_runtime(&held)?;
         let kept = self.leases.kept(&self.context.boot);
@@ -30,7 +32,8 @@ impl Supervisor {
         for (token, held) in &held {
             match held.lease.phase {
                 Phase::Accepted | Phase::Starting | Phase::Running => {
-                    self.recover_live(token, held, kept.get(token).copied(), &mut round).await;
+                    self.recover_live(token, held, kept.get(token).copied(), &mut round)
+                        .await;
                 }
                 Phase::Finished { .. } | Phase::Tombstone => self.recover_over(token, held),
             }
@@ -45,25 +48,48 @@ impl Supervisor {
         Ok(())
     }
 
-    fn refuse_without_runtime(&self, held: &std::collections::BTreeMap<LeaseToken, Held>) -> Result<(), AgentError> {
-        let Err(why) = &self.context.runtime else { return Ok(()) };
+    fn refuse_without_runtime(
+        &self,
+        held: &std::collections::BTreeMap<LeaseToken, Held>,
+    ) -> Result<(), AgentError> {
+        let Err(why) = &self.context.runtime else {
+            return Ok(());
+        };
         let is_container = |held: &&Held| {
             matches!(held.lease.phase, Phase::Starting | Phase::Running)
                 && held.boot == self.context.boot
-                && held.meta.work().is_ok_and(|work| matches!(work.body, WorkBody::Container(_)))
+                && held
+                    .meta
+                    .work()
+                    .is_ok_and(|work| matches!(work.body, WorkBody::Container(_)))
         };
         match held.values().filter(is_container).count() {
             0 => Ok(()),
-            count => Err(AgentError::Orphans { count, why: why.clone() }),
+            count => Err(AgentError::Orphans {
+                count,
+                why: why.clone(),
+            }),
         }
     }
 
-    async fn recover_live(&mut self, token: &LeaseToken, held: &Held, renewed: Option<Boot>, round: &mut Round) {
+    async fn recover_live(
+        &mut self,
+        token: &LeaseToken,
+        held: &Held,
+        renewed: Option<Boot>,
+        round: &mut Round,
+    ) {
         let work = held.meta.work().ok();
         let same_boot = held.boot == self.context.boot;
-        let goes = work.as_ref().map_or(limits::DISCONNECT_RERUN_MS, |work| work.disconnect_ms);
+        let goes = work
+            .as_ref()
+            .map_or(limits::DISCONNECT_RERUN_MS, |work| work.disconnect_ms);
         // Instants of another boot say nothing: such a lease is over.
-        let base = if same_boot { held.meta.base.max(renewed.unwrap_or_default()) } else { Boot::default() };
+        let base = if same_boot {
+            held.meta.base.max(renewed.unwrap_or_default())
+        } else {
+            Boot::default()
+        };
         let over = !same_boot || Boot::now() >= base.plus(goes);
         self.leases.insert(token.clone(), base, goes);
         if over {
@@ -77,7 +103,13 @@ impl Supervisor {
         }
         let seen = self.seen(token, held, work.as_ref(), same_boot).await;
         tracing::info!(attempt = %self.shown(token), seen = word(&seen), "recovered");
-        self.tell(Input::Recovered { token: token.clone(), seen }, round);
+        self.tell(
+            Input::Recovered {
+                token: token.clone(),
+                seen,
+            },
+            round,
+        );
         self.tell(Input::Ready { token: token.clone() }, round);
         if !self.is_live(token) {
             self.logs.add(token, &held.meta.key, false);
@@ -87,8 +119,18 @@ impl Supervisor {
     }
 
     /// What can be said of an attempt.
-    async fn seen(&mut self, token: &LeaseToken, held: &Held, work: Option<&Work>, same_boot: bool) -> Seen<AttemptReport> {
-        let absent = if same_boot { Seen::NeverStarted } else { Seen::Unknown };
+    async fn seen(
+        &mut self,
+        token: &LeaseToken,
+        held: &Held,
+        work: Option<&Work>,
+        same_boot: bool,
+    ) -> Seen<AttemptReport> {
+        let absent = if same_boot {
+            Seen::NeverStarted
+        } else {
+            Seen::Unknown
+        };
         let Some(work) = work else { return absent };
         let dir = self.context.dir.attempt(token);
         let runtime = match (&work.body, &self.context.runtime) {

@@ -83,17 +83,6 @@ pub(crate) async fn open(data_dir: &std::path::Path) -> Result<::server::store::
     ))
 }
 
-/// Where the crash tests let this process die: `FIREHALL_FAILPOINT`, in debug builds only.
-fn failpoint() -> Result<Option<::server::store::sqlite::Failpoint>, Fault> {
-    match std::env::var("FIREHALL_FAILPOINT") {
-        Ok(text) if cfg!(debug_assertions) => text
-            .parse()
-            .map(Some)
-            .map_err(|error| Fault::usage(format!("FIREHALL_FAILPOINT: {error}"))),
-        _ => Ok(None),
-    }
-}
-
 /// Where tests want the process to die: `FIREHALL_FAILPOINT=history.commit.before:3`, in debug builds only.
 fn failpoint() -> Result<Option<Failpoint>, Fault> {
     match std::env::var("FIREHALL_FAILPOINT") {

@@ -85,7 +85,7 @@ impl StepHead {
                     .unwrap_or(image)
                     .as_str()
                     .unwrap_or("an image");
-                format!("container ({image})")
+                format!("container {image}")
             }
             (None, None) => text("kind").unwrap_or("?").to_owned(),
         }

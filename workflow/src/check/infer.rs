@@ -111,7 +111,6 @@ impl Infer<'_> {
                 format!("read one of them: {}", names.join(", "))
             }
             Space::Each => "read `each.value` or `each.index`".to_owned(),
-            Space::Run => "read a field of it, such as `run.outcome`".to_owned(),
         };
         self.error(Code::NotAValue, node.span, format!("`{text}` is not a value by itself")).help(help);
     }
@@ -171,7 +170,10 @@ impl Infer<'_> {
             (Place::Step { .. }, "inputs") => return Info::trusted(Ty::Space(Space::Inputs)),
             (Place::Step { .. }, "trigger") => return Info::trusted(Ty::Space(Space::Trigger)),
             (Place::Step { .. }, "steps") => return Info::trusted(Ty::Space(Space::Steps)),
-            (Place::Step { .. }, "run") => return Info::trusted(Ty::Space(Space::Run)),
+            (Place::Step { .. }, "run") => {
+                let taint = Taint::of(Trust::Untrusted, at, "run", "steps' messages hold outsiders' text");
+                return Info::new(Ty::Known(self.world.run.clone()), taint);
+            }
             (Place::Step { each: Some(_), .. }, "each") => return Info::trusted(Ty::Space(Space::Each)),
             _ => {}
         }
@@ -279,6 +281,14 @@ impl Infer<'_> {
     fn narrowed(&self, base: &Info, ty: &Type, node: &Node) -> Taint {
         let text = self.text(node);
         let mut taint = base.taint.clone();
+        if let Some([root, field]) = node.path().as_deref()
+            && *root == "run"
+            && !matches!(*field, "reasons" | "steps")
+            && self.local.as_ref().is_none_or(|(variable, _)| variable != "run")
+        {
+            // What we wrote of the run ourselves.
+            return Taint::TRUSTED;
+        }
         if *ty == Type::Json && taint.level < Level::Untrusted {
             taint = Taint::of(Trust::Untrusted, self.at(node), text, "json is never trusted");
         } else if let Some(origin) = &taint.origin

@@ -28,7 +28,6 @@ pub(crate) enum Space {
     Step(usize),
     Outputs(usize),
     Each,
-    Run,
 }
 
 impl fmt::Display for Ty {

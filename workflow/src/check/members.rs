@@ -1,8 +1,8 @@
-//! What stands behind `inputs.`, `trigger.`, `steps.`, `each.` and `run.`.
+//! What stands behind `inputs.`, `trigger.`, `steps.`, `each.`.
 
 use std::rc::Rc;
 
-use types::{Trust, Type};
+use types::Trust;
 
 use super::{
     infer::{Infer, Place, list_of},
@@ -22,7 +22,6 @@ impl Infer<'_> {
             Space::Step(index) => self.of_step(index, name, name_span, node),
             Space::Outputs(index) => self.output(index, name, name_span, node),
             Space::Each => self.each(name, name_span, node),
-            Space::Run => self.run(name, name_span, node),
         }
     }
 
@@ -202,19 +201,5 @@ impl Infer<'_> {
                 self.unknown(Code::UnknownField, span, message, name, ["value", "index"])
             }
         }
-    }
-
-    /// The run's record: what we wrote of it is trusted, what steps said is not.
-    fn run(&mut self, name: &str, span: Span, node: &Node) -> Info {
-        let Type::Record { fields, .. } = &self.world.run else {
-            return Info::ERROR;
-        };
-        let Some(field) = fields.get(name) else {
-            let message = format!("`run` has no field `{name}`");
-            return self.unknown(Code::UnknownField, span, message, name, fields.keys().map(String::as_str));
-        };
-        let trust = if matches!(name, "reasons" | "steps") { Trust::Untrusted } else { Trust::Trusted };
-        let taint = Taint::of(trust, self.at(node), self.text(node), "steps' messages hold outsiders' text");
-        Info::new(Ty::Known(field.ty.clone()), taint)
     }
 }

@@ -24,7 +24,11 @@ struct Server {
 impl Server {
     fn take(&mut self, chunk: &Chunk) -> u64 {
         let at = self.held.len() as u64 + self.lost;
-        assert!(chunk.offset - chunk.lost <= at, "a hole: {} after {at}", chunk.offset);
+        assert!(
+            chunk.offset - chunk.lost <= at,
+            "a hole: {} after {at}",
+            chunk.offset
+        );
         if chunk.offset + chunk.data.len() as u64 > at || chunk.lost > 0 && chunk.offset > at {
             self.lost += chunk.offset.saturating_sub(at);
             let skip = usize::try_from(at.saturating_sub(chunk.offset)).unwrap();
@@ -91,14 +95,23 @@ fn a_loss_is_counted_where_it_is_and_hides_no_half_of_a_secret() {
     place.file.write_all(b"head hunter2-re-more tail").unwrap();
     let (mut stream, mut server) = (place.open(), Server::default());
     // The bytes at 13 to 13 are missing: "hunter2-" | "re-more".
-    stream.finish(StreamEnd { dropped: 100, gap_at: Some(13) });
+    stream.finish(StreamEnd {
+        dropped: 100,
+        gap_at: Some(13),
+    });
     to_the_end(&mut stream, &mut server);
-    assert_eq!(String::from_utf8_lossy(&server.held), "head ****** tail".replace("******", "***re-more"));
+    assert_eq!(
+        String::from_utf8_lossy(&server.held),
+        "head ****** tail".replace("******", "***re-more")
+    );
     assert_eq!((server.lost, server.ended), (100, true));
     let mut place = Place::new();
     place.file.write_all(b"head hunter2-nd-more tail").unwrap();
     let (mut stream, mut server) = (place.open(), Server::default());
-    stream.finish(StreamEnd { dropped: 7, gap_at: Some(13) });
+    stream.finish(StreamEnd {
+        dropped: 7,
+        gap_at: Some(13),
+    });
     to_the_end(&mut stream, &mut server);
     assert_eq!(String::from_utf8_lossy(&server.held), "head ****** tail");
 }
@@ -108,9 +121,15 @@ fn all_that_was_dropped_at_the_end_is_counted() {
     let mut place = Place::new();
     place.file.write_all(b"head").unwrap();
     let (mut stream, mut server) = (place.open(), Server::default());
-    stream.finish(StreamEnd { dropped: 9, gap_at: Some(4) });
+    stream.finish(StreamEnd {
+        dropped: 9,
+        gap_at: Some(4),
+    });
     to_the_end(&mut stream, &mut server);
-    assert_eq!((server.held.as_slice(), server.lost, server.ended), (b"head".as_slice(), 9, true));
+    assert_eq!(
+        (server.held.as_slice(), server.lost, server.ended),
+        (b"head".as_slice(), 9, true)
+    );
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn one_step_from_queue_to_end() {
         (LiveState::Running, "slack/post", vec!["east"])
     );
     assert_eq!(run.step("b").unwrap().state, LiveState::Waiting);
-    assert_eq!(run.step("b").unwrap().what, "container (host)");
+    assert_eq!(run.step("b").unwrap().what, "container host");
 }
 
 #[test]

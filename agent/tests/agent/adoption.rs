@@ -1,0 +1,174 @@
+//! Either side dies in the middle: one start, the real result, no byte missing.
+
+use std::time::Duration;
+
+use proto::v1::{self, LogStream, report::Body};
+use types::{FailureKind, LeaseToken, Verdict};
+
+use super::{
+    fake::{Fake, token},
+    process::{Agent, Witness, swept},
+    work::script,
+};
+
+/// Writes numbered lines, says so to the witness before and after, and exits with 7.
+fn talker(witness: &Witness, lines: u32) -> types::Work {
+    let (start, end) = (witness.say("start"), witness.say("end"));
+    script(&format!(
+        "{start}for i in $(seq {lines}); do echo line $i; sleep 0.01; done\n{end}exit 7"
+    ))
+}
+
+fn expected(lines: u32) -> String {
+    (1..=lines).map(|i| format!("line {i}\n")).collect()
+}
+
+async fn judge(fake: &Fake, witness: &Witness, token: &LeaseToken, lines: u32) {
+    let report = fake.finished(token).await;
+    let Verdict::Failed { failure } = report.verdict else {
+        panic!("{:?}", report.verdict)
+    };
+    assert_eq!((failure.kind, failure.exit_code), (FailureKind::Exit, Some(7)));
+    let held = fake.log(token, LogStream::Stdout).await;
+    assert_eq!(
+        (String::from_utf8(held.bytes).unwrap(), held.lost),
+        (expected(lines), 0)
+    );
+    assert_eq!(witness.heard(), ["start", "end"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_killed_in_the_middle_comes_back_to_its_step() {
+    let (fake, tmp, witness) = (Fake::start().await, tempfile::tempdir().unwrap(), Witness::new());
+    let agent = Agent::spawn(&fake.url(), tmp.path());
+    let token = token();
+    fake.offer(&token, &talker(&witness, 150)).await;
+    fake.started(&token).await;
+    fake.until("some log", |s| {
+        (s.log(&token, LogStream::Stdout).bytes.len() > 100).then_some(())
+    })
+    .await;
+    agent.kill();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let _agent = Agent::spawn(&fake.url(), tmp.path());
+    let hello = fake.until("second Hello", |s| s.hellos.get(1).cloned()).await;
+    let first = fake.state.lock().unwrap().hellos[0].clone();
+    assert_eq!(hello.agent_id, first.agent_id);
+    assert!(hello.dial > first.dial);
+    assert_eq!(hello.inventory.len(), 1);
+    assert_eq!(
+        (hello.inventory[0].token.as_str(), hello.inventory[0].phase()),
+        (token.as_str(), v1::AttemptPhase::Running)
+    );
+    judge(&fake, &witness, &token, 150).await;
+    swept(tmp.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_ends_while_its_agent_is_away_is_reported_by_the_next() {
+    let (fake, tmp, witness) = (Fake::start().await, tempfile::tempdir().unwrap(), Witness::new());
+    let agent = Agent::spawn(&fake.url(), tmp.path());
+    let token = token();
+    fake.offer(&token, &talker(&witness, 20)).await;
+    fake.started(&token).await;
+    agent.kill();
+    witness.until("end").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let _agent = Agent::spawn(&fake.url(), tmp.path());
+    judge(&fake, &witness, &token, 20).await;
+    swept(tmp.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_was_not_acknowledged_is_said_again_until_it_is() {
+    let (fake, tmp, witness) = (Fake::start().await, tempfile::tempdir().unwrap(), Witness::new());
+    fake.state.lock().unwrap().acks = false;
+    let agent = Agent::spawn(&fake.url(), tmp.path());
+    let token = token();
+    fake.offer(&token, &talker(&witness, 3)).await;
+    let first = fake.finished(&token).await;
+    agent.kill();
+    fake.state.lock().unwrap().reports.clear();
+    let agent = Agent::spawn(&fake.url(), tmp.path());
+    assert_eq!(fake.finished(&token).await, first);
+    fake.state.lock().unwrap().reports.clear();
+    fake.state.lock().unwrap().acks = true;
+    // A new session says it once more; then it is acknowledged, and only a tombstone is left.
+    agent.kill();
+    let agent = Agent::spawn(&fake.url(), tmp.path());
+    assert_eq!(fake.finished(&token).await, first);
+    judge(&fake, &witness, &token, 3).await;
+    swept(tmp.path()).await;
+    let sessions = fake.state.lock().unwrap().hellos.len();
+    agent.kill();
+    let _agent = Agent::spawn(&fake.url(), tmp.path());
+    let hello = fake
+        .until("another Hello", |s| s.hellos.get(sessions).cloned())
+        .await;
+    let phases: Vec<_> = hello.inventory.iter().map(v1::InventoryItem::phase).collect();
+    assert_eq!(phases, [v1::AttemptPhase::Done]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_away_for_a_while_finds_all_when_it_is_back() {
+    let (fake, tmp, witness) = (Fake::start().await, tempfile::tempdir().unwrap(), Witness::new());
+    let _agent = Agent::spawn(&fake.url(), tmp.path());
+    let token = token();
+    fake.offer(&token, &talker(&witness, 100)).await;
+    fake.until("some log", |s| {
+        (!s.log(&token, LogStream::Stdout).bytes.is_empty()).then_some(())
+    })
+    .await;
+    let rest = fake.die().await;
+    witness.until("end").await;
+    let fake = Fake::back(rest).await;
+    judge(&fake, &witness, &token, 100).await;
+    swept(tmp.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_ends_ends_the_step_also_while_the_agent_is_away() {
+    let (fake, tmp, witness) = (Fake::start().await, tempfile::tempdir().unwrap(), Witness::new());
+    let mut work = script(&format!("{}sleep 100", witness.say("start")));
+    (work.timeout_ms, work.disconnect_ms) = (200_000, 1_500);
+    let agent = Agent::spawn(&fake.url(), tmp.path());
+    let (one, two) = (token(), token());
+    fake.offer(&one, &work).await;
+    fake.started(&one).await;
+    // Heartbeats keep it alive beyond its lease's length.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(fake.state.lock().unwrap().finished(&one).is_none());
+    fake.state.lock().unwrap().silent = true;
+    let is_lease = |verdict: &Verdict| matches!(verdict, Verdict::Failed { failure } if failure.kind == FailureKind::Lost);
+    assert!(is_lease(&fake.finished(&one).await.verdict));
+    fake.state.lock().unwrap().silent = false;
+    fake.offer(&two, &work).await;
+    fake.started(&two).await;
+    agent.kill();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let _agent = Agent::spawn(&fake.url(), tmp.path());
+    assert!(is_lease(&fake.finished(&two).await.verdict));
+    assert_eq!(witness.heard(), ["start", "start"]);
+    swept(tmp.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_is_asked_to_leave_leaves_its_steps_running() {
+    let (fake, tmp, witness) = (Fake::start().await, tempfile::tempdir().unwrap(), Witness::new());
+    let agent = Agent::spawn(&fake.url(), tmp.path());
+    let token = token();
+    fake.offer(&token, &talker(&witness, 100)).await;
+    fake.started(&token).await;
+    assert_eq!(agent.end().await, Some(0));
+    assert!(
+        !fake
+            .state
+            .lock()
+            .unwrap()
+            .bodies(&token)
+            .iter()
+            .any(|body| matches!(body, Body::Finished(_)))
+    );
+    let _agent = Agent::spawn(&fake.url(), tmp.path());
+    judge(&fake, &witness, &token, 100).await;
+}

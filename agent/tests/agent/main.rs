@@ -1,0 +1,15 @@
+//! The agent against a server that does as it is told: real gRPC, real processes, real containers.
+//!
+//! Containers need root on a Linux host; where the native runtime does not work, these tests fail and say why.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod actions;
+mod adoption;
+mod containers;
+mod fake;
+mod process;
+mod secrets;
+mod wire;
+mod work;
+mod zz_adhoc;

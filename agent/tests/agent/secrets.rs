@@ -1,0 +1,114 @@
+//! A secret reaches the step that names it, and nothing else.
+
+use std::path::Path;
+
+use proto::v1::LogStream;
+use types::{FailureKind, Verdict, WorkBody};
+
+use super::{
+    fake::{Fake, token},
+    process::{Agent, Witness},
+    work::{container, output, work},
+};
+
+const ONE: &str = "hunter2-and-some-more";
+const TWO: &str = "another/secret+value";
+
+fn has(path: impl AsRef<Path>, text: &str) -> bool {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+/// Whether a text is in any file below a directory.
+fn anywhere(dir: &Path, text: &str) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+        let path = entry.path();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.extend(anywhere(&path, text));
+        } else if kind.is_file() && has(&path, text) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_in_its_step_and_nowhere_else() {
+    let (fake, tmp, witness) = (Fake::start().await, tempfile::tempdir().unwrap(), Witness::new());
+    let agent = Agent::with(
+        &fake.url(),
+        tmp.path(),
+        &[("SECRET_ONE", ONE), ("SECRET_TWO", TWO)],
+    );
+    let names = fake
+        .until("Hello", |s| s.hellos.last().map(|hello| hello.secrets.clone()))
+        .await;
+    assert_eq!(names, ["SECRET_ONE", "SECRET_TWO"]);
+    let say = witness.say("waiting");
+    let mut step = container(&format!(
+        r#"test ${{#MINE}} = {}; test -z "$SECRET_TWO$SECRET_ONE"
+        printf 'raw %s\n' "$MINE"; printf '%s' "$MINE" | base64; printf 'u:%s' "$MINE" | base64
+        printf '%s' "${{MINE:0:9}}"; sleep 0.2; printf '%s\n' "${{MINE:9}}"; echo "$MINE" >&2; {say} sleep 1; echo done"#,
+        ONE.len()
+    ));
+    step.secrets.insert("MINE".to_owned(), "SECRET_ONE".to_owned());
+    let token = token();
+    fake.offer(&token, &work(WorkBody::Container(step))).await;
+    witness.until("waiting").await;
+    for secret in [ONE, TWO] {
+        assert!(!has(format!("/proc/{}/environ", agent.pid()), secret));
+        assert!(!has(format!("/proc/{}/cmdline", agent.pid()), secret));
+        let shims = children(agent.pid());
+        assert!(!shims.is_empty(), "no shim was found");
+        for shim in shims {
+            assert!(
+                !has(format!("/proc/{shim}/environ"), secret)
+                    && !has(format!("/proc/{shim}/cmdline"), secret)
+            );
+        }
+        let on_disk: Vec<_> = anywhere(tmp.path(), secret)
+            .into_iter()
+            // What the step itself wrote, on its way to be masked.
+            .filter(|path| !path.ends_with("out") && !path.ends_with("err"))
+            .collect();
+        assert!(on_disk.is_empty(), "{on_disk:?}");
+    }
+    assert_eq!(fake.finished(&token).await.verdict, Verdict::Succeeded);
+    let out = String::from_utf8(fake.log(&token, LogStream::Stdout).await.bytes).unwrap();
+    assert!(
+        out.starts_with("raw ***\n") && out.ends_with("***\ndone\n"),
+        "{out}"
+    );
+    assert_eq!(out.matches("***").count(), 4, "{out}");
+    assert_eq!(fake.log(&token, LogStream::Stderr).await.bytes, b"***\n");
+}
+
+fn children(pid: u32) -> Vec<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let mut children: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
+        let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        children.extend(text.split_whitespace().map(str::to_owned));
+    }
+    children
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_with_a_secret_fails_the_step() {
+    let (fake, tmp) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let _agent = Agent::with(&fake.url(), tmp.path(), &[("SECRET_ONE", ONE)]);
+    let mut step = container(r#"echo "leak=<$MINE>" >> "$FIREHALL_OUTPUT""#);
+    step.secrets.insert("MINE".to_owned(), "SECRET_ONE".to_owned());
+    let mut work = work(WorkBody::Container(step));
+    output(&mut work, "leak", "string");
+    let token = token();
+    fake.offer(&token, &work).await;
+    let report = fake.finished(&token).await;
+    let Verdict::Failed { failure } = &report.verdict else {
+        panic!("{report:?}")
+    };
+    assert_eq!(failure.kind, FailureKind::Output);
+    assert!(!serde_json::to_string(&report).unwrap().contains(ONE));
+}

@@ -1,0 +1,32 @@
+//! The compiler: text → tree → spec → plan.
+
+use sha2::{Digest, Sha256};
+use types::Catalogue;
+
+use crate::{Diagnostic, Plan, SourceFile, check, diagnostic::Sink, spec, yaml};
+
+/// What became of a definition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compiled {
+    /// There when nothing is wrong.
+    pub plan: Option<Plan>,
+    /// All that is wrong, in the order of the source.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Compiles a definition in YAML or JSON against the known actions. Pure, bounded in time and depth by
+/// `limits::DEFINITION_BYTES`, `limits::STEPS` and the expressions' bounds; it never panics.
+#[must_use]
+pub fn compile(source: &SourceFile, catalogue: &Catalogue) -> Compiled {
+    let mut sink = Sink::default();
+    let mut plan = None;
+    if let Some(root) = yaml::read(source, &mut sink) {
+        let spec = spec::lower(&root, source, &mut sink);
+        let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(source.text.as_bytes()));
+        plan = Some(check::check(&spec, catalogue, digest, &mut sink));
+    }
+    Compiled {
+        plan: plan.filter(|_| sink.is_empty()),
+        diagnostics: sink.finish(source),
+    }
+}
