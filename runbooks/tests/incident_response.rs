@@ -257,7 +257,7 @@ fn a_listening_port_is_asked_and_its_answer_told() {
     assert_eq!(check(&checks, "tcp")["level"], "normal", "{checks:#?}");
     assert_eq!(
         check(&checks, "tcp")["summary"],
-        format!("TCP: every asked port answers: {port}")
+        format!("TCP: 1 of 1 ports answer: {port}")
     );
     drop(listener);
     // The table still says that it listens: now it does not answer.

@@ -14,7 +14,10 @@ pub(crate) struct Clock {
 impl Clock {
     /// Anchored now.
     pub(crate) fn start() -> Self {
-        Self { wall: wall(), since: Boot::now() }
+        Self {
+            wall: wall(),
+            since: Boot::now(),
+        }
     }
 
     /// Now.
@@ -32,7 +35,10 @@ impl Clock {
         let bytes = entropy();
         let mut word = [0; 8];
         word.copy_from_slice(&bytes[..8]);
-        engine::Context { now: self.now(), entropy: u64::from_le_bytes(word) }
+        engine::Context {
+            now: self.now(),
+            entropy: u64::from_le_bytes(word),
+        }
     }
 }
 

@@ -93,7 +93,9 @@ pub async fn run(
     let served = serve(&core, listener).await;
     shutdown.cancel();
     if !core.runs.stopped(PUT_AWAY).await {
-        tracing::error!("runs were still busy with the store and are left: their histories hold what was stored");
+        tracing::error!(
+            "runs were still busy with the store and are left: their histories hold what was stored"
+        );
     }
     if let Err(error) = judge.await {
         tracing::error!(%error, "the leases' task ended badly");

@@ -58,7 +58,7 @@ codes! {
         "`<<` is not read: what a step does should stand in the step. Write the keys out.";
     /// Nested beyond bound.
     TooDeep = "FH0108", "nested too deeply",
-        "Lists and maps may be 32 levels deep.";
+        "Lists and maps may stand in each other 32 levels deep, which is far more than a workflow needs.";
     /// No document, or several.
     Documents = "FH0109", "not one document",
         "A definition is exactly one YAML document with a map at its top. Split several (`---`) into a file each.";
@@ -71,7 +71,7 @@ codes! {
         "A key that the language does not have would be ignored, and what it was meant to do would not happen. The nearest known key is suggested.";
     /// A required key is missing.
     MissingKey = "FH0202", "a key is missing",
-        "The named key is required here.";
+        "The named key is required here; nothing is assumed in its place.";
     /// A value of another kind.
     WrongKind = "FH0203", "a value of another kind is expected",
         "The key takes a map, a list, a text, a number or a bool, and another kind was found. Text that looks like a number needs quotes.";
@@ -123,10 +123,10 @@ codes! {
         "No action of this name is in the catalogue. `firehall actions` lists them.";
     /// No such parameter.
     UnknownParam = "FH0305", "unknown parameter",
-        "The action has no parameter of this name.";
+        "The action has no parameter of this name. The nearest of its parameters is suggested.";
     /// A required parameter is missing.
     MissingParam = "FH0306", "a parameter is missing",
-        "The action needs this parameter.";
+        "The action cannot run without this parameter, and its signature has no default for it.";
     /// A name that is not there in this place.
     UnknownName = "FH0307", "unknown name",
         "Expressions read `inputs`, `trigger`, `steps`, `run`, within a fan-out `each`, and in `on.alert.when` only `alert`. Text needs quotes inside an expression.";
@@ -144,7 +144,7 @@ codes! {
         "`follow` takes steps with `foreach`: it consumes their items as they finish.";
     /// A record has no such field.
     UnknownField = "FH0312", "unknown field",
-        "The value's type has no field of this name.";
+        "The value's type has no field of this name. The nearest of its fields is suggested.";
     /// A fan-out has items, another step outputs.
     ItemsOrOutputs = "FH0313", "items or outputs",
         "A step with `foreach` or `follow` has `items`, a list of {index, value, outcome, outputs?}; another step has `outputs`.";

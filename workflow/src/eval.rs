@@ -97,7 +97,9 @@ impl Template {
     /// As `Expr::eval`; a list, an object or null inside a text; a whole beyond `limits::VALUE_BYTES`.
     pub fn eval(&self, scope: &Scope) -> Result<Value, EvalError> {
         let mut room = limits::VALUE_BYTES;
-        self.eval_within(scope, &mut room)
+        let value = self.eval_within(scope, &mut room)?;
+        bounded(&value).map_err(|_| too_large(self))?;
+        Ok(value)
     }
 
     fn eval_within(&self, scope: &Scope, room: &mut usize) -> Result<Value, EvalError> {
@@ -169,9 +171,14 @@ fn too_large(template: &Template) -> EvalError {
 }
 
 fn bounded(value: &Value) -> Result<(), expr::Fault> {
-    if expr::weight(value) > limits::VALUE_BYTES {
-        let message = format!("the value has more than {} bytes", limits::VALUE_BYTES);
+    // A character of text is at most six bytes of JSON; only what may be too large is measured.
+    if expr::weight(value).saturating_mul(6) > limits::VALUE_BYTES && json_bytes(value) > limits::VALUE_BYTES {
+        let message = format!("the value has more than {} bytes of JSON", limits::VALUE_BYTES);
         return Err(expr::Fault::new(Code::EvalSize, message));
     }
     Ok(())
+}
+
+fn json_bytes(value: &Value) -> usize {
+    serde_json::to_vec(value).map_or(usize::MAX, |json| json.len())
 }

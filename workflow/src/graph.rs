@@ -38,18 +38,13 @@ pub(crate) fn cycles(waits: &[Vec<usize>]) -> Vec<Vec<usize>> {
     for start in 0..waits.len() {
         // Each open step has an open need, so a walk along first open needs must meet itself or a walked step.
         let mut path = Vec::new();
-        let mut at = start;
-        while state[at] == State::Open {
+        let mut next = Some(start);
+        while let Some(at) = next.filter(|at| state[*at] == State::Open) {
             state[at] = State::Walking;
             path.push(at);
-            match waits[at].iter().find(|need| state[**need] != State::Done) {
-                Some(need) => at = *need,
-                None => break,
-            }
+            next = waits[at].iter().copied().find(|need| state[*need] != State::Done);
         }
-        if state[at] == State::Walking
-            && let Some(begin) = path.iter().position(|step| *step == at)
-        {
+        if let Some(begin) = next.and_then(|at| path.iter().position(|step| *step == at)) {
             found.push(path[begin..].to_vec());
         }
         for step in path {

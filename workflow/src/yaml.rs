@@ -155,20 +155,31 @@ impl Reader<'_> {
                 }
                 Err(error) => {
                     let start = self.byte(error.marker().index());
-                    let at = Loc { start, end: start + 1 };
-                    let rest = text.get(start..).unwrap_or_default();
-                    let draft = self
-                        .sink
-                        .error(Code::Syntax, at, format!("this is not YAML: {}", error.info()));
-                    if rest.starts_with('\t') || error.info().contains("tab") {
-                        draft.help("indent with spaces; a tab does not count");
-                    }
+                    self.syntax(error.info(), start, text);
                     self.refused = true;
                 }
             }
             if self.refused {
                 return;
             }
+        }
+    }
+
+    fn syntax(&mut self, info: &str, start: usize, text: &str) {
+        let at = Loc { start, end: start + 1 };
+        if info.contains("recursion limit") {
+            let message = format!("more than {DEPTH} levels of lists and maps");
+            self.sink.error(Code::TooDeep, at, message);
+            return;
+        }
+        let before = text.get(..start).unwrap_or_default();
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let tab = text.get(start..).unwrap_or_default().starts_with('\t');
+        let draft = self.sink.error(Code::Syntax, at, format!("this is not YAML: {info}"));
+        if tab || info.contains("tab") {
+            draft.help("indent with spaces; a tab does not count");
+        } else if line.contains("${{") {
+            draft.help("an expression with `: `, ` #` or a quote at its start needs quotes around the whole value: \"${{ … }}\"");
         }
     }
 

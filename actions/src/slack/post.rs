@@ -213,13 +213,7 @@ fn content(context: &ActionContext, params: Params) -> (String, Pages) {
     }
     if !findings.is_empty() {
         headlines.push(render::headline(&findings));
-        pages.plain(
-            &findings
-                .iter()
-                .map(render::finding)
-                .collect::<Vec<_>>()
-                .join("\n"),
-        );
+        pages.plain(&render::grouped(&findings).join("\n"));
     }
     if !lacking.is_empty() {
         headlines.push(format!("{} not measured", lacking.len()));

@@ -1,4 +1,4 @@
-//! Findings as lines for people: sign and word, host, check, value, and where it can be seen.
+//! Findings as lines for people: where they can be seen, then sign and word, check and value.
 
 use types::{Evidence, Finding, Level};
 
@@ -14,21 +14,47 @@ fn sign(level: Level) -> &'static str {
     }
 }
 
-/// Two lines: the finding, and its evidence. Untrusted text in plain form: for a plain text object.
-pub(crate) fn finding(finding: &Finding) -> String {
-    let host = finding
-        .host
-        .as_deref()
-        .map(|host| format!("{} · ", flat(host, 120)))
-        .unwrap_or_default();
-    format!(
-        "{} {} · {host}{}: {}\n     ↳ {}",
-        sign(finding.level),
-        finding.level.as_str(),
-        flat(&finding.check, 120),
-        flat(&finding.summary, 300),
-        evidence(&finding.evidence)
-    )
+/// Findings under the evidence that they share: one heading names host, run, step, try and agent (or the query), then
+/// a line a finding, worst first, each with its place in that evidence. Plain text: for a plain text object.
+pub(crate) fn grouped(findings: &[Finding]) -> Vec<String> {
+    let mut groups: Vec<(String, Vec<&Finding>)> = Vec::new();
+    for finding in findings {
+        let heading = heading(finding);
+        match groups.iter_mut().find(|(known, _)| *known == heading) {
+            Some((_, group)) => group.push(finding),
+            None => groups.push((heading, vec![finding])),
+        }
+    }
+    let mut lines = Vec::new();
+    for (heading, mut group) in groups {
+        // Stable: what is equally bad stays in the order in which it was measured.
+        group.sort_by_key(|finding| match finding.level {
+            Level::Critical => 0,
+            Level::Warning => 1,
+            Level::Unknown => 2,
+            Level::Normal => 3,
+        });
+        lines.push(heading);
+        lines.extend(group.into_iter().map(line));
+    }
+    lines
+}
+
+/// `🟡 warning · load 4.05 over 1 min … (checks[0])`; the check's name in front where the summary does not begin with it.
+fn line(finding: &Finding) -> String {
+    let (check, summary) = (flat(&finding.check, 120), flat(&finding.summary, 300));
+    let named = summary.to_lowercase().starts_with(&check.to_lowercase());
+    let check = if named { String::new() } else { format!("{check}: ") };
+    let place = match &finding.evidence {
+        Evidence::Step { output, .. } => format!(" ({})", flat(output, 40)),
+        Evidence::Query { .. } => String::new(),
+    };
+    format!("{} {} · {check}{summary}{place}", sign(finding.level), finding.level.as_str())
+}
+
+fn heading(finding: &Finding) -> String {
+    let host = finding.host.as_deref().map(|host| format!("{} ↳ ", flat(host, 120))).unwrap_or_default();
+    format!("{host}{}", evidence(&finding.evidence))
 }
 
 /// An investigation's findings: what is not normal in full, what is normal in one line a host.
@@ -36,7 +62,7 @@ pub(crate) fn digest(findings: &[Finding]) -> Vec<String> {
     let (normal, other): (Vec<&Finding>, Vec<&Finding>) = findings
         .iter()
         .partition(|finding| finding.level == Level::Normal && finding.host.is_some());
-    let mut lines: Vec<String> = other.into_iter().map(finding).collect();
+    let mut lines = grouped(&other.into_iter().cloned().collect::<Vec<_>>());
     let mut hosts: Vec<(&str, Vec<String>)> = Vec::new();
     for finding in normal {
         let (host, check) = (
@@ -69,15 +95,11 @@ fn evidence(evidence: &Evidence) -> String {
             index,
             attempt,
             agent_name,
-            output,
             ..
         } => {
             let index = index.map(|index| format!("[{index}]")).unwrap_or_default();
             let (step, agent) = (flat(step, 80), flat(agent_name, 80));
-            format!(
-                "{run} · {step}{index} try {attempt} on {agent} · {}",
-                flat(output, 40)
-            )
+            format!("{run} · {step}{index} try {attempt} on {agent}")
         }
         Evidence::Query {
             source,

@@ -132,7 +132,7 @@ async fn ended(
         // The boot-time clock counts the host's sleep too, which the action's own deadline does not.
         () = clock::sleep_until(over) => {
             cancel.cancel();
-            Err(ActionError::new(FailureKind::Timeout, format!("not done within {timeout_ms} ms")))
+            Err(ActionError::new(FailureKind::Timeout, format!("timed out: not done within {timeout_ms} ms")))
         }
     }
 }

@@ -106,7 +106,8 @@ impl Job {
     }
 
     /// Reports that nothing was run.
-    async fn fail(&self, failure: Failure) {
+    async fn fail(&self, mut failure: Failure) {
+        failure.message = self.context.masker.text(&failure.message);
         let report = report::of(Verdict::Failed { failure }, Usage::default());
         self.logs.finished(&self.token, stream_ends(None));
         self.tell(Told::Ended(Box::new(report))).await;

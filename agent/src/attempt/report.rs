@@ -116,7 +116,7 @@ fn failure(
     if record.timed_out {
         return failed(
             FailureKind::Timeout,
-            format!("not done within {} ms{killed}", work.timeout_ms),
+            format!("timed out: not done within {} ms{killed}", work.timeout_ms),
         );
     }
     if (record.code, record.signal) == (Some(0), None) {

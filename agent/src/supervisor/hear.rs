@@ -7,7 +7,7 @@ use protocol::{
 };
 use types::{AttemptKey, LeaseToken, SessionId, limits};
 
-use super::{Event, Link, Round, Supervisor, event::Reply};
+use super::{Event, Link, Round, Supervisor, event::Reply, leases::LEASE_MIN_MS};
 use crate::{
     attempt::Told,
     convert,
@@ -148,7 +148,7 @@ impl Supervisor {
             return;
         }
         self.leases.insert(token.clone(), base, goes);
-        if Boot::now() >= base.plus(goes) {
+        if Boot::now() >= base.plus(goes.max(LEASE_MIN_MS)) {
             self.tell(Input::LeaseEnded { token }, round);
         } else {
             // Images and secrets of the host are here already: the intent goes to disk with the lease.

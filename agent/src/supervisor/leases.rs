@@ -14,6 +14,10 @@ const EVERY_MIN: Duration = Duration::from_millis(100);
 /// is less than the server's margin (`limits::LEASE_MARGIN_MS`).
 const FRESH_MS: Millis = 3_000;
 
+/// A lease is at least this long, else a step with a short timeout would end between two heartbeats. The server's
+/// margin (`limits::LEASE_MARGIN_MS`) is longer.
+pub(super) const LEASE_MIN_MS: Millis = 2_000;
+
 /// The lease of one attempt.
 #[derive(Debug, Clone, Copy)]
 struct Lease {
@@ -80,14 +84,16 @@ impl Leases {
     }
 
     pub(super) fn insert(&mut self, token: LeaseToken, base: Boot, goes: Millis) {
-        self.live.insert(
-            token,
-            Lease {
-                base,
-                goes,
-                judged: false,
-            },
-        );
+        let goes = goes.max(LEASE_MIN_MS);
+        let judged = false;
+        self.live.insert(token, Lease { base, goes, judged });
+    }
+
+    /// It is over, and its end was told.
+    pub(super) fn judge(&mut self, token: &LeaseToken) {
+        if let Some(lease) = self.live.get_mut(token) {
+            lease.judged = true;
+        }
     }
 
     pub(super) fn remove(&mut self, token: &LeaseToken) {
@@ -193,9 +199,11 @@ mod tests {
     fn heartbeats_suit_the_shortest_lease() {
         let mut leases = Leases::new(PathBuf::new());
         assert_eq!(leases.every(), Duration::from_secs(5));
-        leases.insert(token(1), at(0), 1_500);
-        assert_eq!(leases.every(), Duration::from_millis(500));
+        leases.insert(token(1), at(0), 3_000);
+        assert_eq!(leases.every(), Duration::from_secs(1));
         leases.insert(token(1), at(0), 3);
+        assert_eq!(leases.every(), Duration::from_millis(LEASE_MIN_MS / 3));
+        leases.set_heartbeat(1);
         assert_eq!(leases.every(), EVERY_MIN);
     }
 

@@ -7,7 +7,7 @@ use protocol::agent::{Input, Phase, Seen};
 use runtime::Ended;
 use types::{AttemptReport, LeaseToken, Work, WorkBody, limits};
 
-use super::{Round, Supervisor};
+use super::{Round, Supervisor, leases::LEASE_MIN_MS};
 use crate::{
     attempt,
     error::AgentError,
@@ -90,11 +90,10 @@ impl Supervisor {
         } else {
             Boot::default()
         };
-        let over = !same_boot || Boot::now() >= base.plus(goes);
+        let over = !same_boot || Boot::now() >= base.plus(goes.max(LEASE_MIN_MS));
         self.leases.insert(token.clone(), base, goes);
         if over {
-            // Judged here, once.
-            drop(self.leases.over(Boot::now()));
+            self.leases.judge(token);
             self.causes.entry(token.clone()).or_insert(StopCause::LeaseOver);
             self.tell(Input::LeaseEnded { token: token.clone() }, round);
         }

@@ -61,7 +61,7 @@ impl Action for Acts {
     }
 }
 
-pub(crate) fn registry() -> (Registry, Arc<AtomicU32>) {
+fn registry() -> (Registry, Arc<AtomicU32>) {
     let starts = Arc::new(AtomicU32::new(0));
     let names = [
         "test/works",

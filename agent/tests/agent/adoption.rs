@@ -130,13 +130,13 @@ async fn a_server_that_is_away_for_a_while_finds_all_when_it_is_back() {
 async fn a_lease_that_ends_ends_the_step_also_while_the_agent_is_away() {
     let (fake, tmp, witness) = (Fake::start().await, tempfile::tempdir().unwrap(), Witness::new());
     let mut work = script(&format!("{}sleep 100", witness.say("start")));
-    (work.timeout_ms, work.disconnect_ms) = (200_000, 1_500);
+    (work.timeout_ms, work.disconnect_ms) = (200_000, 2_500);
     let agent = Agent::spawn(&fake.url(), tmp.path());
     let (one, two) = (token(), token());
     fake.offer(&one, &work).await;
     fake.started(&one).await;
     // Heartbeats keep it alive beyond its lease's length.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(fake.state.lock().unwrap().finished(&one).is_none());
     fake.state.lock().unwrap().silent = true;
     let is_lease = |verdict: &Verdict| matches!(verdict, Verdict::Failed { failure } if failure.kind == FailureKind::Lost);
@@ -145,7 +145,7 @@ async fn a_lease_that_ends_ends_the_step_also_while_the_agent_is_away() {
     fake.offer(&two, &work).await;
     fake.started(&two).await;
     agent.kill();
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     let _agent = Agent::spawn(&fake.url(), tmp.path());
     assert!(is_lease(&fake.finished(&two).await.verdict));
     assert_eq!(witness.heard(), ["start", "start"]);
@@ -171,4 +171,85 @@ async fn an_agent_that_is_asked_to_leave_leaves_its_steps_running() {
     );
     let _agent = Agent::spawn(&fake.url(), tmp.path());
     judge(&fake, &witness, &token, 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_sides_die_and_come_back() {
+    let (fake, tmp, witness) = (Fake::start().await, tempfile::tempdir().unwrap(), Witness::new());
+    let agent = Agent::spawn(&fake.url(), tmp.path());
+    let url = fake.url();
+    let token = token();
+    fake.offer(&token, &talker(&witness, 60)).await;
+    fake.until("some log", |s| {
+        (!s.log(&token, LogStream::Stdout).bytes.is_empty()).then_some(())
+    })
+    .await;
+    let rest = fake.die().await;
+    agent.kill();
+    let _agent = Agent::spawn(&url, tmp.path());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let fake = Fake::back(rest).await;
+    judge(&fake, &witness, &token, 60).await;
+    swept(tmp.path()).await;
+}
+
+/// Killed at moments that the seed chooses: before, during and after starts, ends and acknowledgements.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_killed_again_and_again_starts_everything_once() {
+    let (fake, tmp, witness) = (Fake::start().await, tempfile::tempdir().unwrap(), Witness::new());
+    let mut seed: u64 = std::process::id().into();
+    println!("seed {seed}");
+    let (start, end) = (
+        witness.say("start-$FIREHALL_TOKEN"),
+        witness.say("end-$FIREHALL_TOKEN"),
+    );
+    let work = script(&format!(
+        "{start}for i in 1 2 3 4 5; do echo line $i; sleep 0.02; done\n{end}exit 7"
+    ));
+    let mut agent = Agent::spawn(&fake.url(), tmp.path());
+    let mut taken = Vec::new();
+    for _ in 0..12 {
+        let token = token();
+        fake.offer(&token, &work).await;
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        tokio::time::sleep(Duration::from_millis((seed >> 33) % 120)).await;
+        agent.kill();
+        let sessions = fake.state.lock().unwrap().hellos.len();
+        agent = Agent::spawn(&fake.url(), tmp.path());
+        let hello = fake
+            .until("another Hello", |s| s.hellos.get(sessions).cloned())
+            .await;
+        // An offer that was never taken is not in the inventory; the server would make another.
+        if hello.inventory.iter().any(|item| item.token == token.as_str()) {
+            taken.push(token);
+        } else {
+            assert!(
+                fake.state.lock().unwrap().bodies(&token).is_empty(),
+                "it was told and is not on disk"
+            );
+        }
+    }
+    assert!(!taken.is_empty(), "no offer was ever taken");
+    let mut expected = Vec::new();
+    for token in &taken {
+        let report = fake.finished(token).await;
+        assert_eq!(
+            report.exit.and_then(|exit| exit.code),
+            Some(7),
+            "{:?}",
+            report.verdict
+        );
+        assert_eq!(
+            fake.log(token, LogStream::Stdout).await.bytes,
+            b"line 1\nline 2\nline 3\nline 4\nline 5\n"
+        );
+        expected.extend([format!("start-{token}"), format!("end-{token}")]);
+    }
+    swept(tmp.path()).await;
+    let mut heard = witness.heard();
+    heard.sort();
+    expected.sort();
+    assert_eq!(heard, expected);
 }

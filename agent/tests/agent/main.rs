@@ -12,4 +12,3 @@ mod process;
 mod secrets;
 mod wire;
 mod work;
-mod zz_adhoc;

@@ -2,7 +2,8 @@
 
 use clap::Args;
 use sdk::RunView;
-use serde_json::{Value, json};
+use serde::Serialize;
+use types::RunOutcome;
 
 use crate::{
     args::Remote,
@@ -43,14 +44,23 @@ pub(crate) async fn main(args: RunsArgs) -> Done {
 }
 
 /// The promised form: these five names, and `outcome` null while live.
-fn brief(run: &RunView) -> Value {
-    json!({
-        "id": run.id,
-        "workflow": run.workflow,
-        "outcome": run.outcome,
-        "started_at": run.started_at.map(sdk::rfc3339),
-        "finished_at": run.finished_at.map(sdk::rfc3339),
-    })
+#[derive(Debug, Serialize)]
+struct Brief<'a> {
+    id: &'a str,
+    workflow: &'a str,
+    outcome: Option<RunOutcome>,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+}
+
+fn brief(run: &RunView) -> Brief<'_> {
+    Brief {
+        id: &run.id,
+        workflow: &run.workflow,
+        outcome: run.outcome,
+        started_at: run.started_at.map(sdk::rfc3339),
+        finished_at: run.finished_at.map(sdk::rfc3339),
+    }
 }
 
 fn row(run: &RunView) -> Vec<String> {
@@ -70,6 +80,8 @@ fn row(run: &RunView) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
@@ -85,10 +97,11 @@ mod tests {
         let mut run = RunView::from_wire(wire).unwrap();
         let expected = json!({"id": "run_1", "workflow": "w", "outcome": "degraded",
             "started_at": "1970-01-01T00:00:01.000Z", "finished_at": "1970-01-01T00:00:02.005Z"});
-        assert_eq!(brief(&run), expected);
+        let json = |run: &RunView| serde_json::to_value(brief(run)).unwrap();
+        assert_eq!(json(&run), expected);
         (run.outcome, run.finished_at) = (None, None);
         assert_eq!(
-            (&brief(&run)["outcome"], &brief(&run)["finished_at"]),
+            (&json(&run)["outcome"], &json(&run)["finished_at"]),
             (&Value::Null, &Value::Null)
         );
         assert_eq!(row(&run)[2], "running");

@@ -132,6 +132,12 @@ fn tree(run: &LiveRun, now: Timestamp, with_items: &dyn Fn(&LiveStep) -> bool) -
         // With items, their own rows say why.
         let itemised = step.fans_out && !step.items.is_empty() && with_items(step);
         if itemised {
+            let labels = step.items.iter().filter_map(|item| item.label.as_deref());
+            let longest = labels
+                .map(|label| text::fit(label, 40).width())
+                .max()
+                .unwrap_or(0);
+            let columns = longest.max(columns.saturating_sub(2));
             rows.extend(step.items.iter().flat_map(|item| item_rows(item, columns, now)));
         } else {
             rows.extend(reasons(&step.reasons, 6));
@@ -212,7 +218,6 @@ fn step_row(step: &LiveStep, columns: usize, now: Timestamp) -> Row {
 fn item_rows(item: &LiveItem, columns: usize, now: Timestamp) -> Vec<Row> {
     let (glyph, paint) = glyph(item.state);
     let label = item.label.as_deref().unwrap_or("item");
-    let columns = columns.max(24) - 2;
     let running = (item.state == LiveState::Running)
         .then_some(item.started_at)
         .flatten();

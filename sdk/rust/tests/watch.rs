@@ -169,31 +169,31 @@ async fn a_refusal_ends_it_at_once() {
     assert_eq!(error.unwrap().refusal(), Some(Refusal::NotFound));
 }
 
-#[tokio::test]
-async fn followed_logs_go_on_from_the_last_byte() {
-    let piece = |offset: u64, data: &[u8]| {
-        Ok(v1::RunLogsResponse {
-            offset,
-            data: data.to_vec(),
-            ..Default::default()
-        })
-    };
-    let fake = Fake::default();
-    *fake.logs.lock().unwrap() = vec![
-        vec![
-            piece(0, b"ab\x00"),
-            piece(3, b"\xff\r"),
-            Err(Status::unavailable("stopping")),
-        ],
-        vec![piece(5, b"\n")],
-    ]
-    .into();
-    let client = serve(&fake).await;
-    let of = LogsOf {
-        run: "run_x".into(),
+fn piece(attempt: u32, offset: u64, data: &[u8]) -> Result<v1::RunLogsResponse, Status> {
+    let run_id = "run_01jx0000000000000000000000".into();
+    let attempt = Some(v1::AttemptRef {
+        run_id,
         step: "a".into(),
         index: None,
-        attempt: 1,
+        attempt,
+    });
+    Ok(v1::RunLogsResponse {
+        attempt,
+        offset,
+        data: data.to_vec(),
+        ..Default::default()
+    })
+}
+
+/// Follows a step's logs; answers the bytes.
+async fn followed(fake: &Fake, attempt: u32) -> Vec<u8> {
+    let client = serve(fake).await;
+    let (run, step) = ("run_x".into(), "a".into());
+    let of = LogsOf {
+        run,
+        step,
+        index: None,
+        attempt,
         stream: LogStream::Stdout,
         follow: true,
     };
@@ -202,9 +202,41 @@ async fn followed_logs_go_on_from_the_last_byte() {
         bytes.extend(piece.data);
         Ok(())
     };
-    client.logs(&of, print).await.unwrap();
-    assert_eq!(bytes, b"ab\x00\xff\r\n");
+    let all = client.logs(&of, print);
+    tokio::time::timeout(Duration::from_secs(20), all)
+        .await
+        .unwrap()
+        .unwrap();
+    bytes
+}
+
+#[tokio::test]
+async fn followed_logs_go_on_from_the_last_byte() {
+    let gone = || Err(Status::unavailable("stopping"));
+    let fake = Fake::default();
+    *fake.logs.lock().unwrap() = vec![
+        vec![piece(1, 0, b"ab\x00"), piece(1, 3, b"\xff\r"), gone()],
+        vec![piece(1, 5, b"\n")],
+    ]
+    .into();
+    assert_eq!(followed(&fake, 1).await, b"ab\x00\xff\r\n");
     assert_eq!(*fake.asked.lock().unwrap(), [0, 5]);
+}
+
+#[tokio::test]
+async fn followed_logs_of_the_newest_try_go_on_into_the_next_one() {
+    let gone = || Err(Status::unavailable("stopping"));
+    let fake = Fake::default();
+    *fake.logs.lock().unwrap() = vec![
+        vec![gone()],
+        vec![piece(1, 0, b"one "), gone()],
+        vec![piece(1, 4, b"more ")],
+        // Asked for the newest again: what is known already is passed over.
+        vec![piece(1, 0, b"one more "), piece(2, 0, b"two")],
+    ]
+    .into();
+    assert_eq!(followed(&fake, 0).await, b"one more two");
+    assert_eq!(*fake.asked.lock().unwrap(), [0, 0, 4, 0]);
 }
 
 #[tokio::test]

@@ -115,6 +115,8 @@ impl Agents {
     fn filtered(&self, wanted: impl Fn(&Leased) -> bool) -> Vec<(LeaseToken, Leased)> {
         let book = self.book();
         let found = book.leases.iter().filter(|(_, leased)| wanted(leased));
-        found.map(|(token, leased)| (token.clone(), leased.clone())).collect()
+        found
+            .map(|(token, leased)| (token.clone(), leased.clone()))
+            .collect()
     }
 }

@@ -16,9 +16,6 @@ use types::{AgentId, Labels, LeaseToken, Placement, SessionId, Timestamp, limits
 use crate::clock::{Clock, entropy};
 
 mod leases;
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
-mod tests;
 
 pub(crate) use leases::Lease;
 
@@ -273,7 +270,11 @@ impl Agents {
         // One look and one change under one lock: else two runs choose the same slot, and the loser waits although
         // another agent is free.
         let mut book = self.book();
-        if !book.agents.values().any(|agent| is_connected(agent, now) && agent.free() > 0) {
+        if !book
+            .agents
+            .values()
+            .any(|agent| is_connected(agent, now) && agent.free() > 0)
+        {
             return Err("no agent has a free slot".to_owned());
         }
         let snapshot = book.snapshot(now);
@@ -310,7 +311,9 @@ impl Agents {
     /// the next Hello reconciles.
     pub(crate) fn send(&self, id: &AgentId, only: Option<&SessionId>, message: v1::SessionDown) {
         let mut book = self.book();
-        let Some(agent) = book.agents.get_mut(id) else { return };
+        let Some(agent) = book.agents.get_mut(id) else {
+            return;
+        };
         let Some(session) = &agent.session else { return };
         if only.is_none_or(|only| *only == session.id) && session.down.try_send(message).is_err() {
             end_session(session, Close::Slow);

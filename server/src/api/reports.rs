@@ -40,7 +40,11 @@ pub(super) async fn reported(
                 Down::Ack(v1::Ack { attempt, token })
             } else {
                 let reason = "the run is not known".to_owned();
-                Down::Stop(v1::Stop { attempt, token, reason })
+                Down::Stop(v1::Stop {
+                    attempt,
+                    token,
+                    reason,
+                })
             };
             let message = Some(message);
             core.agents.send(agent, None, v1::SessionDown { message });

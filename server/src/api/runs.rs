@@ -53,7 +53,8 @@ impl Service {
                     .workflow(name, None)
                     .await
                     .map_err(|error| store_status(&error))?;
-                let row = row.ok_or_else(|| Status::not_found(brief(&format!("no workflow {name:?} is kept"))))?;
+                let row =
+                    row.ok_or_else(|| Status::not_found(brief(&format!("no workflow {name:?} is kept"))))?;
                 workflows::plan(&row).map_err(|error| store_status(&error))
             }
             None => Err(Status::invalid_argument("what: give source or workflow")),
@@ -86,10 +87,12 @@ impl Service {
         match self.start_once(request, by).await {
             Ok(run) => Ok(run.to_string()),
             // Two of the same at once: the other was first.
-            Err(status) if status.code() == tonic::Code::AlreadyExists => match self.started_before(request).await? {
-                Some(run) => Ok(run),
-                None => Err(status),
-            },
+            Err(status) if status.code() == tonic::Code::AlreadyExists => {
+                match self.started_before(request).await? {
+                    Some(run) => Ok(run),
+                    None => Err(status),
+                }
+            }
             Err(status) => Err(status),
         }
     }
@@ -142,7 +145,9 @@ impl Service {
 /// A run's first event holds its plan, inputs and alert, and goes to watchers in one message.
 fn sendable(first: &RunStarted) -> Result<(), Status> {
     const MOST: usize = limits::MESSAGE_BYTES - 64 * 1024;
-    let bytes = serde_json::to_vec(first).map_err(|error| Status::internal(error.to_string()))?.len();
+    let bytes = serde_json::to_vec(first)
+        .map_err(|error| Status::internal(error.to_string()))?
+        .len();
     if bytes > MOST {
         return Err(Status::invalid_argument(format!(
             "the run's plan, inputs and payload have {bytes} bytes in all, at most {MOST}"
@@ -212,12 +217,10 @@ impl v1::run_service_server::RunService for Service {
         let service = Self(self.0.clone());
         // In a task of its own: a caller that hangs up does not leave half a start.
         let started = tokio::spawn(async move { service.start(&request, &caller.name).await });
-        let run_id = started
-            .await
-            .map_err(|error| {
-                tracing::error!(%error, "a start ended by a defect");
-                Status::internal("a defect of the server; it is unknown whether the run was started")
-            })??;
+        let run_id = started.await.map_err(|error| {
+            tracing::error!(%error, "a start ended by a defect");
+            Status::internal("a defect of the server; it is unknown whether the run was started")
+        })??;
         Ok(Response::new(v1::StartRunResponse { run_id }))
     }
 

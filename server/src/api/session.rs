@@ -64,7 +64,11 @@ pub(super) fn serve(
     })
 }
 
-async fn session(core: Core, mut up: Streaming<v1::SessionUp>, out: &Out<v1::SessionDown>) -> Result<(), Status> {
+async fn session(
+    core: Core,
+    mut up: Streaming<v1::SessionUp>,
+    out: &Out<v1::SessionDown>,
+) -> Result<(), Status> {
     let first = tokio::select! {
         first = tokio::time::timeout(HELLO, up.message()) => {
             first.map_err(|_| Status::deadline_exceeded("no Hello within 10 seconds"))??
@@ -125,7 +129,8 @@ async fn open(core: &Core, agent: &AgentId, session: &SessionId, hello: v1::Hell
         name: introduction.name.clone(),
         version: introduction.facts.version.clone(),
         labels: introduction.labels.clone(),
-        facts: serde_json::to_string(&introduction.facts).map_err(|error| Status::internal(error.to_string()))?,
+        facts: serde_json::to_string(&introduction.facts)
+            .map_err(|error| Status::internal(error.to_string()))?,
         seen_at: core.clock.now(),
     };
     match core.store.agent_session(row, dial).await {
@@ -160,7 +165,11 @@ fn introduction(hello: v1::Hello, held: &Inventories) -> Result<Introduction, St
         labels: convert::labels(hello.labels)?,
         facts,
         dial: hello.dial,
-        held: Arc::new(held.iter().map(|(token, (held, _))| (token.clone(), *held)).collect()),
+        held: Arc::new(
+            held.iter()
+                .map(|(token, (held, _))| (token.clone(), *held))
+                .collect(),
+        ),
     })
 }
 
@@ -174,7 +183,11 @@ async fn welcomed(
     held: Inventories,
     out: &Out<v1::SessionDown>,
 ) -> Result<(), Status> {
-    let inventory: Inventory = Arc::new(held.iter().map(|(token, (held, _))| (token.clone(), *held)).collect());
+    let inventory: Inventory = Arc::new(
+        held.iter()
+            .map(|(token, (held, _))| (token.clone(), *held))
+            .collect(),
+    );
     reconcile(core, agent, session, &inventory).await?;
     let welcome = v1::Welcome {
         session_id: session.to_string(),

@@ -21,12 +21,15 @@ impl<T> Out<T> {
     /// `RESOURCE_EXHAUSTED` when it does not read, `CANCELLED` when it hung up.
     pub(super) async fn send(&self, item: T) -> Result<(), Status> {
         use mpsc::error::SendTimeoutError as E;
-        self.0.send_timeout(item, PATIENCE).await.map_err(|error| match error {
-            E::Timeout(_) => {
-                Status::resource_exhausted("the reader is too slow: go on from the last that it got")
-            }
-            E::Closed(_) => Status::cancelled("the reader hung up"),
-        })
+        self.0
+            .send_timeout(item, PATIENCE)
+            .await
+            .map_err(|error| match error {
+                E::Timeout(_) => {
+                    Status::resource_exhausted("the reader is too slow: go on from the last that it got")
+                }
+                E::Closed(_) => Status::cancelled("the reader hung up"),
+            })
     }
 
     /// Waits until the reader hangs up.

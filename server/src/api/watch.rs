@@ -30,7 +30,9 @@ const A_MOMENT: Duration = Duration::from_millis(50);
 
 /// A run's events after a seq; ends after its last.
 pub(super) fn events(core: Core, run: RunId, after: u64) -> BoxStream<'static, Result<v1::Event, Status>> {
-    answer(AHEAD, move |out| async move { send_events(&core, &run, after, &out).await })
+    answer(AHEAD, move |out| async move {
+        send_events(&core, &run, after, &out).await
+    })
 }
 
 async fn send_events(core: &Core, run: &RunId, mut after: u64, out: &Out<v1::Event>) -> Result<(), Status> {
@@ -216,7 +218,9 @@ async fn send_log(core: &Core, wanted: &mut Wanted, out: &Out<v1::RunLogsRespons
 
 /// Whether there is something to read, or an error that the next read will say.
 async fn has_more(core: &Core, wanted: &Wanted) -> bool {
-    let read = core.store.read_log(&wanted.attempt, wanted.stream, wanted.offset, 1);
+    let read = core
+        .store
+        .read_log(&wanted.attempt, wanted.stream, wanted.offset, 1);
     read.await.map_or(true, |pieces| !pieces.is_empty())
 }
 

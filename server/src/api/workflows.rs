@@ -103,8 +103,8 @@ impl v1::workflow_service_server::WorkflowService for Service {
             .workflow(&request.name, version)
             .await
             .map_err(|error| store_status(&error))?;
-        let found =
-            found.ok_or_else(|| Status::not_found(brief(&format!("no workflow {:?} is kept", request.name))))?;
+        let found = found
+            .ok_or_else(|| Status::not_found(brief(&format!("no workflow {:?} is kept", request.name))))?;
         Ok(Response::new(row(found, true)))
     }
 

@@ -98,11 +98,7 @@ pub(super) struct Grouped {
 }
 
 /// Decides what an alert does to the incident of its key.
-pub(super) fn group(
-    known: Option<Known>,
-    read: &Normalised,
-    now: Timestamp,
-) -> Result<Grouped, StoreError> {
+pub(super) fn group(known: Option<Known>, read: &Normalised, now: Timestamp) -> Result<Grouped, StoreError> {
     let before = known.filter(|known| known.state.takes(&read.delivery, now));
     let fresh = AlertId::new(now, entropy());
     let receive = Command::Receive {
@@ -138,7 +134,12 @@ pub(super) fn group(
 
 impl Grouped {
     /// A run is started for the alert, in the same transaction.
-    pub(super) fn run_started(&mut self, run: RunId, workflow: String, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) fn run_started(
+        &mut self,
+        run: RunId,
+        workflow: String,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let started = Command::RunStarted {
             alert_id: self.alert.clone(),
             run: RunRef { run, workflow },
@@ -152,7 +153,10 @@ impl Grouped {
     /// What is known once it is stored.
     pub(super) fn stored(self) -> Known {
         let seq = self.before.map_or(0, |known| known.seq) + self.events.len() as u64;
-        Known { state: self.after, seq }
+        Known {
+            state: self.after,
+            seq,
+        }
     }
 
     /// As a stream's append; there must be events.

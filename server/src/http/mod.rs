@@ -43,7 +43,8 @@ pub(crate) async fn unknown(request: Request) -> Response {
     if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
         return tonic::Status::unimplemented("no such service or method").into_http::<axum::body::Body>();
     }
-    let reason = "no such path; webhooks are posted to /webhook/datadog-incident or /webhook/incident-response";
+    let reason =
+        "no such path; webhooks are posted to /webhook/datadog-incident or /webhook/incident-response";
     answer(StatusCode::NOT_FOUND, "not_found", reason)
 }
 

@@ -123,7 +123,11 @@ impl Ingest {
         match given {
             // The scheme's case does not matter (RFC 9110, section 11.1).
             Some((scheme, given))
-                if scheme.eq_ignore_ascii_case("bearer") && bool::from(given.as_bytes().ct_eq(secret.expose().as_bytes())) => Ok(()),
+                if scheme.eq_ignore_ascii_case("bearer")
+                    && bool::from(given.as_bytes().ct_eq(secret.expose().as_bytes())) =>
+            {
+                Ok(())
+            }
             _ => Err(Refusal::Never {
                 status: StatusCode::UNAUTHORIZED,
                 error: "unauthorized".to_owned(),
@@ -203,7 +207,11 @@ impl Ingest {
     }
 
     /// The workflows that are bound to this alert, ready to run.
-    async fn runs_for(&self, read: &Normalised, incident: &IncidentId) -> Result<Vec<RunStarted>, StoreError> {
+    async fn runs_for(
+        &self,
+        read: &Normalised,
+        incident: &IncidentId,
+    ) -> Result<Vec<RunStarted>, StoreError> {
         let alert = serde_json::to_value(&read.alert).map_err(damaged)?;
         let mut starts = Vec::new();
         for plan in workflows::bound_to(&self.core, &alert).await? {

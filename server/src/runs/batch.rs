@@ -160,7 +160,9 @@ fn book(agents: &Agents, run: &Run, event: &Event) {
 /// The leases of a run that was loaded, armed in full.
 pub(crate) fn arm(agents: &Agents, run: &Run) {
     for (at, attempt) in run.live() {
-        let Some(lease) = attempt.life.lease() else { continue };
+        let Some(lease) = attempt.life.lease() else {
+            continue;
+        };
         let noted = Lease {
             run: run.id.clone(),
             at,

@@ -270,7 +270,9 @@ impl Runs {
     /// Waits until every task has put its work away; false when they took longer than `at_most`.
     pub(crate) async fn stopped(&self, at_most: std::time::Duration) -> bool {
         self.inner.tasks.close();
-        tokio::time::timeout(at_most, self.inner.tasks.wait()).await.is_ok()
+        tokio::time::timeout(at_most, self.inner.tasks.wait())
+            .await
+            .is_ok()
     }
 
     fn live(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Handle>> {

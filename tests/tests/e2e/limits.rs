@@ -63,7 +63,7 @@ fn two_hundred_megabytes_are_capped_and_the_loss_is_counted() {
     let output = wait::until("the log's end", Duration::from_secs(40), || {
         let output = stack.cli(&["logs", &run, "s"]);
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
-        err.contains("lost").then_some((output.stdout.len(), err))
+        err.contains("dropped").then_some((output.stdout.len(), err))
     });
     let lost: usize = output.1.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).max().unwrap();
     assert_eq!(output.0 + lost, 200_000_000, "each byte is there or counted: {output:?}");

@@ -19,8 +19,10 @@ fn the_slack_token_is_in_no_environment_no_command_line_no_file_and_no_answer() 
         (stack.show(&linger)["steps"][0]["state"] == "running").then_some(())
     });
     let agent = stack.agent_process("near").pid();
-    let family = family_of(agent, &stack.dir().display().to_string());
-    assert!(family.len() >= 3, "agent, shim and step: {family:?}");
+    let family = wait::until("agent, shim and step", e2e::stack::PATIENCE, || {
+        let family = family_of(agent, &stack.dir().display().to_string());
+        (family.len() >= 3).then_some(family)
+    });
     for pid in family {
         for what in ["environ", "cmdline"] {
             let bytes = std::fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();

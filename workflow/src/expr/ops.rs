@@ -33,7 +33,7 @@ pub(crate) fn mistyped(what: &str, wanted: &str, found: &Value) -> Fault {
 /// About the bytes of its JSON form.
 pub(crate) fn weight(value: &Value) -> usize {
     match value {
-        Value::Null | Value::Bool(_) => 4,
+        Value::Null | Value::Bool(_) => 5,
         Value::Number(_) => 8,
         Value::String(text) => 2 + text.len(),
         Value::Array(items) => 2 + items.iter().map(|item| 1 + weight(item)).sum::<usize>(),

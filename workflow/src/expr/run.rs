@@ -57,7 +57,7 @@ pub(crate) fn evaluate(node: &Node, scope: &Scope) -> Result<Value> {
 struct Run<'a> {
     scope: &'a Scope,
     /// The comprehension's variable; there is one comprehension at most.
-    local: Option<(&'a str, Value)>,
+    local: Option<(&'a str, Got<'a>)>,
     steps: u32,
     bytes: usize,
 }
@@ -138,13 +138,18 @@ impl<'a> Run<'a> {
         Ok(value.into_owned())
     }
 
-    fn name(&self, name: &str) -> Result<Got<'a>> {
-        match &self.local {
-            Some((variable, value)) if *variable == name => Ok(Cow::Owned(value.clone())),
-            _ => match self.scope.roots.get(name) {
-                Some(value) => Ok(Cow::Borrowed(value)),
-                None => Err(Fault::absent(format!("there is no {name:?} here"))),
-            },
+    fn name(&mut self, name: &str) -> Result<Got<'a>> {
+        let local = self.local.as_ref().filter(|(variable, _)| *variable == name);
+        if let Some((_, value)) = local {
+            let value = value.clone();
+            if let Cow::Owned(copy) = &value {
+                self.charge(ops::weight(copy))?;
+            }
+            return Ok(value);
+        }
+        match self.scope.roots.get(name) {
+            Some(value) => Ok(Cow::Borrowed(value)),
+            None => Err(Fault::absent(format!("there is no {name:?} here"))),
         }
     }
 
@@ -224,9 +229,10 @@ impl<'a> Run<'a> {
         variable: &'a str,
         body: &'a Node,
     ) -> Result<Got<'a>> {
-        let items: Vec<Value> = match self.eval(of)?.into_owned() {
-            Value::Array(items) => items,
-            Value::Object(map) => map.into_iter().map(|(key, _)| Value::String(key)).collect(),
+        let items: Vec<Got<'a>> = match self.eval(of)? {
+            Cow::Borrowed(Value::Array(items)) => items.iter().map(Cow::Borrowed).collect(),
+            Cow::Owned(Value::Array(items)) => items.into_iter().map(Cow::Owned).collect(),
+            of if of.is_object() => of.as_object().into_iter().flat_map(|map| map.keys()).map(|key| owned(key.as_str())).collect(),
             other => return Err(ops::mistyped(kind.as_str(), "list", &other)),
         };
         let mut kept = Vec::new();
@@ -234,8 +240,6 @@ impl<'a> Run<'a> {
         let mut result = Ok(());
         let mut verdict = kind == Macro::All;
         for item in items {
-            // A clone of the item is made at each use of its name.
-            self.charge(ops::weight(&item))?;
             self.local = Some((variable, item));
             match self.item(kind, body, &mut kept) {
                 Ok(Some(decided)) => {
@@ -271,9 +275,10 @@ impl<'a> Run<'a> {
             }
             Macro::Filter => {
                 if self.bool(body)?
-                    && let Some((_, item)) = &self.local
+                    && let Some((_, item)) = self.local.clone()
                 {
-                    kept.push(item.clone());
+                    self.charge(ops::weight(&item))?;
+                    kept.push(item.into_owned());
                 }
             }
         }

@@ -63,8 +63,9 @@ pub(crate) async fn main(args: DemoArgs) -> Done {
         None => SAMPLE.as_bytes().to_vec(),
     };
     let alert = understand(&payload)?;
-    probe::native().await?;
     let interrupted = process::shutdown_on_signals(Lifetime::default())?;
+    // It is short, and not cut short: its trial step would be left behind.
+    probe::native().await?;
     let mut stage = Stage::empty()?;
     let played = tokio::select! {
         biased;

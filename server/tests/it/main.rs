@@ -1,0 +1,14 @@
+//! The server as its peers meet it: real tonic and HTTP on loopback, a scripted agent, a store in memory.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod agent;
+mod attempts;
+mod faulty;
+mod http;
+mod logs;
+mod reconnect;
+mod runs;
+mod stack;
+mod store;
+mod watch;
+mod webhooks;

@@ -1,0 +1,185 @@
+//! Alerts that come in.
+
+use std::sync::{Arc, atomic::Ordering::SeqCst};
+
+use serde_json::json;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+use crate::{
+    http::{post, read, send},
+    stack::Stack,
+};
+
+const PATH: &str = "/webhook/incident-response";
+const BOUND: &str = "
+name: on-alert
+on:
+  alert: {}
+steps:
+  only:
+    image: host
+    run: echo hello
+";
+
+fn alert(id: &str, state: &str) -> Vec<u8> {
+    json!({"id": id, "title": "it burns", "severity": "critical", "state": state})
+        .to_string()
+        .into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_starts_its_runs_once_and_a_recovery_joins_it() {
+    let stack = Stack::start().await;
+    stack.put(BOUND).await;
+    let first = post(&stack, PATH, &alert("a", "firing")).await;
+    assert_eq!(first.status, 202, "{}", first.body);
+    let run = first.body["run_id"].as_str().unwrap().to_owned();
+    assert_eq!(first.body["run_ids"], json!([run]));
+    assert_eq!(
+        stack.run(&run).await.incident_id,
+        first.body["incident_id"].as_str().unwrap()
+    );
+
+    let again = post(&stack, PATH, &alert("a", "firing")).await;
+    assert_eq!((again.status, &again.body), (202, &first.body));
+    let over = post(&stack, PATH, &alert("a", "resolved")).await;
+    assert_eq!(over.body["incident_id"], first.body["incident_id"]);
+    assert_ne!(over.body["alert_id"], first.body["alert_id"]);
+    assert_eq!(over.body["run_id"], serde_json::Value::Null);
+    let other = post(&stack, PATH, &alert("b", "firing")).await;
+    assert_ne!(other.body["incident_id"], first.body["incident_id"]);
+
+    // The same after a restart.
+    let stack = Stack::on(stack.stop().await, None).await;
+    let again = post(&stack, PATH, &alert("b", "firing")).await;
+    assert_eq!(again.body, other.body);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_at_once_and_a_storm_of_repeats() {
+    let stack = Stack::start().await;
+    stack.put(BOUND).await;
+    let posts = (0..50).map(|n| {
+        let (stack, body) = (&stack, alert(&format!("k{}", n % 5), "firing"));
+        async move { post(stack, PATH, &body).await }
+    });
+    let answers = futures::future::join_all(posts).await;
+    assert!(answers.iter().all(|answer| answer.status == 202));
+    let ids: std::collections::BTreeSet<String> = answers
+        .iter()
+        .map(|answer| answer.body["run_id"].to_string())
+        .collect();
+    assert_eq!(ids.len(), 5);
+
+    let before = stack.store.appends.load(SeqCst);
+    let mut stream = TcpStream::connect(stack.address).await.unwrap();
+    let body = alert("k0", "firing");
+    for _ in 0..1_000 {
+        let head = format!(
+            "POST {PATH} HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream
+            .write_all(&[head.as_bytes(), &body].concat())
+            .await
+            .unwrap();
+        let answer = read(&mut stream).await;
+        assert_eq!((answer.status, &answer.body), (202, &answers[0].body));
+    }
+    let recorded = stack.store.appends.load(SeqCst) - before;
+    assert!(recorded <= 110, "{recorded} repeats were recorded");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_alert_is_refused_with_a_reason() {
+    let stack = Stack::start().await;
+    let cases: [(&str, &[u8], u16); 6] = [
+        ("application/json", b"", 400),
+        ("application/json", b"{", 400),
+        ("application/json", b"\xff\xfe", 400),
+        ("application/json", b"[]", 422),
+        ("application/json", b"{\"severity\": \"high\"}", 422),
+        ("text/plain", b"{\"title\": \"t\"}", 415),
+    ];
+    for (content_type, body, status) in cases {
+        let head = format!("POST {PATH} HTTP/1.1\r\nContent-Type: {content_type}");
+        let answer = send(&stack, &head, body).await;
+        assert_eq!(answer.status, status, "{content_type} {body:?}: {}", answer.body);
+        assert!(answer.body["reason"].is_string());
+    }
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_too_large_gets_its_answer() {
+    let stack = Stack::start().await;
+    let answer = post(&stack, PATH, &vec![b'x'; 2 * 1024 * 1024]).await;
+    assert_eq!((answer.status, &answer.body["error"]), (413, &"too_large".into()));
+    // One that asks first is told before it sends; one that is not too large is told to go on.
+    let ask = |length: usize| {
+        format!(
+            "POST {PATH} HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n\
+             Content-Length: {length}\r\n\r\n"
+        )
+    };
+    let mut stream = TcpStream::connect(stack.address).await.unwrap();
+    stream.write_all(ask(2 * 1024 * 1024).as_bytes()).await.unwrap();
+    assert_eq!(read(&mut stream).await.status, 413);
+    let body = alert("a", "firing");
+    let mut stream = TcpStream::connect(stack.address).await.unwrap();
+    stream.write_all(ask(body.len()).as_bytes()).await.unwrap();
+    assert_eq!(read(&mut stream).await.status, 100);
+    stream.write_all(&body).await.unwrap();
+    assert_eq!(read(&mut stream).await.status, 202);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_secret_is_asked_for_also_with_a_large_body() {
+    let stack = Stack::on(Arc::default(), Some("s3cret")).await;
+    let with = |secret: &str| {
+        format!("POST {PATH} HTTP/1.1\r\nContent-Type: application/json\r\nAuthorization: {secret}")
+    };
+    assert_eq!(post(&stack, PATH, &alert("a", "firing")).await.status, 401);
+    assert_eq!(post(&stack, PATH, &vec![b'x'; 2 * 1024 * 1024]).await.status, 401);
+    assert_eq!(
+        send(&stack, &with("Bearer s3cre"), &alert("a", "firing"))
+            .await
+            .status,
+        401
+    );
+    assert_eq!(
+        send(&stack, &with("bearer s3cret"), &alert("a", "firing"))
+            .await
+            .status,
+        202
+    );
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_fails_is_send_it_again_and_nothing_is_doubled() {
+    let stack = Stack::start().await;
+    stack.put(BOUND).await;
+    for broken in [&stack.store.refuse, &stack.store.forget_to_say] {
+        broken.store(1, SeqCst);
+        let answer = post(&stack, PATH, &alert("a", "firing")).await;
+        assert_eq!(answer.status, 503);
+        assert!(answer.head.contains("retry-after"), "{}", answer.head);
+    }
+    // The second was stored: the repeat finds it.
+    let first = post(&stack, PATH, &alert("a", "firing")).await;
+    assert_eq!(first.status, 202);
+    let again = post(&stack, PATH, &alert("a", "firing")).await;
+    assert_eq!(again.body, first.body);
+    let listed = stack
+        .runs()
+        .await
+        .list(proto::v1::ListRunsRequest::default())
+        .await
+        .unwrap();
+    assert_eq!(listed.into_inner().runs.len(), 1);
+    stack.stop().await;
+}
