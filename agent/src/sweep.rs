@@ -28,23 +28,25 @@ pub(crate) async fn remove(context: &Context, token: &LeaseToken) {
     }
 }
 
-/// Ends and removes what lies in the attempts' directory without a lease.
-pub(crate) async fn orphans(context: Arc<Context>, known: impl Fn(&LeaseToken) -> bool) {
+/// What lies in the attempts' directory without a lease.
+pub(crate) fn orphans(context: &Context, known: impl Fn(&LeaseToken) -> bool) -> Vec<LeaseToken> {
     let entries = match fs_err::read_dir(context.dir.attempts()) {
         Ok(entries) => entries,
-        Err(error) => return tracing::error!(%error, "cannot look for what was left behind"),
-    };
-    for entry in entries.flatten() {
-        let Some(token) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<LeaseToken>().ok())
-        else {
-            continue;
-        };
-        if known(&token) {
-            continue;
+        Err(error) => {
+            tracing::error!(%error, "cannot look for what was left behind");
+            return Vec::new();
         }
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|token| !known(token))
+        .collect()
+}
+
+/// Ends and removes attempts without a lease.
+pub(crate) async fn bury(context: Arc<Context>, orphans: Vec<LeaseToken>) {
+    for token in orphans {
         tracing::warn!(%token, "an attempt without a lease was left behind; it is ended and removed");
         end(&context, &token).await;
         remove(&context, &token).await;

@@ -144,6 +144,12 @@ async fn prepare(core: &Core) -> Result<(), ServerError> {
         for (file, source) in &core.config.seed {
             match workflows::put(core, file, source).await? {
                 workflows::Put::Kept { name, .. } => tracing::info!(workflow = name, "kept a definition"),
+                workflows::Put::TooLarge(bytes) => {
+                    return Err(ServerError::Seed {
+                        file: file.clone(),
+                        diagnostics: format!("its plan has {bytes} bytes, at most {}", workflows::PLAN_BYTES),
+                    });
+                }
                 workflows::Put::Wrong(compiled) => {
                     let source = workflow::SourceFile {
                         name: file.clone(),

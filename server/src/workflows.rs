@@ -1,13 +1,16 @@
 //! Kept definitions: compiled when they come, bound to alerts by their `on`.
 
 use sha2::{Digest, Sha256};
-use types::{Object, Value};
+use types::{Object, Value, limits};
 use workflow::{Plan, Scope, SourceFile};
 
 use crate::{
     Core,
     store::{StoreError, WorkflowRow},
 };
+
+/// A plan's JSON.
+pub(crate) const PLAN_BYTES: usize = limits::MESSAGE_BYTES / 2;
 
 /// What became of a definition.
 pub(crate) enum Put {
@@ -19,6 +22,8 @@ pub(crate) enum Put {
     },
     /// It does not compile.
     Wrong(workflow::Compiled),
+    /// Its plan, in bytes, is more than one message can hold beside inputs and an alert.
+    TooLarge(usize),
 }
 
 /// Compiles a definition with this server's catalogue.
@@ -41,12 +46,16 @@ pub(crate) async fn put(core: &Core, file: &str, source: &str) -> Result<Put, St
     let Some(plan) = compiled.plan.take() else {
         return Ok(Put::Wrong(compiled));
     };
+    let json = serde_json::to_string(&plan).map_err(|error| StoreError::Invalid(error.to_string()))?;
+    if json.len() > PLAN_BYTES {
+        return Ok(Put::TooLarge(json.len()));
+    }
     let version = data_encoding::HEXLOWER.encode(&Sha256::digest(source.as_bytes()));
     let row = WorkflowRow {
         name: plan.name.clone(),
         version: version.clone(),
         source: source.to_owned(),
-        plan: serde_json::to_string(&plan).map_err(|error| StoreError::Corrupt(error.to_string()))?,
+        plan: json,
         stored_at: core.clock.now(),
     };
     let changed = core.store.put_workflow(row).await?;

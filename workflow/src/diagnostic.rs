@@ -140,7 +140,11 @@ impl Draft {
         }
         let more = known.len().saturating_sub(20);
         known.truncate(20);
-        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let rest = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
         self.help(format!("known: {}{rest}", known.join(", ")))
     }
 }
@@ -184,7 +188,8 @@ impl Sink {
             self.drafts.truncate(SHOWN);
             self.dropped += 1;
         }
-        self.drafts.sort_by_key(|draft| (draft.at.start, draft.at.end, draft.code));
+        self.drafts
+            .sort_by_key(|draft| (draft.at.start, draft.at.end, draft.code));
         if self.dropped > 0 {
             let at = self.drafts.last().map_or(Loc::default(), |draft| draft.at);
             let message = format!("{} more errors are not shown", self.dropped);

@@ -172,7 +172,8 @@ fn too_large(template: &Template) -> EvalError {
 
 fn bounded(value: &Value) -> Result<(), expr::Fault> {
     // A character of text is at most six bytes of JSON; only what may be too large is measured.
-    if expr::weight(value).saturating_mul(6) > limits::VALUE_BYTES && json_bytes(value) > limits::VALUE_BYTES {
+    if expr::weight(value).saturating_mul(6) > limits::VALUE_BYTES && json_bytes(value) > limits::VALUE_BYTES
+    {
         let message = format!("the value has more than {} bytes of JSON", limits::VALUE_BYTES);
         return Err(expr::Fault::new(Code::EvalSize, message));
     }

@@ -63,7 +63,12 @@ enum State {
 
 impl Plan {
     fn waits(&self) -> Vec<Vec<usize>> {
-        let index: HashMap<&str, usize> = self.steps.iter().enumerate().map(|(i, s)| (s.key.as_str(), i)).collect();
+        let index: HashMap<&str, usize> = self
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(i, s)| (s.key.as_str(), i))
+            .collect();
         let follows = |fan: &Option<FanOut>| match fan {
             Some(FanOut::Follow { steps, .. }) => steps.clone(),
             _ => std::collections::BTreeSet::new(),
@@ -80,7 +85,10 @@ impl Plan {
     /// The steps in an order in which each comes after those it needs or follows.
     #[must_use]
     pub fn order(&self) -> Vec<&str> {
-        order(&self.waits()).into_iter().map(|i| self.steps[i].key.as_str()).collect()
+        order(&self.waits())
+            .into_iter()
+            .map(|i| self.steps[i].key.as_str())
+            .collect()
     }
 
     /// The steps by level: those of a level wait only for those of earlier ones. Linear in steps and edges.
@@ -106,14 +114,25 @@ mod tests {
 
     #[test]
     fn orders_and_finds_each_cycle_once() {
-        let waits = vec![vec![], vec![0], vec![0, 1], vec![4], vec![5], vec![3], vec![3], vec![7]];
+        let waits = vec![
+            vec![],
+            vec![0],
+            vec![0, 1],
+            vec![4],
+            vec![5],
+            vec![3],
+            vec![3],
+            vec![7],
+        ];
         assert_eq!(order(&waits), [0, 1, 2]);
         assert_eq!(cycles(&waits), [vec![3, 4, 5], vec![7]]);
     }
 
     #[test]
     fn a_long_chain_is_quick_and_does_not_recurse() {
-        let waits: Vec<Vec<usize>> = (0..100_000).map(|i| if i == 99_999 { vec![0] } else { vec![i + 1] }).collect();
+        let waits: Vec<Vec<usize>> = (0..100_000)
+            .map(|i| if i == 99_999 { vec![0] } else { vec![i + 1] })
+            .collect();
         assert!(order(&waits).is_empty());
         assert_eq!(cycles(&waits)[0].len(), 100_000);
     }

@@ -18,9 +18,9 @@ pub use code::{Code, explain};
 pub use compile::{Compiled, compile};
 pub use diagnostic::{Diagnostic, Label, Severity, Span, Suggestion, to_json};
 pub use eval::{EvalError, Expr, NeedsStatus, Scope, Template};
+pub use plan::{Body, FanOut, Input, InputError, OnAlert, Plan, PlanStep};
 pub use render::render_text;
 pub use source::SourceFile;
-pub use plan::{Body, FanOut, Input, InputError, OnAlert, Plan, PlanStep};
 
 /// The known word nearest to a given one, if one is near enough to be meant.
 #[must_use]
@@ -28,7 +28,11 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     known
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len().max(word.len()) / 3).max(1))
+        .filter(|(distance, candidate)| {
+            // A word of one letter is near to every other such word.
+            *distance <= (candidate.len().max(word.len()) / 3).max(1)
+                && *distance < candidate.len().min(word.len()).max(1)
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }

@@ -242,7 +242,9 @@ impl PlanStep {
     #[must_use]
     pub fn reads_run(&self) -> bool {
         fn in_expr(expr: &Expr) -> bool {
-            expr.0.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == "run")
+            expr.0
+                .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .any(|word| word == "run")
         }
         fn in_template(template: &Template) -> bool {
             match template {

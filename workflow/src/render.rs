@@ -9,7 +9,11 @@ use crate::{Diagnostic, Severity, SourceFile, Span};
 /// Renders diagnostics with excerpts of their source. One line `n errors` ends it.
 #[must_use]
 pub fn render_text(diagnostics: &[Diagnostic], source: &SourceFile, color: bool) -> String {
-    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
     let mut text = String::new();
     for diagnostic in diagnostics {
         text.push_str(&one(diagnostic, source, &renderer));
@@ -35,10 +39,21 @@ const WINDOW_BYTES: usize = 64 * 1024;
 
 fn window<'a>(diagnostic: &Diagnostic, source: &'a SourceFile) -> Window<'a> {
     let text = source.text.as_str();
-    let places = || std::iter::once(&diagnostic.span).chain(diagnostic.labels.iter().map(|label| &label.span));
+    let places =
+        || std::iter::once(&diagnostic.span).chain(diagnostic.labels.iter().map(|label| &label.span));
     let spread = |places: &[&Span]| {
-        let low = places.iter().map(|span| span.start).min().unwrap_or(0).min(text.len());
-        let high = places.iter().map(|span| span.end).max().unwrap_or(0).min(text.len());
+        let low = places
+            .iter()
+            .map(|span| span.start)
+            .min()
+            .unwrap_or(0)
+            .min(text.len());
+        let high = places
+            .iter()
+            .map(|span| span.end)
+            .max()
+            .unwrap_or(0)
+            .min(text.len());
         let start = text[..low].rfind('\n').map_or(0, |at| at + 1);
         let end = text[high..].find('\n').map_or(text.len(), |at| high + at);
         start..end
@@ -121,6 +136,12 @@ fn one(diagnostic: &Diagnostic, source: &SourceFile, renderer: &Renderer) -> Str
 /// A definition may hold any text; a terminal must not obey it.
 fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c })
+        .map(|c| {
+            if c.is_control() && c != '\n' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
         .collect()
 }

@@ -58,7 +58,11 @@ impl Lines<'_> {
         let line = self.starts.partition_point(|start| *start <= at).max(1);
         let start = self.starts.get(line - 1).copied().unwrap_or(0);
         // A line of a megabyte is counted once for each diagnostic; there are 200 at most.
-        let column = self.source.text.get(start..at).map_or(1, |text| text.chars().count() + 1);
+        let column = self
+            .source
+            .text
+            .get(start..at)
+            .map_or(1, |text| text.chars().count() + 1);
         (line, column)
     }
 }

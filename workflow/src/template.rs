@@ -35,10 +35,21 @@ impl ExprSpec {
     }
 
     /// Reads the text of an expression that stands at `start` in the file, if it stands there as it is.
-    pub(crate) fn read(text: &str, within: Loc, start: Option<usize>, source: &SourceFile, sink: &mut Sink) -> Self {
+    pub(crate) fn read(
+        text: &str,
+        within: Loc,
+        start: Option<usize>,
+        source: &SourceFile,
+        sink: &mut Sink,
+    ) -> Self {
         let trimmed = text.trim();
         let start = start.map(|start| start + (text.len() - text.trim_start().len()));
-        let exact = start.filter(|start| source.text.get(*start..).is_some_and(|rest| rest.starts_with(trimmed)));
+        let exact = start.filter(|start| {
+            source
+                .text
+                .get(*start..)
+                .is_some_and(|rest| rest.starts_with(trimmed))
+        });
         let at = exact.map_or(within, |start| Loc {
             start,
             end: start + trimmed.len(),
@@ -100,11 +111,19 @@ impl Tpl {
         let kind = match &node.data {
             Data::Scalar(Value::String(text)) => read_text(text, node.at, source, sink),
             Data::Scalar(value) => TplKind::Literal(value.clone()),
-            Data::List(items) => TplKind::List(items.iter().map(|item| Self::read(item, source, sink)).collect()),
+            Data::List(items) => {
+                TplKind::List(items.iter().map(|item| Self::read(item, source, sink)).collect())
+            }
             Data::Map(entries) => TplKind::Map(
                 entries
                     .iter()
-                    .map(|entry| (entry.key.clone(), entry.key_at, Self::read(&entry.value, source, sink)))
+                    .map(|entry| {
+                        (
+                            entry.key.clone(),
+                            entry.key_at,
+                            Self::read(&entry.value, source, sink),
+                        )
+                    })
                     .collect(),
             ),
             Data::Wrong => TplKind::Wrong,
@@ -131,7 +150,11 @@ impl Tpl {
     pub(crate) fn constant(&self) -> Option<Value> {
         match &self.kind {
             TplKind::Literal(value) => Some(value.clone()),
-            TplKind::List(items) => items.iter().map(Self::constant).collect::<Option<Vec<_>>>().map(Value::Array),
+            TplKind::List(items) => items
+                .iter()
+                .map(Self::constant)
+                .collect::<Option<Vec<_>>>()
+                .map(Value::Array),
             TplKind::Map(entries) => entries
                 .iter()
                 .map(|(key, _, item)| Some((key.clone(), item.constant()?)))
@@ -149,7 +172,9 @@ fn read_text(text: &str, at: Loc, source: &SourceFile, sink: &mut Sink) -> TplKi
         return TplKind::Literal(text.into());
     }
     let raw = source.text.get(at.start..at.end).unwrap_or_default();
-    let mut raw_openings = raw.match_indices(OPEN).map(|(offset, _)| at.start + offset + OPEN.len());
+    let mut raw_openings = raw
+        .match_indices(OPEN)
+        .map(|(offset, _)| at.start + offset + OPEN.len());
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some(open) = rest.find(OPEN) {
@@ -172,7 +197,9 @@ fn read_text(text: &str, at: Loc, source: &SourceFile, sink: &mut Sink) -> TplKi
         for _ in inner_text.matches(OPEN) {
             raw_openings.next();
         }
-        parts.push(Part::Expr(ExprSpec::read(inner_text, at, raw_start, source, sink)));
+        parts.push(Part::Expr(ExprSpec::read(
+            inner_text, at, raw_start, source, sink,
+        )));
         rest = &inner[close + 2..];
     }
     if !rest.is_empty() {

@@ -93,6 +93,7 @@ pub(crate) fn read(source: &SourceFile, sink: &mut Sink) -> Option<Node> {
         root: None,
         documents: 0,
         refused: false,
+        aliased: false,
     };
     reader.run(&source.text);
     if reader.refused {
@@ -128,6 +129,8 @@ struct Reader<'a> {
     root: Option<Node>,
     documents: usize,
     refused: bool,
+    /// An anchor or an alias has been said: a bomb of them is one mistake.
+    aliased: bool,
 }
 
 impl Reader<'_> {
@@ -166,7 +169,10 @@ impl Reader<'_> {
     }
 
     fn syntax(&mut self, info: &str, start: usize, text: &str) {
-        let at = Loc { start, end: start + 1 };
+        let at = Loc {
+            start,
+            end: start + 1,
+        };
         if info.contains("recursion limit") {
             let message = format!("more than {DEPTH} levels of lists and maps");
             self.sink.error(Code::TooDeep, at, message);
@@ -175,7 +181,9 @@ impl Reader<'_> {
         let before = text.get(..start).unwrap_or_default();
         let line = before.rsplit('\n').next().unwrap_or_default();
         let tab = text.get(start..).unwrap_or_default().starts_with('\t');
-        let draft = self.sink.error(Code::Syntax, at, format!("this is not YAML: {info}"));
+        let draft = self
+            .sink
+            .error(Code::Syntax, at, format!("this is not YAML: {info}"));
         if tab || info.contains("tab") {
             draft.help("indent with spaces; a tab does not count");
         } else if line.contains("${{") {
@@ -195,17 +203,22 @@ impl Reader<'_> {
                 }
             }
             Event::Alias(_) => {
-                self.sink
-                    .error(Code::Alias, at, "an alias is not read")
-                    .help("write the value out; a text that begins with * needs quotes");
-                self.value(Node { at, data: Data::Wrong });
+                self.alias(at, "an alias is not read", '*');
+                self.value(Node {
+                    at,
+                    data: Data::Wrong,
+                });
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;
                 let data = if self.decorated(at, anchor, tag.is_some()) {
                     Data::Wrong
                 } else {
-                    Data::Scalar(if plain { plain_scalar(&text) } else { Value::String(text.to_string()) })
+                    Data::Scalar(if plain {
+                        plain_scalar(&text)
+                    } else {
+                        Value::String(text.to_string())
+                    })
                 };
                 self.scalar(at, &text, plain, data);
             }
@@ -216,18 +229,32 @@ impl Reader<'_> {
             Event::MappingStart(anchor, tag) => {
                 self.decorated(at, anchor, tag.is_some());
                 let (entries, seen) = (Vec::new(), HashMap::new());
-                self.start(at, OpenKind::Map { entries, seen, key: None });
+                self.start(
+                    at,
+                    OpenKind::Map {
+                        entries,
+                        seen,
+                        key: None,
+                    },
+                );
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(at),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
         }
     }
 
+    fn alias(&mut self, at: Loc, message: &str, sign: char) {
+        if !self.aliased {
+            self.aliased = true;
+            self.sink.error(Code::Alias, at, message).help(format!(
+                "write the value out; a text that begins with {sign} needs quotes"
+            ));
+        }
+    }
+
     fn decorated(&mut self, at: Loc, anchor: usize, tag: bool) -> bool {
         if anchor != 0 {
-            self.sink
-                .error(Code::Alias, at, "an anchor is not read")
-                .help("write the value out; a text that begins with & needs quotes");
+            self.alias(at, "an anchor is not read", '&');
         }
         if tag {
             self.sink
@@ -239,14 +266,33 @@ impl Reader<'_> {
 
     fn start(&mut self, at: Loc, kind: OpenKind) {
         if self.open.len() >= DEPTH {
-            self.sink
-                .error(Code::TooDeep, at, format!("more than {DEPTH} levels of lists and maps"));
+            self.sink.error(
+                Code::TooDeep,
+                at,
+                format!("more than {DEPTH} levels of lists and maps"),
+            );
             self.refused = true;
             return;
         }
-        let as_key = matches!(&self.open.last(), Some(Open { kind: OpenKind::Map { key: None, .. }, .. }));
-        let skipped = matches!(&self.open.last(), Some(Open { kind: OpenKind::Skipped, .. }));
-        let kind = if as_key || skipped { OpenKind::Skipped } else { kind };
+        let as_key = matches!(
+            &self.open.last(),
+            Some(Open {
+                kind: OpenKind::Map { key: None, .. },
+                ..
+            })
+        );
+        let skipped = matches!(
+            &self.open.last(),
+            Some(Open {
+                kind: OpenKind::Skipped,
+                ..
+            })
+        );
+        let kind = if as_key || skipped {
+            OpenKind::Skipped
+        } else {
+            kind
+        };
         self.open.push(Open { at, kind });
     }
 
@@ -266,7 +312,8 @@ impl Reader<'_> {
                 }) = self.open.last_mut()
                 {
                     *key = Some(None);
-                    self.sink.error(Code::KeyNotText, open.at, "a list or a map cannot be a key");
+                    self.sink
+                        .error(Code::KeyNotText, open.at, "a list or a map cannot be a key");
                 }
                 return;
             }
@@ -276,7 +323,12 @@ impl Reader<'_> {
 
     fn scalar(&mut self, at: Loc, text: &str, plain: bool, data: Data) {
         let Some(Open {
-            kind: OpenKind::Map { key: key @ None, seen, .. },
+            kind:
+                OpenKind::Map {
+                    key: key @ None,
+                    seen,
+                    ..
+                },
             ..
         }) = self.open.last_mut()
         else {
@@ -306,7 +358,10 @@ impl Reader<'_> {
             _ => {
                 self.sink
                     .error(Code::KeyNotText, at, "this key is no text")
-                    .help(format!("quote it: \"{}\"", text.chars().take(40).collect::<String>()));
+                    .help(format!(
+                        "quote it: \"{}\"",
+                        text.chars().take(40).collect::<String>()
+                    ));
             }
         }
     }

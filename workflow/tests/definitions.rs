@@ -70,7 +70,11 @@ fn wrong_definitions_say_what_is_wrong() {
         assert!(compiled.plan.is_none(), "{}", source.name);
         let codes: BTreeSet<&str> = compiled.diagnostics.iter().map(|d| d.code.as_str()).collect();
         let meant = source.name.get(..6).unwrap();
-        assert!(codes.contains(meant) || !meant.starts_with("FH"), "{}: {codes:?}", source.name);
+        assert!(
+            codes.contains(meant) || !meant.starts_with("FH"),
+            "{}: {codes:?}",
+            source.name
+        );
         for diagnostic in &compiled.diagnostics {
             let json = to_json(diagnostic);
             assert_eq!(json["code"], diagnostic.code.as_str());
@@ -88,7 +92,8 @@ const ELSEWHERE: [Code; 2] = [Code::TooLarge, Code::TooMany];
 
 #[test]
 fn each_code_has_a_fixture_and_a_page() {
-    let pages = fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/errors.md")).unwrap();
+    let pages =
+        fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/errors.md")).unwrap();
     let mut seen = BTreeSet::new();
     for (_, source) in definitions("err") {
         let compiled = compile(&source, &support::catalogue());
@@ -98,10 +103,16 @@ fn each_code_has_a_fixture_and_a_page() {
     for code in Code::ALL {
         let name = code.as_str();
         assert!(texts.insert(name), "{name} twice");
-        assert!(pages.contains(&format!("\n## {name} ")), "{name} has no page in docs/errors.md");
+        assert!(
+            pages.contains(&format!("\n## {name} ")),
+            "{name} has no page in docs/errors.md"
+        );
         assert!(workflow::explain(name).is_some_and(|text| text.len() > 40));
         let evaluation = name.starts_with("FH07");
-        assert!(evaluation || ELSEWHERE.contains(code) || seen.contains(code), "{name} has no fixture");
+        assert!(
+            evaluation || ELSEWHERE.contains(code) || seen.contains(code),
+            "{name} has no fixture"
+        );
     }
     assert_eq!(workflow::explain("FH9999"), None);
 }
@@ -114,7 +125,10 @@ fn a_large_file_is_refused_and_many_errors_are_counted() {
         assert!(compiled.plan.is_none());
         compiled.diagnostics.iter().map(|d| d.code).collect()
     };
-    assert_eq!(codes(" ".repeat(types::limits::DEFINITION_BYTES + 1)), [Code::TooLarge]);
+    assert_eq!(
+        codes(" ".repeat(types::limits::DEFINITION_BYTES + 1)),
+        [Code::TooLarge]
+    );
     let many: String = (0..5_000).map(|n| format!("x{n}: 1\n")).collect();
     let found = codes(format!("name: t\nsteps: {{a: {{image: a, run: b}}}}\n{many}"));
     assert_eq!(found.len(), 201);
@@ -125,7 +139,10 @@ fn a_large_file_is_refused_and_many_errors_are_counted() {
 fn ten_thousand_steps_compile_quickly() {
     let mut text = String::from("name: t\nsteps:\n  s0: {image: a, run: b, outputs: {x: int}}\n");
     for n in 1..types::limits::STEPS {
-        text.push_str(&format!("  s{n}: {{image: a, run: b, needs: s{}, outputs: {{x: int}}}}\n", n - 1));
+        text.push_str(&format!(
+            "  s{n}: {{image: a, run: b, needs: s{}, outputs: {{x: int}}}}\n",
+            n - 1
+        ));
     }
     let started = Instant::now();
     let compiled = compile(&SourceFile::new("x", text), &support::catalogue());

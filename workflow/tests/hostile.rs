@@ -13,9 +13,17 @@ fn answers(text: &str) -> Vec<&'static str> {
     let started = Instant::now();
     let compiled = compile(&source, &support::catalogue());
     let shown = render_text(&compiled.diagnostics, &source, false);
-    assert!(started.elapsed().as_millis() < 2_000, "{} bytes: {:?}", text.len(), started.elapsed());
+    assert!(
+        started.elapsed().as_millis() < 2_000,
+        "{} bytes: {:?}",
+        text.len(),
+        started.elapsed()
+    );
     assert_eq!(compiled.plan.is_none(), !compiled.diagnostics.is_empty());
-    assert!(!shown.chars().any(|c| c == '\u{1b}'), "a terminal must not obey a definition");
+    assert!(
+        !shown.chars().any(|c| c == '\u{1b}'),
+        "a terminal must not obey a definition"
+    );
     compiled.diagnostics.iter().map(|d| d.code.as_str()).collect()
 }
 
@@ -23,14 +31,19 @@ fn answers(text: &str) -> Vec<&'static str> {
 fn hostile_texts_get_one_clear_answer() {
     let nine = |name: &str, of: &str| format!("{name}: &{name} [{}]\n", vec![of; 9].join(", "));
     let mut laughs = String::from("name: t\na: &a [lol]\n");
-    for (name, of) in ["b", "c", "d", "e", "f", "g", "h", "i"].iter().zip(["*a", "*b", "*c", "*d", "*e", "*f", "*g", "*h"]) {
+    for (name, of) in ["b", "c", "d", "e", "f", "g", "h", "i"]
+        .iter()
+        .zip(["*a", "*b", "*c", "*d", "*e", "*f", "*g", "*h"])
+    {
         laughs.push_str(&nine(name, of));
     }
     assert!(answers(&laughs).contains(&"FH0104"));
     assert_eq!(answers(&"[".repeat(100_000)), ["FH0108"]);
     assert_eq!(answers(&"{a: ".repeat(100_000)), ["FH0108"]);
     assert_eq!(answers(&"- ".repeat(100_000)).len(), 1);
-    let nested: String = (0..500).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    let nested: String = (0..500)
+        .map(|depth| format!("{}a:\n", " ".repeat(depth)))
+        .collect();
     assert_eq!(answers(&nested), ["FH0108"]);
     assert!(!answers(&"? ".repeat(100_000)).is_empty());
     assert!(!answers(&"a: b: c\n".repeat(1_000)).is_empty());
@@ -47,7 +60,9 @@ fn hostile_texts_get_one_clear_answer() {
 fn a_comprehension_over_a_large_list_is_bounded_in_time() {
     let items: Vec<i64> = (0..1_000).collect();
     let mut scope = workflow::Scope::default();
-    scope.roots.insert("x".to_owned(), serde_json::to_value(&items).unwrap());
+    scope
+        .roots
+        .insert("x".to_owned(), serde_json::to_value(&items).unwrap());
     let started = Instant::now();
     let kept = workflow::Expr("x.filter(i, x.filter == x || i in x && x == x)".to_owned()).eval(&scope);
     assert!(kept.is_err() || started.elapsed().as_secs() < 2);
@@ -59,10 +74,44 @@ fn a_comprehension_over_a_large_list_is_bounded_in_time() {
 /// Trees of the language's own words, which reach further than arbitrary text.
 fn tree() -> impl Strategy<Value = String> {
     let word = prop::sample::select(vec![
-        "name", "on", "alert", "when", "inputs", "steps", "a", "b-c", "uses", "with", "image", "run", "command", "env",
-        "foreach", "follow", "needs", "outputs", "type", "default", "list<string>", "retry", "limit", "runs-on",
-        "${{ steps.a.outputs.x }}", "${{ each.value }}", "${{ 1 + }}", "${{ trigger.alert.title }}", "5s", "[]", "{}",
-        "incident/parse", "alert.severity == 'x'", "${{ default(steps.b_c.items, [])", "null", "1", "true", "~",
+        "name",
+        "on",
+        "alert",
+        "when",
+        "inputs",
+        "steps",
+        "a",
+        "b-c",
+        "uses",
+        "with",
+        "image",
+        "run",
+        "command",
+        "env",
+        "foreach",
+        "follow",
+        "needs",
+        "outputs",
+        "type",
+        "default",
+        "list<string>",
+        "retry",
+        "limit",
+        "runs-on",
+        "${{ steps.a.outputs.x }}",
+        "${{ each.value }}",
+        "${{ 1 + }}",
+        "${{ trigger.alert.title }}",
+        "5s",
+        "[]",
+        "{}",
+        "incident/parse",
+        "alert.severity == 'x'",
+        "${{ default(steps.b_c.items, [])",
+        "null",
+        "1",
+        "true",
+        "~",
     ]);
     let leaf = word.clone().prop_map(|word| serde_json::Value::from(word));
     leaf.prop_recursive(5, 60, 6, move |inner| {

@@ -56,7 +56,7 @@ async fn one_reply_names_host_check_value_and_evidence() {
         "api-0 ↳ ",
         "🔴 critical · memory: 95 % of memory is used (checks[0])",
         "api-1 ↳ ",
-        "🟢 normal · load 0.2 (checks[1])",
+        "🟢 normal · load 0.2 on 4 cores (checks[1])",
         "not measured · host api-2: no agent took it in 3 s",
         &evidence,
     ] {
@@ -257,7 +257,8 @@ async fn the_desk_goes_from_alert_to_summary() {
     let text = block_text(&replies(&bench, &wall)[0]);
     for part in [
         "Findings: 1 of 2 checks on 1 host abnormal",
-        "🔴 critical · api-0 · memory",
+        "api-0 ↳ ",
+        "🔴 critical · memory: 95 % of memory is used (checks[0])",
         "try 1 on agent-a",
         "🟢 normal · api-0 · load",
         "not asked: datadog: no keys",

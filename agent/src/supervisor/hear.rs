@@ -74,6 +74,8 @@ impl Supervisor {
                 self.offer(token, session, meta, round);
             }
             Event::Ack(token) => self.tell(Input::Ack { token }, round),
+            // Without its record its logs would be swept at the next start; the server says it again in the next session.
+            Event::Forget(token) if self.logging.contains(&token) => {}
             Event::Forget(token) => self.tell(Input::Forget { token }, round),
             Event::Stop { token, key, reason } => self.stop(token, key, &reason, round),
             Event::Beat { reply } => round.replies.push(Reply::Live(reply)),

@@ -40,11 +40,11 @@ impl Supervisor {
         }
         self.act(round).await?;
         self.attach_found();
-        let known: std::collections::BTreeSet<LeaseToken> = held.into_keys().collect();
+        // Looked for now, before any new attempt has a directory there.
+        let orphans = sweep::orphans(&self.context, |token| held.contains_key(token));
         let context = Arc::clone(&self.context);
-        self.tasks.spawn("sweep", self.over.clone(), async move {
-            sweep::orphans(context, |token| known.contains(token)).await;
-        });
+        self.tasks
+            .spawn("sweep", self.over.clone(), sweep::bury(context, orphans));
         Ok(())
     }
 

@@ -170,7 +170,11 @@ impl Fake {
             }
             if begun.elapsed() > PATIENCE {
                 let state = self.state.lock().unwrap();
-                let logs: Vec<_> = state.logs.iter().map(|(of, held)| (of, held.bytes.len(), held.lost, held.ended)).collect();
+                let logs: Vec<_> = state
+                    .logs
+                    .iter()
+                    .map(|(of, held)| (of, held.bytes.len(), held.lost, held.ended))
+                    .collect();
                 panic!("no {what}; logs: {logs:#?}; reports: {:#?}", state.reports);
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

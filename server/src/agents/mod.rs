@@ -16,6 +16,9 @@ use types::{AgentId, Labels, LeaseToken, Placement, SessionId, Timestamp, limits
 use crate::clock::{Clock, entropy};
 
 mod leases;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;
 
 pub(crate) use leases::Lease;
 

@@ -1,13 +1,38 @@
 //! A run for the wire, folded from its history.
 
 use engine::{Attempt, Run};
+use prost::Message;
 use proto::v1;
-use types::Verdict;
+use types::{Verdict, limits};
 use workflow::Body;
 
 use super::convert;
 
-pub(super) fn view(run: &Run) -> v1::Run {
+/// What a message holds of a run beside framing.
+const MOST: usize = limits::MESSAGE_BYTES - 16 * 1024;
+
+/// The run in one message. Where its values are too large for that, they are left out and the step says so: its events
+/// have them all.
+pub(super) fn message(run: &Run) -> v1::Run {
+    let mut view = view(run);
+    let parts: [fn(&mut v1::Step) -> &mut String; 2] = [|s| &mut s.items_json, |s| &mut s.outputs_json];
+    for part in parts {
+        if view.encoded_len() <= MOST {
+            break;
+        }
+        for step in &mut view.steps {
+            let bytes = std::mem::take(part(step)).len();
+            if bytes > 0 {
+                step.reasons.push(format!(
+                    "{bytes} bytes of values left out here: the run is too large for one message"
+                ));
+            }
+        }
+    }
+    view
+}
+
+fn view(run: &Run) -> v1::Run {
     let ended = run.ended.as_ref();
     v1::Run {
         id: run.id.to_string(),

@@ -83,6 +83,10 @@ impl v1::workflow_service_server::WorkflowService for Service {
                 version,
                 changed,
             })),
+            Put::TooLarge(bytes) => Err(Status::invalid_argument(format!(
+                "source: the plan has {bytes} bytes, at most {}",
+                workflows::PLAN_BYTES
+            ))),
             Put::Wrong(compiled) => {
                 let file = SourceFile {
                     name: request.file,

@@ -53,7 +53,11 @@ impl Infer<'_> {
             }
             Function::Int | Function::Float => {
                 self.scalar(function, &args[0], &infos[0], false);
-                let ty = if function == Function::Int { Type::Int } else { Type::Float };
+                let ty = if function == Function::Int {
+                    Type::Int
+                } else {
+                    Type::Float
+                };
                 Info::new(Ty::Known(ty), taint)
             }
             Function::StartsWith | Function::EndsWith | Function::Contains => {
@@ -91,7 +95,10 @@ impl Infer<'_> {
         }
         let joined = info.ty.join(&other.ty);
         if joined == Ty::JSON && !info.ty.is_open() && !other.ty.is_open() && other.ty != Ty::Null {
-            let message = format!("default() takes two values of one type, found {} and {}", info.ty, other.ty);
+            let message = format!(
+                "default() takes two values of one type, found {} and {}",
+                info.ty, other.ty
+            );
             self.error(Code::Operator, fallback.span, message);
             return Info::ERROR;
         }

@@ -59,9 +59,13 @@ pub(crate) fn edges(world: &World<'_>, sink: &mut Sink) -> Edges {
                     Some(found) => {
                         add(found, key.at, false, sink);
                         if found != index && !matches!(steps[found].fan, Some(FanSpec::Each { .. })) {
-                            sink.error(Code::NotFanOut, key.at, format!("`{}` has no `foreach`", key.value))
-                                .also(steps[found].key.at, "the step")
-                                .help("use `needs` and read its outputs");
+                            sink.error(
+                                Code::NotFanOut,
+                                key.at,
+                                format!("`{}` has no `foreach`", key.value),
+                            )
+                            .also(steps[found].key.at, "the step")
+                            .help("use `needs` and read its outputs");
                         }
                     }
                     None => unknown(world, sink, &key.value, key.at),
@@ -93,7 +97,11 @@ fn unknown(world: &World<'_>, sink: &mut Sink, key: &str, at: Loc) {
             let meant = world.spec.steps[index].key.value.clone();
             draft.help(format!("did you mean `{meant}`?")).suggest(at, meant)
         }
-        None => draft.nearest(at, key, world.spec.steps.iter().map(|step| step.key.value.as_str())),
+        None => draft.nearest(
+            at,
+            key,
+            world.spec.steps.iter().map(|step| step.key.value.as_str()),
+        ),
     };
 }
 
@@ -125,7 +133,10 @@ fn say(world: &World<'_>, sink: &mut Sink, cycle: &[usize], places: &HashMap<(us
     draft.label(format!("`{}` waits for `{}`", key(cycle[0]), key(next(0))));
     for (position, step) in cycle.iter().enumerate().skip(1).take(11) {
         if let Some(at) = place(*step, next(position)) {
-            draft.also(at, format!("`{}` waits for `{}`", key(*step), key(next(position))));
+            draft.also(
+                at,
+                format!("`{}` waits for `{}`", key(*step), key(next(position))),
+            );
         }
     }
     draft.help("remove one of these edges");

@@ -50,13 +50,22 @@ impl Infer<'_> {
         self.expr.loc(node.span)
     }
 
-    pub(crate) fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> &mut crate::diagnostic::Draft {
+    pub(crate) fn error(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: impl Into<String>,
+    ) -> &mut crate::diagnostic::Draft {
         let at = self.expr.loc(span);
         self.sink.error(code, at, message)
     }
 
     pub(crate) fn text(&self, node: &Node) -> String {
-        let text = self.expr.source.get(node.span.start..node.span.end).unwrap_or_default();
+        let text = self
+            .expr
+            .source
+            .get(node.span.start..node.span.end)
+            .unwrap_or_default();
         text.chars().take(80).collect()
     }
 
@@ -71,9 +80,10 @@ impl Infer<'_> {
             self.not_a_value(node, space);
             return Info::ERROR;
         }
-        let Some(absence) = info.absent.take() else { return info };
+        let Some(absence) = info.absent.take() else {
+            return info;
+        };
         let shown = self.text(node);
-        let text = self.expr.source.clone();
         let fallback = match &info.ty {
             Ty::Known(Type::String) => "\"\"",
             Ty::Known(Type::Int | Type::Float) => "0",
@@ -81,7 +91,6 @@ impl Infer<'_> {
             Ty::Known(Type::List(_)) | Ty::EmptyList => "[]",
             _ => "…",
         };
-        let whole = node.path().is_some() && shown == text;
         let draft = self.error(
             Code::MayBeAbsent,
             node.span,
@@ -94,7 +103,6 @@ impl Infer<'_> {
             "write `default({shown}, {fallback})`, or ask first: `has({}) ? … : …`",
             absence.path
         ));
-        let _ = whole;
         info
     }
 
@@ -107,12 +115,21 @@ impl Infer<'_> {
             Space::Step(index) if self.world.facts[index].fan => format!("read `{text}.items`"),
             Space::Step(_) => format!("read one of its outputs: `{text}.outputs.name`"),
             Space::Outputs(index) => {
-                let names: Vec<&str> = self.world.facts[index].outputs.keys().map(String::as_str).collect();
+                let names: Vec<&str> = self.world.facts[index]
+                    .outputs
+                    .keys()
+                    .map(String::as_str)
+                    .collect();
                 format!("read one of them: {}", names.join(", "))
             }
             Space::Each => "read `each.value` or `each.index`".to_owned(),
         };
-        self.error(Code::NotAValue, node.span, format!("`{text}` is not a value by itself")).help(help);
+        self.error(
+            Code::NotAValue,
+            node.span,
+            format!("`{text}` is not a value by itself"),
+        )
+        .help(help);
     }
 
     pub(crate) fn infer(&mut self, node: &Node) -> Info {
@@ -171,7 +188,12 @@ impl Infer<'_> {
             (Place::Step { .. }, "trigger") => return Info::trusted(Ty::Space(Space::Trigger)),
             (Place::Step { .. }, "steps") => return Info::trusted(Ty::Space(Space::Steps)),
             (Place::Step { .. }, "run") => {
-                let taint = Taint::of(Trust::Untrusted, at, "run", "steps' messages hold outsiders' text");
+                let taint = Taint::of(
+                    Trust::Untrusted,
+                    at,
+                    "run",
+                    "steps' messages hold outsiders' text",
+                );
                 return Info::new(Ty::Known(self.world.run.clone()), taint);
             }
             (Place::Step { each: Some(_), .. }, "each") => return Info::trusted(Ty::Space(Space::Each)),
@@ -190,9 +212,15 @@ impl Infer<'_> {
             .sink
             .error(Code::UnknownName, at, format!("there is no `{name}` here"));
         match name {
-            "each" if !alert => draft.help("`each` is there in what a step with `foreach` or `follow` does with an item"),
-            "alert" => draft.help("in a step it is `trigger.alert`").suggest(at, "trigger.alert"),
-            "secrets" => draft.help("secrets reach a container by its `secrets` key; no expression reads them"),
+            "each" if !alert => {
+                draft.help("`each` is there in what a step with `foreach` or `follow` does with an item")
+            }
+            "alert" => draft
+                .help("in a step it is `trigger.alert`")
+                .suggest(at, "trigger.alert"),
+            "secrets" => {
+                draft.help("secrets reach a container by its `secrets` key; no expression reads them")
+            }
             "env" => draft.help("no expression reads the environment; name where the value comes from"),
             "needs" => draft.help("it is called `steps` here").suggest(at, "steps"),
             "github" | "event" => draft.help("what started the run is `trigger`"),
@@ -241,19 +269,28 @@ impl Infer<'_> {
             }))
         };
         let (ty, absent) = match ty {
-            Type::Json => (Type::Json, missing("it is json, whose fields are known only in a run")),
+            Type::Json => (
+                Type::Json,
+                missing("it is json, whose fields are known only in a run"),
+            ),
             Type::Map(item) => ((**item).clone(), missing("a map may have no such key")),
             Type::Record { fields, name: record } => match fields.get(name) {
                 Some(field) => {
-                    let absent = if field.optional { missing(&format!("`{name}` of {record} is optional")) } else { None };
+                    let absent = if field.optional {
+                        missing(&format!("`{name}` of {record} is optional"))
+                    } else {
+                        None
+                    };
                     (field.ty.clone(), absent)
                 }
                 None => {
                     let at = self.expr.loc(name_span);
                     let message = format!("`{record}` has no field `{name}`");
-                    self.sink
-                        .error(Code::UnknownField, at, message)
-                        .nearest(at, name, fields.keys().map(String::as_str));
+                    self.sink.error(Code::UnknownField, at, message).nearest(
+                        at,
+                        name,
+                        fields.keys().map(String::as_str),
+                    );
                     return Info::ERROR;
                 }
             },
@@ -271,7 +308,11 @@ impl Infer<'_> {
         let taint = self.narrowed(base, &ty, node);
         Info {
             // Json's own fields are looked up in the run; asking for each would drown the reader.
-            absent: if ty == Type::Json && base.ty == Ty::JSON { base.absent.clone() } else { base.absent.clone().or(absent) },
+            absent: if ty == Type::Json && base.ty == Ty::JSON {
+                base.absent.clone()
+            } else {
+                base.absent.clone().or(absent)
+            },
             ty: Ty::Known(ty),
             taint,
         }
@@ -316,7 +357,11 @@ impl Infer<'_> {
     fn index(&mut self, of: &Node, index: &Node) -> Info {
         let base = self.infer(of);
         let key = self.value(index);
-        let base = if matches!(base.ty, Ty::Space(_)) { self.used(of, base) } else { base };
+        let base = if matches!(base.ty, Ty::Space(_)) {
+            self.used(of, base)
+        } else {
+            base
+        };
         let taint = base.taint.clone();
         let ty = match &base.ty {
             Ty::Error => return Info::ERROR,
@@ -381,7 +426,11 @@ impl Infer<'_> {
             self.facts(left, op == BinaryOp::And);
             let second = self.value(right);
             self.present.truncate(known);
-            let why = if op == BinaryOp::And { "`&&` takes bools" } else { "`||` takes bools" };
+            let why = if op == BinaryOp::And {
+                "`&&` takes bools"
+            } else {
+                "`||` takes bools"
+            };
             self.want(left, &first, &Ty::BOOL, why);
             self.want(right, &second, &Ty::BOOL, why);
             return Info::new(Ty::BOOL, first.taint.with(second.taint));
@@ -394,7 +443,12 @@ impl Infer<'_> {
         match op {
             BinaryOp::Equal | BinaryOp::NotEqual => {
                 if !l.ty.comparable(&r.ty) {
-                    let message = format!("`{}` of {} and {} never holds", BinaryOp::Equal.as_str(), l.ty, r.ty);
+                    let message = format!(
+                        "`{}` of {} and {} never holds",
+                        BinaryOp::Equal.as_str(),
+                        l.ty,
+                        r.ty
+                    );
                     self.error(Code::Operator, node.span, message);
                 }
                 Info::trusted(Ty::BOOL)
@@ -415,7 +469,14 @@ impl Infer<'_> {
                     Ty::Known(Type::Map(_) | Type::Record { .. }) => l.ty.is_open() || l.ty == Ty::STRING,
                     _ => false,
                 };
-                self.check_operands(fits, node, op, &l, &r, "looks for a value in a list, or a text in a map");
+                self.check_operands(
+                    fits,
+                    node,
+                    op,
+                    &l,
+                    &r,
+                    "looks for a value in a list, or a text in a map",
+                );
                 Info::trusted(Ty::BOOL)
             }
             BinaryOp::Add if l.ty == Ty::STRING && r.ty == Ty::STRING => Info::new(Ty::STRING, taint),
@@ -447,7 +508,10 @@ impl Infer<'_> {
             return;
         }
         let message = format!("`{}` {why}, found {} and {}", op.as_str(), l.ty, r.ty);
-        let text = matches!((&l.ty, &r.ty), (Ty::Known(Type::String), _) | (_, Ty::Known(Type::String)));
+        let text = matches!(
+            (&l.ty, &r.ty),
+            (Ty::Known(Type::String), _) | (_, Ty::Known(Type::String))
+        );
         let draft = self.error(Code::Operator, node.span, message);
         if text && op == BinaryOp::Add {
             draft.help("string(x) makes text of a number");
@@ -553,7 +617,11 @@ impl Infer<'_> {
             Macro::All | Macro::Exists | Macro::Filter => {
                 let why = format!("the condition of .{}() is a bool", kind.as_str());
                 self.want(body, &result, &Ty::BOOL, &why);
-                if kind == Macro::Filter { Info::new(list.ty, list.taint) } else { Info::new(Ty::BOOL, result.taint) }
+                if kind == Macro::Filter {
+                    Info::new(list.ty, list.taint)
+                } else {
+                    Info::new(Ty::BOOL, result.taint)
+                }
             }
         }
     }

@@ -86,7 +86,9 @@ impl Ty {
         match (self, other) {
             _ if self.is_open() || other.is_open() => true,
             (Self::Null, _) | (_, Self::Null) => true,
-            (Self::EmptyList, Self::Known(Type::List(_))) | (Self::Known(Type::List(_)), Self::EmptyList) => true,
+            (Self::EmptyList, Self::Known(Type::List(_))) | (Self::Known(Type::List(_)), Self::EmptyList) => {
+                true
+            }
             (Self::Known(a), Self::Known(b)) => comparable(a, b),
             _ => self == other,
         }

@@ -44,7 +44,13 @@ impl Infer<'_> {
             Some(index) => world.input(*index),
             None => {
                 let message = format!("the workflow has no input `{name}`");
-                self.unknown(Code::UnknownInput, span, message, name, world.inputs.keys().copied())
+                self.unknown(
+                    Code::UnknownInput,
+                    span,
+                    message,
+                    name,
+                    world.inputs.keys().copied(),
+                )
             }
         }
     }
@@ -83,7 +89,9 @@ impl Infer<'_> {
     }
 
     fn followed(&self, index: usize) -> bool {
-        let Place::Step { index: own, .. } = self.place else { return false };
+        let Place::Step { index: own, .. } = self.place else {
+            return false;
+        };
         let steps = &self.world.spec.steps;
         matches!(&steps[*own].fan, Some(crate::spec::FanSpec::Follow { steps: followed, .. })
             if followed.iter().any(|key| key.value == steps[index].key.value))
@@ -122,19 +130,34 @@ impl Infer<'_> {
             }
             "outputs" if !facts.fan => Info::trusted(Ty::Space(Space::Outputs(index))),
             "outputs" | "items" => {
-                let (has, other) = if facts.fan { ("items", "outputs") } else { ("outputs", "items") };
-                let why = if facts.fan { "is a fan-out" } else { "is no fan-out" };
+                let (has, other) = if facts.fan {
+                    ("items", "outputs")
+                } else {
+                    ("outputs", "items")
+                };
+                let why = if facts.fan {
+                    "is a fan-out"
+                } else {
+                    "is no fan-out"
+                };
                 let message = format!("`{}` {why}: it has `{has}`, not `{other}`", key.value);
                 let (at, key_at) = (self.expr.loc(span), key.at);
                 let draft = self.sink.error(Code::ItemsOrOutputs, at, message);
                 draft.also(key_at, "the step");
                 if facts.fan {
-                    draft.help(format!("read them all: `{}.items.map(i, i.outcome)`", path.trim_end_matches(".outputs")));
+                    draft.help(format!(
+                        "read them all: `{}.items.map(i, i.outcome)`",
+                        path.trim_end_matches(".outputs")
+                    ));
                 }
                 return Info::ERROR;
             }
             _ => {
-                let known = if facts.fan { ["items", "outcome"] } else { ["outputs", "outcome"] };
+                let known = if facts.fan {
+                    ["items", "outcome"]
+                } else {
+                    ["outputs", "outcome"]
+                };
                 let message = format!("a step has no `{name}`");
                 if facts.outputs.contains_key(name) && !facts.fan {
                     let at = self.expr.loc(span);
@@ -163,16 +186,25 @@ impl Infer<'_> {
             let (at, key_at) = (self.expr.loc(span), step.key.at);
             let action = self.world.signature(step).is_some();
             let draft = self.sink.error(Code::UnknownOutput, at, message);
-            draft.also(key_at, "the step").nearest(at, name, known.iter().copied());
+            draft
+                .also(key_at, "the step")
+                .nearest(at, name, known.iter().copied());
             if known.is_empty() && !action {
                 draft.help(format!("declare it there: `outputs: {{ {name}: string }}`"));
             }
             return Info::ERROR;
         };
-        let Some(ty) = output.ty.clone() else { return Info::ERROR };
+        let Some(ty) = output.ty.clone() else {
+            return Info::ERROR;
+        };
         let taint = match output.trust {
             Trust::Trusted => Taint::TRUSTED,
-            Trust::Untrusted => Taint::of(Trust::Untrusted, self.at(node), self.text(node), output.why.clone()),
+            Trust::Untrusted => Taint::of(
+                Trust::Untrusted,
+                self.at(node),
+                self.text(node),
+                output.why.clone(),
+            ),
         };
         let mut info = Info::new(Ty::Known(ty), taint);
         if output.optional {
@@ -192,7 +224,9 @@ impl Infer<'_> {
         match name {
             "value" => {
                 let mut info = each.clone();
-                info.taint = info.taint.via(self.at(node), "each.value", "an item of the fan-out");
+                info.taint = info
+                    .taint
+                    .via(self.at(node), "each.value", "an item of the fan-out");
                 info
             }
             "index" => Info::trusted(Ty::INT),

@@ -48,7 +48,9 @@ impl Checker<'_> {
 
     /// The type and the trust of an expression.
     pub(crate) fn expr(&mut self, expr: &ExprSpec) -> Info {
-        let Some(node) = &expr.node else { return Info::ERROR };
+        let Some(node) = &expr.node else {
+            return Info::ERROR;
+        };
         if self.hyphens(expr) {
             return Info::ERROR;
         }
@@ -84,7 +86,10 @@ impl Checker<'_> {
             let key = &rest[..end];
             if key.contains('-') && self.world.step_key(key).is_some() {
                 let fixed = key.replace('-', "_");
-                let at = expr.loc(crate::expr::Span { start: from, end: from + end });
+                let at = expr.loc(crate::expr::Span {
+                    start: from,
+                    end: from + end,
+                });
                 self.sink
                     .error(Code::Hyphen, at, format!("`steps.{key}` reads as a subtraction"))
                     .help(format!("write `steps.{fixed}`"))
@@ -145,7 +150,11 @@ impl Checker<'_> {
                     Some(field) => field.ty.clone(),
                     None => {
                         self.sink
-                            .error(Code::UnknownField, *key_at, format!("`{name}` has no field `{key}`"))
+                            .error(
+                                Code::UnknownField,
+                                *key_at,
+                                format!("`{name}` has no field `{key}`"),
+                            )
                             .nearest(*key_at, key, fields.keys().map(String::as_str));
                         Type::Json
                     }
@@ -179,7 +188,11 @@ impl Checker<'_> {
     }
 
     fn mismatch(&mut self, at: Loc, wanted: &Wanted<'_>, found: &str) {
-        let ty = if wanted.to_text { "text".to_owned() } else { wanted.ty.to_string() };
+        let ty = if wanted.to_text {
+            "text".to_owned()
+        } else {
+            wanted.ty.to_string()
+        };
         let message = format!("{} takes {ty}, found {found}", wanted.what);
         self.sink.error(Code::Mismatch, at, message);
     }
@@ -190,13 +203,21 @@ impl Checker<'_> {
         if wanted.to_text {
             self.text_part(expr, &info, wanted);
             // Text stays text whatever the value's type is.
-            return if info.ty == Ty::STRING { template } else { Template::Concat(vec![template]) };
+            return if info.ty == Ty::STRING {
+                template
+            } else {
+                Template::Concat(vec![template])
+            };
         }
         if !info.ty.fits(wanted.ty) {
             let message = format!("{} takes {}, found {}", wanted.what, wanted.ty, info.ty);
             let draft = self.sink.error(Code::Mismatch, expr.at, message);
             if matches!(wanted.ty, Type::String | Type::Int | Type::Float) && info.ty.is_open() {
-                draft.help(format!("json has no type yet; convert it: `{}({})`", converter(wanted.ty), expr.source));
+                draft.help(format!(
+                    "json has no type yet; convert it: `{}({})`",
+                    converter(wanted.ty),
+                    expr.source
+                ));
             } else if *wanted.ty == Type::String && info.ty.is_number() {
                 draft.help(format!("write `string({})`", expr.source));
             } else if *wanted.ty == Type::String && matches!(info.ty, Ty::Known(Type::List(_))) {
@@ -220,9 +241,15 @@ impl Checker<'_> {
 
     fn text_part(&mut self, expr: &ExprSpec, info: &Info, wanted: &Wanted<'_>) {
         let scalar = info.ty.is_open()
-            || matches!(info.ty, Ty::Known(Type::Bool | Type::Int | Type::Float | Type::String));
+            || matches!(
+                info.ty,
+                Ty::Known(Type::Bool | Type::Int | Type::Float | Type::String)
+            );
         if !scalar {
-            let message = format!("{} is put into text, which takes a bool, a number or a text", info.ty);
+            let message = format!(
+                "{} is put into text, which takes a bool, a number or a text",
+                info.ty
+            );
             let draft = self.sink.error(Code::Mismatch, expr.at, message);
             if matches!(info.ty, Ty::Known(Type::List(_)) | Ty::EmptyList) {
                 draft.help(format!("write `join({}, \", \")`", expr.source));
@@ -239,16 +266,28 @@ impl Checker<'_> {
         let origin = taint.origin.clone();
         let cleaned = taint.level == Level::Word;
         let message = if cleaned {
-            format!("{} takes trusted values only, and a cleaned word is still an outsider's choice", wanted.what)
+            format!(
+                "{} takes trusted values only, and a cleaned word is still an outsider's choice",
+                wanted.what
+            )
         } else {
-            format!("an untrusted value reaches {}, which takes trusted values only", wanted.what)
+            format!(
+                "an untrusted value reaches {}, which takes trusted values only",
+                wanted.what
+            )
         };
         let draft = self.sink.error(Code::Untrusted, expr.at, message);
         draft.label(format!("reaches {}", wanted.what));
         let mut help = match (wanted.level, wanted.what) {
-            (Level::Trusted, _) => format!("choose among values of yours: `one_of({}, [\"a\", \"b\"])`", expr.source),
+            (Level::Trusted, _) => format!(
+                "choose among values of yours: `one_of({}, [\"a\", \"b\"])`",
+                expr.source
+            ),
             (_, what) if what.contains("runs-on") => format!("write `agent_host({})`", expr.source),
-            _ => format!("clean it: `slug({0})`, `one_of({0}, [\"a\", \"b\"])` or `agent_host({0})`", expr.source),
+            _ => format!(
+                "clean it: `slug({0})`, `one_of({0}, [\"a\", \"b\"])` or `agent_host({0})`",
+                expr.source
+            ),
         };
         if let Some(origin) = origin {
             let path = origin.path();
@@ -288,7 +327,10 @@ impl Checker<'_> {
                         Ty::Error
                     }
                 };
-                (Info::new(item, info.taint), Template::Expr(Expr(expr.source.clone())))
+                (
+                    Info::new(item, info.taint),
+                    Template::Expr(Expr(expr.source.clone())),
+                )
             }
             TplKind::List(items) => {
                 let mut whole: Option<(Ty, Taint)> = None;
@@ -300,7 +342,8 @@ impl Checker<'_> {
                     });
                 }
                 // The second walk makes the templates; it says nothing twice, for each error silences.
-                let templates = self.quietly(|this| items.iter().map(|item| this.template(item, &anything)).collect());
+                let templates =
+                    self.quietly(|this| items.iter().map(|item| this.template(item, &anything)).collect());
                 let (ty, taint) = whole.unwrap_or((Ty::JSON, Taint::TRUSTED));
                 (Info::new(ty, taint), Template::List(templates))
             }
@@ -332,7 +375,10 @@ impl Checker<'_> {
             TplKind::Wrong => (Ty::Error, Taint::TRUSTED),
             _ => match item.constant() {
                 Some(value) => (type_of(&value), Taint::TRUSTED),
-                None => (Ty::JSON, Taint::of(Trust::Untrusted, item.at, "foreach", "json is never trusted")),
+                None => (
+                    Ty::JSON,
+                    Taint::of(Trust::Untrusted, item.at, "foreach", "json is never trusted"),
+                ),
             },
         }
     }

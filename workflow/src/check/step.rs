@@ -68,9 +68,10 @@ fn assemble(
         .timeout
         .or(signature.map(|signature| signature.timeout_ms))
         .unwrap_or(limits::TIMEOUT_MS);
-    let (if_lost, ask) = step
-        .if_lost
-        .unwrap_or((signature.map_or(IfLost::Fail, |signature| signature.if_lost), None));
+    let (if_lost, ask) = step.if_lost.unwrap_or((
+        signature.map_or(IfLost::Fail, |signature| signature.if_lost),
+        None,
+    ));
     let disconnect_ms = step.disconnect.unwrap_or(match if_lost {
         IfLost::Rerun => limits::DISCONNECT_RERUN_MS,
         IfLost::Fail | IfLost::Ask => timeout_ms.min(limits::DISCONNECT_MAX_MS),
@@ -138,10 +139,6 @@ fn fan(checker: &mut Checker<'_>, step: &StepSpec, index: usize) -> (Info, Optio
         None => (Info::ERROR, None),
         Some(FanSpec::Each { items, max_parallel }) => {
             let (item, template) = checker.list_item(items);
-            let item = Info {
-                taint: item.taint.via(items.at, "foreach", "a list's items are as trusted as the list"),
-                ..item
-            };
             let fan = FanOut::Each {
                 items: template,
                 max_parallel: *max_parallel,
@@ -230,7 +227,11 @@ fn action(
         let known: Vec<&str> = checker.world.catalogue.0.keys().map(String::as_str).collect();
         checker
             .sink
-            .error(Code::UnknownAction, uses.at, format!("there is no action `{}`", uses.value))
+            .error(
+                Code::UnknownAction,
+                uses.at,
+                format!("there is no action `{}`", uses.value),
+            )
             .nearest(uses.at, &uses.value, known);
         // The values' own errors are still worth saying.
         for (_, _, value) in with {
@@ -257,7 +258,11 @@ fn action(
             let known: Vec<&str> = signature.params.keys().map(String::as_str).collect();
             checker
                 .sink
-                .error(Code::UnknownParam, *at, format!("`{}` has no parameter `{name}`", signature.name))
+                .error(
+                    Code::UnknownParam,
+                    *at,
+                    format!("`{}` has no parameter `{name}`", signature.name),
+                )
                 .nearest(*at, name, known);
             continue;
         };
@@ -303,7 +308,9 @@ fn action(
 fn container_body(checker: &mut Checker<'_>, container: &ContainerSpec) -> Body {
     let image = checker.template(&container.image, &text("`image`", Level::Trusted));
     if matches!(&image, Template::Literal(types::Value::String(name)) if name.trim().is_empty()) {
-        checker.sink.error(Code::BadValue, container.image.at, "`image` is empty");
+        checker
+            .sink
+            .error(Code::BadValue, container.image.at, "`image` is empty");
     }
     let mut argv = Vec::with_capacity(container.argv.len());
     for (position, value) in container.argv.iter().enumerate() {
@@ -317,7 +324,10 @@ fn container_body(checker: &mut Checker<'_>, container: &ContainerSpec) -> Body 
     let mut env = BTreeMap::new();
     for (name, _, value) in &container.env {
         let what = format!("`{name}` of `env`");
-        env.insert(name.clone(), checker.template(value, &text(&what, Level::Untrusted)));
+        env.insert(
+            name.clone(),
+            checker.template(value, &text(&what, Level::Untrusted)),
+        );
     }
     Body::Container {
         image,

@@ -56,7 +56,11 @@ impl<'a> World<'a> {
             .map(|(index, step)| (step.key.value.replace('-', "_"), index))
             .collect();
         let facts = spec.steps.iter().map(|step| facts(step, catalogue)).collect();
-        let inputs = spec.inputs.iter().enumerate().map(|(index, input)| (input.name.value.as_str(), index));
+        let inputs = spec
+            .inputs
+            .iter()
+            .enumerate()
+            .map(|(index, input)| (input.name.value.as_str(), index));
         Self {
             spec,
             catalogue,
@@ -83,13 +87,20 @@ impl<'a> World<'a> {
 
     /// Only by its exact key.
     pub(crate) fn step_key(&self, key: &str) -> Option<usize> {
-        self.step(key).filter(|index| self.spec.steps[*index].key.value == key)
+        self.step(key)
+            .filter(|index| self.spec.steps[*index].key.value == key)
     }
 
     pub(crate) fn input(&self, index: usize) -> Info {
         let input = &self.spec.inputs[index];
-        let Some(ty) = input.ty.clone() else { return Info::ERROR };
-        let trust = if holds_json(&ty) { Trust::Untrusted } else { Trust::Trusted };
+        let Some(ty) = input.ty.clone() else {
+            return Info::ERROR;
+        };
+        let trust = if holds_json(&ty) {
+            Trust::Untrusted
+        } else {
+            Trust::Trusted
+        };
         let name = format!("inputs.{}", input.name.value);
         let taint = Taint::of(trust, input.name.at, name, "json is never trusted");
         Info::new(Ty::Known(ty), taint)
@@ -106,7 +117,9 @@ impl<'a> World<'a> {
         let mut taint = facts.item.taint.clone();
         let mut fields = BTreeMap::new();
         for (name, output) in &facts.outputs {
-            let Some(ty) = output.ty.clone() else { return Info::ERROR };
+            let Some(ty) = output.ty.clone() else {
+                return Info::ERROR;
+            };
             let optional = output.optional;
             fields.insert(name.clone(), Field { ty, optional });
             taint = taint.with(Taint::of(
@@ -125,7 +138,12 @@ impl<'a> World<'a> {
 
     /// The trigger's alert: there when each run has one.
     pub(crate) fn alert(&self, at: Loc) -> Info {
-        let taint = Taint::of(Trust::Untrusted, at, "trigger.alert", "an alert is an outsider's text");
+        let taint = Taint::of(
+            Trust::Untrusted,
+            at,
+            "trigger.alert",
+            "an alert is an outsider's text",
+        );
         let mut info = Info::new(Ty::Known(self.alert.clone()), taint);
         if self.spec.on_alert.is_none() {
             info.absent = Some(Rc::new(Absence {
@@ -146,7 +164,11 @@ fn facts(step: &StepSpec, catalogue: &Catalogue) -> StepFacts {
         BodySpec::Action { uses, .. } => match catalogue.get(&uses.value) {
             Some(signature) => {
                 for (name, output) in &signature.outputs {
-                    let trust = if output.ty == Type::Json { Trust::Untrusted } else { output.gives };
+                    let trust = if output.ty == Type::Json {
+                        Trust::Untrusted
+                    } else {
+                        output.gives
+                    };
                     let fact = OutputFact {
                         ty: Some(output.ty.clone()),
                         optional: output.optional,

@@ -41,29 +41,134 @@ pub(crate) enum Function {
 const TABLE: [(&str, Function, bool, bool, usize, &str); 23] = {
     use Function as F;
     [
-        ("default", F::Default, true, false, 2, "default(x, y) takes two values"),
-        ("succeeded", F::Succeeded, true, false, 0, "succeeded() takes nothing"),
-        ("degraded", F::Degraded, true, false, 0, "degraded() takes nothing"),
+        (
+            "default",
+            F::Default,
+            true,
+            false,
+            2,
+            "default(x, y) takes two values",
+        ),
+        (
+            "succeeded",
+            F::Succeeded,
+            true,
+            false,
+            0,
+            "succeeded() takes nothing",
+        ),
+        (
+            "degraded",
+            F::Degraded,
+            true,
+            false,
+            0,
+            "degraded() takes nothing",
+        ),
         ("failed", F::Failed, true, false, 0, "failed() takes nothing"),
         ("always", F::Always, true, false, 0, "always() takes nothing"),
-        ("cancelled", F::Cancelled, true, false, 0, "cancelled() takes nothing"),
+        (
+            "cancelled",
+            F::Cancelled,
+            true,
+            false,
+            0,
+            "cancelled() takes nothing",
+        ),
         ("slug", F::Slug, true, false, 1, "slug(text) takes one text"),
-        ("one_of", F::OneOf, true, false, 2, "one_of(x, [a, b]) takes a value and a list"),
-        ("agent_host", F::AgentHost, true, false, 1, "agent_host(text) takes one text"),
-        ("size", F::Size, true, true, 1, "size(x) takes one text, list or map"),
-        ("join", F::Join, true, true, 2, "join(list, separator) takes a list and a text"),
+        (
+            "one_of",
+            F::OneOf,
+            true,
+            false,
+            2,
+            "one_of(x, [a, b]) takes a value and a list",
+        ),
+        (
+            "agent_host",
+            F::AgentHost,
+            true,
+            false,
+            1,
+            "agent_host(text) takes one text",
+        ),
+        (
+            "size",
+            F::Size,
+            true,
+            true,
+            1,
+            "size(x) takes one text, list or map",
+        ),
+        (
+            "join",
+            F::Join,
+            true,
+            true,
+            2,
+            "join(list, separator) takes a list and a text",
+        ),
         ("string", F::Text, true, false, 1, "string(x) takes one value"),
         ("int", F::Int, true, false, 1, "int(x) takes one value"),
         ("double", F::Float, true, false, 1, "double(x) takes one value"),
         ("float", F::Float, true, false, 1, "float(x) takes one value"),
-        ("startsWith", F::StartsWith, false, true, 2, "text.startsWith(start) takes one text"),
-        ("endsWith", F::EndsWith, false, true, 2, "text.endsWith(end) takes one text"),
-        ("contains", F::Contains, false, true, 2, "text.contains(part) takes one text"),
-        ("lowerAscii", F::LowerAscii, false, true, 1, "text.lowerAscii() takes nothing"),
-        ("upperAscii", F::UpperAscii, false, true, 1, "text.upperAscii() takes nothing"),
+        (
+            "startsWith",
+            F::StartsWith,
+            false,
+            true,
+            2,
+            "text.startsWith(start) takes one text",
+        ),
+        (
+            "endsWith",
+            F::EndsWith,
+            false,
+            true,
+            2,
+            "text.endsWith(end) takes one text",
+        ),
+        (
+            "contains",
+            F::Contains,
+            false,
+            true,
+            2,
+            "text.contains(part) takes one text",
+        ),
+        (
+            "lowerAscii",
+            F::LowerAscii,
+            false,
+            true,
+            1,
+            "text.lowerAscii() takes nothing",
+        ),
+        (
+            "upperAscii",
+            F::UpperAscii,
+            false,
+            true,
+            1,
+            "text.upperAscii() takes nothing",
+        ),
         ("trim", F::Trim, false, true, 1, "text.trim() takes nothing"),
-        ("replace", F::Replace, false, true, 3, "text.replace(old, new) takes two texts"),
-        ("split", F::Split, false, true, 2, "text.split(separator) takes one text"),
+        (
+            "replace",
+            F::Replace,
+            false,
+            true,
+            3,
+            "text.replace(old, new) takes two texts",
+        ),
+        (
+            "split",
+            F::Split,
+            false,
+            true,
+            2,
+            "text.split(separator) takes one text",
+        ),
     ]
 };
 
@@ -149,8 +254,15 @@ pub(crate) fn plain(function: Function, args: &[&Value], room: usize) -> Result<
             .iter()
             .find(|candidate| ops::equal(candidate, value))
             .cloned()
-            .ok_or_else(|| Fault::new(Code::EvalCleaner, "one_of(): the value is none of the allowed ones")),
-        (Function::AgentHost, [Value::String(text)]) if types::is_host_label(text) => Ok((*text).clone().into()),
+            .ok_or_else(|| {
+                Fault::new(
+                    Code::EvalCleaner,
+                    "one_of(): the value is none of the allowed ones",
+                )
+            }),
+        (Function::AgentHost, [Value::String(text)]) if types::is_host_label(text) => {
+            Ok((*text).clone().into())
+        }
         (Function::AgentHost, [Value::String(_)]) => Err(Fault::new(
             Code::EvalCleaner,
             "agent_host(): the text is not a well-formed host name",
@@ -182,7 +294,10 @@ pub(crate) fn plain(function: Function, args: &[&Value], room: usize) -> Result<
 
 fn bounded(bytes: usize, room: usize) -> Result<()> {
     if bytes > room {
-        return Err(Fault::new(Code::EvalBudget, "the evaluation builds too large a value"));
+        return Err(Fault::new(
+            Code::EvalBudget,
+            "the evaluation builds too large a value",
+        ));
     }
     Ok(())
 }
@@ -192,7 +307,13 @@ fn size(of: &Value) -> Result<Value> {
         Value::String(text) => text.chars().count(),
         Value::Array(items) => items.len(),
         Value::Object(map) => map.len(),
-        other => return Err(ops::mistyped("what size() takes", "a text, a list or a map", other)),
+        other => {
+            return Err(ops::mistyped(
+                "what size() takes",
+                "a text, a list or a map",
+                other,
+            ));
+        }
     }
     .into())
 }
@@ -204,8 +325,8 @@ fn join(items: &[Value], separator: &str, room: usize) -> Result<Value> {
         if index > 0 {
             joined.push_str(separator);
         }
-        let text =
-            ops::text_of(item).ok_or_else(|| ops::mistyped("an element that join() takes", "a scalar", item))?;
+        let text = ops::text_of(item)
+            .ok_or_else(|| ops::mistyped("an element that join() takes", "a scalar", item))?;
         joined.push_str(&text);
     }
     Ok(joined.into())

@@ -16,8 +16,8 @@ pub(crate) enum Token {
 
 /// Longest first.
 const SIGNS: [&str; 24] = [
-    "==", "!=", "<=", ">=", "&&", "||", "(", ")", "[", "]", "{", "}", ".", ",", ":", "?", "+", "-", "*", "/", "%",
-    "<", ">", "!",
+    "==", "!=", "<=", ">=", "&&", "||", "(", ")", "[", "]", "{", "}", ".", ",", ":", "?", "+", "-", "*", "/",
+    "%", "<", ">", "!",
 ];
 
 pub(crate) fn tokens(source: &str) -> Result<Vec<(Token, Span)>, SyntaxError> {
@@ -66,12 +66,7 @@ pub(crate) fn tokens(source: &str) -> Result<Vec<(Token, Span)>, SyntaxError> {
 
 fn number(rest: &str) -> Result<(Token, usize), String> {
     let bytes = rest.as_bytes();
-    let digits = |from: usize| {
-        bytes[from..]
-            .iter()
-            .take_while(|b| b.is_ascii_digit())
-            .count()
-    };
+    let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
     let mut end = digits(0);
     let mut float = false;
     if bytes.get(end) == Some(&b'.') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit) {

@@ -15,8 +15,8 @@ mod run;
 
 pub(crate) use ast::{BinaryOp, Kind, Macro, Node, Span};
 pub(crate) use functions::Function;
-pub(crate) use parse::{SyntaxKind, parse};
 pub(crate) use ops::{kind_of, text_of, weight};
+pub(crate) use parse::{SyntaxKind, parse};
 pub(crate) use run::{Fault, evaluate};
 
 #[cfg(test)]

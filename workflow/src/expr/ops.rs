@@ -127,9 +127,15 @@ fn compare_mixed(a: i128, b: f64) -> Option<Ordering> {
     if b.is_nan() {
         return None;
     }
-    #[expect(clippy::cast_possible_truncation, reason = "saturates; i128 is wider than any int here")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "saturates; i128 is wider than any int here"
+    )]
     let whole = b.trunc() as i128;
-    Some(a.cmp(&whole).then_with(|| 0.0_f64.total_cmp(&(b - b.trunc() + 0.0))))
+    Some(
+        a.cmp(&whole)
+            .then_with(|| 0.0_f64.total_cmp(&(b - b.trunc() + 0.0))),
+    )
 }
 
 fn int(value: Option<i128>) -> Result<Value> {
@@ -148,11 +154,11 @@ pub(crate) fn float(value: f64) -> Result<Value> {
 pub(crate) fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(a), Value::Number(b)) => number(a).compare(number(b)) == Some(Ordering::Equal),
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
-        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|other| equal(v, other)))
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(k, v)| b.get(k).is_some_and(|other| equal(v, other)))
         }
         _ => left == right,
     }

@@ -126,7 +126,11 @@ impl Parser {
     }
 
     fn node(&self, span: Span, kind: Kind) -> Parsed {
-        let mut node = Node { span, height: 1, kind };
+        let mut node = Node {
+            span,
+            height: 1,
+            kind,
+        };
         node.height = 1 + node.children().iter().map(|n| n.height).max().unwrap_or(0);
         if node.height > HEIGHT {
             let message = format!("this expression is more than {HEIGHT} operators high");
@@ -312,9 +316,11 @@ impl Parser {
 
     fn primary(&mut self) -> Parsed {
         let (token, span) = match self.peek() {
-            Token::Sign("(" | "[" | "{") | Token::Name(_) | Token::Int(_) | Token::Float(_) | Token::Text(_) => {
-                self.advance()
-            }
+            Token::Sign("(" | "[" | "{")
+            | Token::Name(_)
+            | Token::Int(_)
+            | Token::Float(_)
+            | Token::Text(_) => self.advance(),
             _ => return Err(self.unexpected("a value")),
         };
         let literal = |value: Value| Kind::Literal(value);
@@ -344,7 +350,11 @@ impl Parser {
                 "true" => self.node(span, literal(true.into())),
                 "false" => self.node(span, literal(false.into())),
                 "null" => self.node(span, literal(Value::Null)),
-                "in" => Err(SyntaxError::at(span.start, span.end, "`in` stands between two values")),
+                "in" => Err(SyntaxError::at(
+                    span.start,
+                    span.end,
+                    "`in` stands between two values",
+                )),
                 _ if self.take("(").is_some() => self.global(&name, span),
                 _ => self.node(span, Kind::Name(name)),
             },

@@ -232,7 +232,12 @@ impl<'a> Run<'a> {
         let items: Vec<Got<'a>> = match self.eval(of)? {
             Cow::Borrowed(Value::Array(items)) => items.iter().map(Cow::Borrowed).collect(),
             Cow::Owned(Value::Array(items)) => items.into_iter().map(Cow::Owned).collect(),
-            of if of.is_object() => of.as_object().into_iter().flat_map(|map| map.keys()).map(|key| owned(key.as_str())).collect(),
+            of if of.is_object() => of
+                .as_object()
+                .into_iter()
+                .flat_map(|map| map.keys())
+                .map(|key| owned(key.as_str()))
+                .collect(),
             other => return Err(ops::mistyped(kind.as_str(), "list", &other)),
         };
         let mut kept = Vec::new();
@@ -320,6 +325,10 @@ fn field<'a>(of: Got<'a>, name: &str) -> Result<Option<Got<'a>>> {
         Cow::Borrowed(Value::Object(map)) => Ok(map.get(name).map(Cow::Borrowed)),
         Cow::Owned(Value::Object(mut map)) => Ok(map.remove(name).map(Cow::Owned)),
         other if other.is_null() => Err(Fault::absent(format!("there is no field {name:?} of null"))),
-        other => Err(ops::mistyped(&format!("what has the field {name:?}"), "an object", &other)),
+        other => Err(ops::mistyped(
+            &format!("what has the field {name:?}"),
+            "an object",
+            &other,
+        )),
     }
 }

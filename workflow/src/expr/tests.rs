@@ -11,7 +11,9 @@ fn scope() -> Scope {
         "inputs": { "n": 3, "s": "Größe: 7 µs", "f": 2.5, "list": ["b", "a"], "big": 9_007_199_254_740_993_i64, "nil": null },
         "steps": { "a": { "outputs": { "host": "web-1", "evil": "x; rm -rf /" }, "items": [{ "ok": true }, { "ok": false }] } },
     });
-    let Value::Object(roots) = roots else { unreachable!() };
+    let Value::Object(roots) = roots else {
+        unreachable!()
+    };
     Scope {
         roots,
         needs: NeedsStatus {
@@ -41,14 +43,26 @@ fn values() {
         ("[1, 2] + [3]", json!([1, 2, 3])),
         ("{'a': [1], 'b': {}}", json!({ "a": [1], "b": {} })),
         ("{'a': 1}['a'] + [5, 6][1]", json!(7)),
-        ("'a' in inputs.list && 'z' in {'z': 1} && !(4 in [1])", json!(true)),
+        (
+            "'a' in inputs.list && 'z' in {'z': 1} && !(4 in [1])",
+            json!(true),
+        ),
         ("true ? 1 : 2", json!(1)),
         ("false || inputs.n == 3 && true", json!(true)),
-        ("has(inputs.n) && !has(inputs.nope) && !has(inputs.nil) && !has(steps.b.outputs.x)", json!(true)),
-        ("default(steps.b.outputs.x, 5) + default(inputs.nil, 1) + default(inputs.n, 1 / 0)", json!(9)),
+        (
+            "has(inputs.n) && !has(inputs.nope) && !has(inputs.nil) && !has(steps.b.outputs.x)",
+            json!(true),
+        ),
+        (
+            "default(steps.b.outputs.x, 5) + default(inputs.nil, 1) + default(inputs.n, 1 / 0)",
+            json!(9),
+        ),
         ("default(size(steps.b.items), 0)", json!(0)),
         ("size(inputs.s) + inputs.list.size()", json!(13)),
-        ("join(inputs.list, ', ') + [1, true, 'x'].join('')", json!("b, a1truex")),
+        (
+            "join(inputs.list, ', ') + [1, true, 'x'].join('')",
+            json!("b, a1truex"),
+        ),
         ("inputs.list.map(x, x + '!')", json!(["b!", "a!"])),
         ("steps.a.items.filter(i, i.ok).size()", json!(1)),
         ("inputs.list.exists(x, x == 'a')", json!(true)),
@@ -61,8 +75,14 @@ fn values() {
         ("double('1.5') + float(1)", json!(2.5)),
         ("' x-y '.trim().split('-')", json!(["x", "y"])),
         ("'aXa'.replace('a', 'b').upperAscii().lowerAscii()", json!("bxb")),
-        ("'abc'.startsWith('ab') && 'abc'.endsWith('c') && 'abc'.contains('b')", json!(true)),
-        ("succeeded() && !failed() && !degraded() && !cancelled() && always()", json!(true)),
+        (
+            "'abc'.startsWith('ab') && 'abc'.endsWith('c') && 'abc'.contains('b')",
+            json!(true),
+        ),
+        (
+            "succeeded() && !failed() && !degraded() && !cancelled() && always()",
+            json!(true),
+        ),
         // As in CEL, the deciding side absorbs the other's error.
         ("1 / 0 == 1 || true", json!(true)),
         ("[0, 1].exists(x, 1 / x == 1)", json!(true)),
@@ -123,11 +143,19 @@ fn results_and_work_are_bounded() {
     let mut scope = scope();
     let large = "\u{1}".repeat(limits::VALUE_BYTES / 3);
     scope.roots.insert("big".to_owned(), json!(large));
-    let code = |text: &str| Expr(text.to_owned()).eval(&scope).map_err(|error| error.code).err();
+    let code = |text: &str| {
+        Expr(text.to_owned())
+            .eval(&scope)
+            .map_err(|error| error.code)
+            .err()
+    };
     assert_eq!(code("big"), Some("FH0707"), "each \\u0001 is six bytes of JSON");
     assert_eq!(code("size(big)"), None);
     assert_eq!(code("big + big + big + big"), Some("FH0707"));
-    assert_eq!(code(&format!("size({})", vec!["big"; 30].join(" + "))), Some("FH0705"));
+    assert_eq!(
+        code(&format!("size({})", vec!["big"; 30].join(" + "))),
+        Some("FH0705")
+    );
     assert_eq!(code("big.replace('', big)"), Some("FH0705"));
     let many = Template::List(vec![Template::Expr(Expr("big.trim()".to_owned())); 2]);
     assert_eq!(many.eval(&scope).unwrap_err().code, "FH0707");
@@ -138,12 +166,21 @@ fn templates_keep_types_and_make_text() {
     let expr = |text: &str| Template::Expr(Expr(text.to_owned()));
     let literal = |text: &str| Template::Literal(text.into());
     assert_eq!(expr("inputs.n").eval(&scope()), Ok(json!(3)));
-    let text = Template::Concat(vec![literal("n="), expr("inputs.n"), literal(" f="), expr("inputs.f"), expr("true")]);
+    let text = Template::Concat(vec![
+        literal("n="),
+        expr("inputs.n"),
+        literal(" f="),
+        expr("inputs.f"),
+        expr("true"),
+    ]);
     assert_eq!(text.eval(&scope()), Ok(json!("n=3 f=2.5true")));
     let list = Template::Concat(vec![literal("x"), expr("inputs.list")]);
     assert_eq!(list.eval(&scope()).unwrap_err().code, "FH0703");
     let error = Expr("inputs.s + 1".to_owned()).eval(&scope()).unwrap_err();
-    assert!(!error.to_string().contains("Größe"), "an error must not carry a value: {error}");
+    assert!(
+        !error.to_string().contains("Größe"),
+        "an error must not carry a value: {error}"
+    );
 }
 
 /// Our reading of CEL against the crate's. What we leave out or mean otherwise stands in the module's comment.
@@ -183,7 +220,9 @@ fn it_agrees_with_cel() {
         let theirs = program.execute(&cel::Context::default()).unwrap();
         assert_eq!(ours, plain(theirs), "{text}");
     }
-    for text in ["1 +", "a b", "[1, 2", "'open", "1 ? 2", "{1 2}", "a..b", "&& true", "()", "x in"] {
+    for text in [
+        "1 +", "a b", "[1, 2", "'open", "1 ? 2", "{1 2}", "a..b", "&& true", "()", "x in",
+    ] {
         assert!(Expr(text.to_owned()).eval(&Scope::default()).is_err(), "{text}");
         assert!(cel::Program::compile(text).is_err(), "{text}");
     }

@@ -22,11 +22,18 @@ pub(crate) struct Reader<'a> {
 pub(crate) struct Fields<'a> {
     pub(crate) at: Loc,
     entries: HashMap<&'a str, &'a Entry>,
+    /// Known keys that an unknown one was probably meant to be.
+    meant: Vec<String>,
 }
 
 impl<'a> Fields<'a> {
     pub(crate) fn get(&self, key: &str) -> Option<&'a Entry> {
         self.entries.get(key).copied()
+    }
+
+    /// Whether it is missing, and not only misspelt, which has been said.
+    pub(crate) fn lacks(&self, key: &str) -> bool {
+        !self.has(key) && !self.meant.iter().any(|meant| meant == key)
     }
 
     pub(crate) fn has(&self, key: &str) -> bool {
@@ -61,27 +68,46 @@ impl Reader<'_> {
     ) -> Option<Fields<'n>> {
         let entries = self.map(node, what)?;
         let mut found = HashMap::new();
+        let mut meant = Vec::new();
         for entry in entries {
             let key = entry.key.as_str();
             if known.contains(&key) {
                 found.insert(key, entry);
             } else if planned.contains(&key) {
                 self.sink
-                    .error(Code::NotSupported, entry.key_at, format!("`{key}` of {what} is not supported yet"))
+                    .error(
+                        Code::NotSupported,
+                        entry.key_at,
+                        format!("`{key}` of {what} is not supported yet"),
+                    )
                     .help("remove it; this version would not do what it says");
             } else {
-                let draft = self
-                    .sink
-                    .error(Code::UnknownKey, entry.key_at, format!("{what} has no key `{key}`"));
-                match FOREIGN.iter().find(|(foreign, here)| *foreign == key && known.contains(here)) {
-                    Some((_, here)) => draft.help(format!("it is called `{here}` here")).suggest(entry.key_at, *here),
+                let draft = self.sink.error(
+                    Code::UnknownKey,
+                    entry.key_at,
+                    format!("{what} has no key `{key}`"),
+                );
+                match FOREIGN
+                    .iter()
+                    .find(|(foreign, here)| *foreign == key && known.contains(here))
+                {
+                    Some((_, here)) => draft
+                        .help(format!("it is called `{here}` here"))
+                        .suggest(entry.key_at, *here),
                     None => draft.nearest(entry.key_at, key, known.iter().copied()),
                 };
+                meant.extend(
+                    draft
+                        .suggestion
+                        .as_ref()
+                        .map(|(_, replacement)| replacement.clone()),
+                );
             }
         }
         Some(Fields {
             at: node.at,
             entries: found,
+            meant,
         })
     }
 
@@ -198,7 +224,11 @@ impl Reader<'_> {
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
             self.sink
-                .error(Code::BadValue, node.at, format!("{what} does not take `{}`", short(text)))
+                .error(
+                    Code::BadValue,
+                    node.at,
+                    format!("{what} does not take `{}`", short(text)),
+                )
                 .nearest(node.at, text, words.iter().map(|(word, _)| *word));
         }
         found.map(|(_, value)| *value)
@@ -212,7 +242,10 @@ impl Reader<'_> {
         let (pattern, fixed) = match rule {
             Name::Key => ("[a-z][a-z0-9_-]*", fix(name, "_-")),
             Name::Plain => ("[a-z][a-z0-9_]*", fix(&name.replace('-', "_"), "_")),
-            Name::Env => ("[A-Za-z_][A-Za-z0-9_]*, without the prefix FIREHALL_", String::new()),
+            Name::Env => (
+                "[A-Za-z_][A-Za-z0-9_]*, without the prefix FIREHALL_",
+                String::new(),
+            ),
             Name::Label => ("[a-z][a-z0-9_.-]*", String::new()),
         };
         let message = format!("`{}` is no well-formed {what}", short(name));
@@ -259,7 +292,13 @@ pub(crate) fn is_name(name: &str, rule: Name) -> bool {
 fn fix(name: &str, also: &str) -> String {
     name.chars()
         .map(|c| c.to_ascii_lowercase())
-        .map(|c| if c.is_ascii_alphanumeric() || also.contains(c) { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || also.contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect()
 }
 

@@ -18,17 +18,62 @@ use crate::{
 };
 
 const KEYS: [&str; 29] = [
-    "name", "uses", "with", "image", "run", "command", "env", "secrets", "resources", "network", "host-view",
-    "workdir", "user", "needs", "when", "foreach", "max-parallel", "follow", "gather", "runs-on", "pickup", "outputs",
-    "output-from", "timeout", "grace", "disconnect", "retry", "allow-failure", "if-lost",
+    "name",
+    "uses",
+    "with",
+    "image",
+    "run",
+    "command",
+    "env",
+    "secrets",
+    "resources",
+    "network",
+    "host-view",
+    "workdir",
+    "user",
+    "needs",
+    "when",
+    "foreach",
+    "max-parallel",
+    "follow",
+    "gather",
+    "runs-on",
+    "pickup",
+    "outputs",
+    "output-from",
+    "timeout",
+    "grace",
+    "disconnect",
+    "retry",
+    "allow-failure",
+    "if-lost",
 ];
 const PLANNED: [&str; 10] = [
-    "workflow", "wait", "finally", "undo", "concurrency", "schedule", "services", "files", "artifacts", "gate",
+    "workflow",
+    "wait",
+    "finally",
+    "undo",
+    "concurrency",
+    "schedule",
+    "services",
+    "files",
+    "artifacts",
+    "gate",
 ];
 /// Keys of containers only.
 const CONTAINER: [&str; 12] = [
-    "image", "run", "command", "env", "secrets", "resources", "network", "host-view", "workdir", "user",
-    "output-from", "outputs",
+    "image",
+    "run",
+    "command",
+    "env",
+    "secrets",
+    "resources",
+    "network",
+    "host-view",
+    "workdir",
+    "user",
+    "output-from",
+    "outputs",
 ];
 
 pub(super) fn lower(reader: &mut Reader<'_>, entry: &Entry) -> StepSpec {
@@ -185,6 +230,7 @@ fn retry(reader: &mut Reader<'_>, node: &Node) -> Retry {
     };
     match fields.get("limit") {
         Some(entry) => retry.limit = limit(reader, &entry.value),
+        None if !fields.lacks("limit") => {}
         None => {
             reader
                 .sink
@@ -193,7 +239,9 @@ fn retry(reader: &mut Reader<'_>, node: &Node) -> Retry {
         }
     }
     if let Some(entry) = fields.get("delay") {
-        retry.delay_ms = reader.duration(&entry.value, "`delay`", 0, LONGEST).unwrap_or(retry.delay_ms);
+        retry.delay_ms = reader
+            .duration(&entry.value, "`delay`", 0, LONGEST)
+            .unwrap_or(retry.delay_ms);
         retry.max_delay_ms = retry.max_delay_ms.max(retry.delay_ms);
     }
     if let Some(entry) = fields.get("max-delay") {
@@ -206,9 +254,11 @@ fn retry(reader: &mut Reader<'_>, node: &Node) -> Retry {
             Data::Scalar(Value::Number(number)) => match number.as_f64() {
                 Some(factor) if (1.0..=100.0).contains(&factor) => retry.backoff = factor,
                 _ => {
-                    reader
-                        .sink
-                        .error(Code::BadValue, entry.value.at, "`backoff` is a number from 1 to 100");
+                    reader.sink.error(
+                        Code::BadValue,
+                        entry.value.at,
+                        "`backoff` is a number from 1 to 100",
+                    );
                 }
             },
             _ => reader.wrong_kind(&entry.value, "`backoff`", "a number"),
@@ -229,7 +279,9 @@ fn retry(reader: &mut Reader<'_>, node: &Node) -> Retry {
 
 fn limit(reader: &mut Reader<'_>, node: &Node) -> u32 {
     let limit = reader.int(node, "`limit`", 0, 100);
-    limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or_default()
+    limit
+        .and_then(|limit| u32::try_from(limit).ok())
+        .unwrap_or_default()
 }
 
 fn retry_on(reader: &mut Reader<'_>, node: &Node) -> Option<RetryOn> {
@@ -263,16 +315,20 @@ fn if_lost(reader: &mut Reader<'_>, node: &Node) -> Option<(IfLost, Option<Milli
 fn fan(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<FanSpec> {
     let max_parallel = fields.get("max-parallel").and_then(|entry| {
         if !fields.has("foreach") {
-            reader
-                .sink
-                .error(Code::Conflict, entry.key_at, "`max-parallel` stands with `foreach`");
+            reader.sink.error(
+                Code::Conflict,
+                entry.key_at,
+                "`max-parallel` stands with `foreach`",
+            );
         }
         let value = reader.int(&entry.value, "`max-parallel`", 1, limits::ITEMS as u64)?;
         u32::try_from(value).ok()
     });
     let gather = fields.get("gather").and_then(|entry| {
         if !fields.has("follow") {
-            reader.sink.error(Code::Conflict, entry.key_at, "`gather` stands with `follow`");
+            reader
+                .sink
+                .error(Code::Conflict, entry.key_at, "`gather` stands with `follow`");
         }
         reader.duration(&entry.value, "`gather`", 0, 600_000)
     });
@@ -280,7 +336,11 @@ fn fan(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<FanSpec> {
         (Some(each), Some(follow)) => {
             reader
                 .sink
-                .error(Code::Conflict, follow.key_at, "a step fans out by `foreach` or by `follow`, not both")
+                .error(
+                    Code::Conflict,
+                    follow.key_at,
+                    "a step fans out by `foreach` or by `follow`, not both",
+                )
                 .also(each.key_at, "`foreach` is here");
             None
         }
@@ -308,7 +368,11 @@ fn body(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> BodySpec
             if let Some(other) = fields.get(key) {
                 reader
                     .sink
-                    .error(Code::Conflict, other.key_at, format!("`{key}` is a container's, and this step has `uses`"))
+                    .error(
+                        Code::Conflict,
+                        other.key_at,
+                        format!("`{key}` is a container's, and this step has `uses`"),
+                    )
                     .also(uses.key_at, "the action is here")
                     .help("an action takes its parameters by `with`; its outputs are in its signature");
             }
@@ -344,7 +408,13 @@ fn templates(reader: &mut Reader<'_>, node: &Node, what: &str) -> Vec<(String, L
     };
     entries
         .iter()
-        .map(|entry| (entry.key.clone(), entry.key_at, Tpl::read(&entry.value, reader.source, reader.sink)))
+        .map(|entry| {
+            (
+                entry.key.clone(),
+                entry.key_at,
+                Tpl::read(&entry.value, reader.source, reader.sink),
+            )
+        })
         .collect()
 }
 
@@ -354,12 +424,19 @@ fn container(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Bod
         (Some(run), Some(command)) => {
             reader
                 .sink
-                .error(Code::Conflict, command.key_at, "a step has `run` or `command`, not both")
+                .error(
+                    Code::Conflict,
+                    command.key_at,
+                    "a step has `run` or `command`, not both",
+                )
                 .also(run.key_at, "`run` is here");
             None
         }
         (Some(run), None) => script(reader, &run.value),
         (None, Some(command)) => argv(reader, &command.value),
+        (None, None) if !(fields.lacks("run") && fields.lacks("command") && fields.lacks("uses")) => {
+            return BodySpec::Wrong;
+        }
         (None, None) => {
             let planned = matches!(&entry.value.data, Data::Map(entries)
                 if entries.iter().any(|entry| PLANNED.contains(&entry.key.as_str())));
@@ -372,12 +449,18 @@ fn container(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Bod
             return BodySpec::Wrong;
         }
     };
-    let image = fields.get("image").map(|entry| Tpl::read(&entry.value, reader.source, reader.sink));
-    if image.is_none() {
+    let image = fields
+        .get("image")
+        .map(|entry| Tpl::read(&entry.value, reader.source, reader.sink));
+    if image.is_none() && fields.lacks("image") {
         let at = run.or(command).map_or(entry.key_at, |entry| entry.key_at);
         reader
             .sink
-            .error(Code::ImageMissing, at, format!("the step `{}` says not what it runs in", short(&entry.key)))
+            .error(
+                Code::ImageMissing,
+                at,
+                format!("the step `{}` says not what it runs in", short(&entry.key)),
+            )
             .help("add `image: alpine:3.22`, or `image: host` for the agent's own system");
     }
     let (env, secrets) = environment(reader, fields);
@@ -394,14 +477,19 @@ fn container(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Bod
     }))
 }
 
-fn environment(reader: &mut Reader<'_>, fields: &Fields<'_>) -> (Vec<(String, Loc, Tpl)>, Vec<(String, String)>) {
+fn environment(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+) -> (Vec<(String, Loc, Tpl)>, Vec<(String, String)>) {
     let mut env = match fields.get("env") {
         Some(entry) => templates(reader, &entry.value, "`env`"),
         None => Vec::new(),
     };
     env.retain(|(name, at, _)| reader.name(name, *at, "environment name", Name::Env));
     let mut secrets = Vec::new();
-    let listed = fields.get("secrets").and_then(|entry| reader.map(&entry.value, "`secrets`"));
+    let listed = fields
+        .get("secrets")
+        .and_then(|entry| reader.map(&entry.value, "`secrets`"));
     for entry in listed.unwrap_or_default() {
         if !reader.name(&entry.key, entry.key_at, "environment name", Name::Env) {
             continue;
@@ -410,7 +498,11 @@ fn environment(reader: &mut Reader<'_>, fields: &Fields<'_>) -> (Vec<(String, Lo
             let first = *first;
             reader
                 .sink
-                .error(Code::Conflict, entry.key_at, format!("`{}` is in `env` and in `secrets`", entry.key))
+                .error(
+                    Code::Conflict,
+                    entry.key_at,
+                    format!("`{}` is in `env` and in `secrets`", entry.key),
+                )
                 .also(first, "in `env` here");
         }
         if let Some(name) = reader.text(&entry.value, "`secrets`") {
@@ -441,7 +533,8 @@ fn rest(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ContainerSpec {
         spec.resources = resources(reader, &entry.value);
     }
     if let Some(entry) = fields.get("network") {
-        let words = [Network::None, Network::Egress, Network::Host].map(|network| (network.as_str(), network));
+        let words =
+            [Network::None, Network::Egress, Network::Host].map(|network| (network.as_str(), network));
         spec.network = reader.word(&entry.value, "`network`", &words).unwrap_or_default();
     }
     if let Some(entry) = fields.get("host-view") {
@@ -450,7 +543,10 @@ fn rest(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ContainerSpec {
             Data::List(items) => items.as_slice(),
             _ => std::slice::from_ref(&entry.value),
         };
-        spec.host_view = nodes.iter().filter_map(|node| reader.word(node, "`host-view`", &words)).collect();
+        spec.host_view = nodes
+            .iter()
+            .filter_map(|node| reader.word(node, "`host-view`", &words))
+            .collect();
     }
     if let Some(entry) = fields.get("workdir") {
         spec.workdir = reader.text(&entry.value, "`workdir`").map(str::to_owned);
@@ -466,8 +562,13 @@ fn rest(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ContainerSpec {
         spec.user = user.and_then(|user| u32::try_from(user).ok());
     }
     if let Some(entry) = fields.get("output-from") {
-        let words = [("file", OutputFrom::File), ("stdout-json", OutputFrom::StdoutJson)];
-        spec.output_from = reader.word(&entry.value, "`output-from`", &words).unwrap_or_default();
+        let words = [
+            ("file", OutputFrom::File),
+            ("stdout-json", OutputFrom::StdoutJson),
+        ];
+        spec.output_from = reader
+            .word(&entry.value, "`output-from`", &words)
+            .unwrap_or_default();
     }
     spec
 }
@@ -486,7 +587,9 @@ fn resources(reader: &mut Reader<'_>, node: &Node) -> Resources {
         match scalar(&entry.value).and_then(|text| units::size(&text)) {
             Some(bytes) if bytes >= 4 << 20 => resources.memory_bytes = bytes,
             Some(_) => {
-                reader.sink.error(Code::BadValue, entry.value.at, "`memory` is at least 4MiB");
+                reader
+                    .sink
+                    .error(Code::BadValue, entry.value.at, "`memory` is at least 4MiB");
             }
             None => {
                 reader
@@ -507,7 +610,9 @@ fn resources(reader: &mut Reader<'_>, node: &Node) -> Resources {
     }
     if let Some(entry) = fields.get("pids") {
         let pids = reader.int(&entry.value, "`pids`", 1, 65_536);
-        resources.pids = pids.and_then(|pids| u32::try_from(pids).ok()).unwrap_or(resources.pids);
+        resources.pids = pids
+            .and_then(|pids| u32::try_from(pids).ok())
+            .unwrap_or(resources.pids);
     }
     resources
 }
@@ -524,11 +629,25 @@ fn script(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Tpl>> {
             .next()
             .unwrap_or_default()
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() {
+                    c.to_ascii_uppercase()
+                } else {
+                    '_'
+                }
+            })
             .take(40)
             .collect();
-        let name = if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { "VALUE".to_owned() };
-        let raw = reader.source.text.get(node.at.start..node.at.end).unwrap_or_default();
+        let name = if name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            name
+        } else {
+            "VALUE".to_owned()
+        };
+        let raw = reader
+            .source
+            .text
+            .get(node.at.start..node.at.end)
+            .unwrap_or_default();
         let at = raw.find("${{").map_or(node.at, |offset| {
             let length = raw[offset..].find("}}").map_or(3, |end| end + 2);
             Loc {
@@ -538,7 +657,11 @@ fn script(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Tpl>> {
         });
         reader
             .sink
-            .error(Code::RunExpression, at, "`run` takes no expression: its text would be executed")
+            .error(
+                Code::RunExpression,
+                at,
+                "`run` takes no expression: its text would be executed",
+            )
             .help(format!(
                 "add `env: {{ {name}: \"${{{{ {} }}}}\" }}` to the step and write \"${name}\" in the script",
                 short(inner)
@@ -555,17 +678,26 @@ fn script(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Tpl>> {
 
 fn argv(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Tpl>> {
     match &node.data {
-        Data::List(items) if !items.is_empty() => {
-            Some(items.iter().map(|item| Tpl::read(item, reader.source, reader.sink)).collect())
-        }
+        Data::List(items) if !items.is_empty() => Some(
+            items
+                .iter()
+                .map(|item| Tpl::read(item, reader.source, reader.sink))
+                .collect(),
+        ),
         Data::List(_) => {
-            reader.sink.error(Code::BadValue, node.at, "`command` needs a program");
+            reader
+                .sink
+                .error(Code::BadValue, node.at, "`command` needs a program");
             None
         }
         Data::Scalar(Value::String(_)) => {
             reader
                 .sink
-                .error(Code::WrongKind, node.at, "`command` takes a list of a program and its arguments")
+                .error(
+                    Code::WrongKind,
+                    node.at,
+                    "`command` takes a list of a program and its arguments",
+                )
                 .help("write [program, argument, …]; for a line of shell use `run`");
             None
         }

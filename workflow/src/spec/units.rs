@@ -48,7 +48,10 @@ pub(crate) fn size(text: &str) -> Option<u64> {
 /// `0.5`, `2`, `500m`, in thousandths of a core.
 pub(crate) fn cpu(text: &str) -> Option<u32> {
     if let Some(millis) = text.strip_suffix('m') {
-        return millis.parse().ok().filter(|millis| (1..=1_024_000).contains(millis));
+        return millis
+            .parse()
+            .ok()
+            .filter(|millis| (1..=1_024_000).contains(millis));
     }
     let cores: f64 = text.parse().ok()?;
     let millis = (cores * 1_000.0).round();
@@ -69,15 +72,34 @@ mod tests {
         assert_eq!(duration("500ms"), Some(500));
         assert_eq!(duration("20s"), Some(20_000));
         assert_eq!(duration("1h"), Some(3_600_000));
-        assert!(["20", "s", "-5s", "5 m", "1.5h", "", "99999999999999999999h", "18446744073709551615d"]
+        assert!(
+            [
+                "20",
+                "s",
+                "-5s",
+                "5 m",
+                "1.5h",
+                "",
+                "99999999999999999999h",
+                "18446744073709551615d"
+            ]
             .iter()
-            .all(|text| duration(text).is_none()));
+            .all(|text| duration(text).is_none())
+        );
         assert_eq!(size("64MiB"), Some(64 << 20));
         assert_eq!(size("512MB"), Some(512_000_000));
-        assert!(["64", "MiB", "64mib", "-1MiB", "99999999999999GiB"].iter().all(|text| size(text).is_none()));
+        assert!(
+            ["64", "MiB", "64mib", "-1MiB", "99999999999999GiB"]
+                .iter()
+                .all(|text| size(text).is_none())
+        );
         assert_eq!(cpu("0.5"), Some(500));
         assert_eq!(cpu("500m"), Some(500));
         assert_eq!(cpu("2"), Some(2_000));
-        assert!(["0", "-1", "NaN", "inf", "1e300", "m", "0m"].iter().all(|text| cpu(text).is_none()));
+        assert!(
+            ["0", "-1", "NaN", "inf", "1e300", "m", "0m"]
+                .iter()
+                .all(|text| cpu(text).is_none())
+        );
     }
 }

@@ -18,7 +18,14 @@ use crate::{
 };
 
 const KEYS: [&str; 5] = ["name", "description", "on", "inputs", "steps"];
-const PLANNED: [&str; 6] = ["finally", "concurrency", "schedule", "outputs", "secrets", "defaults"];
+const PLANNED: [&str; 6] = [
+    "finally",
+    "concurrency",
+    "schedule",
+    "outputs",
+    "secrets",
+    "defaults",
+];
 
 /// Lowers the tree. What is wrong is in the sink; the rest is in the spec.
 pub(crate) fn lower(root: &Node, source: &SourceFile, sink: &mut Sink) -> Spec {
@@ -29,6 +36,7 @@ pub(crate) fn lower(root: &Node, source: &SourceFile, sink: &mut Sink) -> Spec {
     };
     match fields.get("name") {
         Some(entry) => spec.name = name(&mut reader, &entry.value),
+        None if !fields.lacks("name") => {}
         None => {
             let at = Loc {
                 start: fields.at.start,
@@ -51,6 +59,7 @@ pub(crate) fn lower(root: &Node, source: &SourceFile, sink: &mut Sink) -> Spec {
     }
     match fields.get("steps") {
         Some(entry) => spec.steps = steps(&mut reader, entry),
+        None if !fields.lacks("steps") => {}
         None => {
             let at = Loc {
                 start: fields.at.start,
@@ -163,10 +172,15 @@ fn input(reader: &mut Reader<'_>, entry: &Entry) -> InputSpec {
     };
     match fields.get("type") {
         Some(entry) => input.ty = ty(reader, &entry.value),
+        None if !fields.lacks("type") => {}
         None => {
             reader
                 .sink
-                .error(Code::MissingKey, entry.key_at, format!("the input `{}` needs a `type`", entry.key))
+                .error(
+                    Code::MissingKey,
+                    entry.key_at,
+                    format!("the input `{}` needs a `type`", entry.key),
+                )
                 .help("add `type: string`");
         }
     }
@@ -176,7 +190,9 @@ fn input(reader: &mut Reader<'_>, entry: &Entry) -> InputSpec {
     if let Some(entry) = fields.get("enum") {
         match &entry.value.data {
             Data::List(items) => {
-                let values = items.iter().filter_map(|item| fitting(reader, item, input.ty.as_ref()));
+                let values = items
+                    .iter()
+                    .filter_map(|item| fitting(reader, item, input.ty.as_ref()));
                 input.one_of = values.collect();
             }
             _ => reader.wrong_kind(&entry.value, "`enum`", "a list"),
@@ -188,9 +204,11 @@ fn input(reader: &mut Reader<'_>, entry: &Entry) -> InputSpec {
             && !input.one_of.is_empty()
             && !input.one_of.contains(default)
         {
-            reader
-                .sink
-                .error(Code::BadDefault, entry.value.at, "the default is not one of `enum`");
+            reader.sink.error(
+                Code::BadDefault,
+                entry.value.at,
+                "the default is not one of `enum`",
+            );
         }
     }
     input
@@ -216,7 +234,11 @@ fn plain(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
     match &node.data {
         Data::Scalar(Value::String(_)) => reader.text(node, "this value").map(Value::from),
         Data::Scalar(value) => Some(value.clone()),
-        Data::List(items) => items.iter().map(|item| plain(reader, item)).collect::<Option<Vec<_>>>().map(Value::Array),
+        Data::List(items) => items
+            .iter()
+            .map(|item| plain(reader, item))
+            .collect::<Option<Vec<_>>>()
+            .map(Value::Array),
         Data::Map(entries) => entries
             .iter()
             .map(|entry| Some((entry.key.clone(), plain(reader, &entry.value)?)))
@@ -231,7 +253,15 @@ pub(super) fn ty(reader: &mut Reader<'_>, node: &Node) -> Option<Type> {
     match text.parse::<Type>() {
         Ok(ty) => Some(ty),
         Err(error) => {
-            let known = ["bool", "int", "float", "string", "json", "list<string>", "map<string>"];
+            let known = [
+                "bool",
+                "int",
+                "float",
+                "string",
+                "json",
+                "list<string>",
+                "map<string>",
+            ];
             let foreign = [
                 ("number", "float"),
                 ("integer", "int"),
@@ -244,8 +274,13 @@ pub(super) fn ty(reader: &mut Reader<'_>, node: &Node) -> Option<Type> {
                 ("map", "map<string>"),
             ];
             let draft = reader.sink.error(Code::BadType, node.at, error.to_string());
-            match foreign.iter().find(|(word, _)| *word == text.to_ascii_lowercase()) {
-                Some((_, here)) => draft.help(format!("did you mean `{here}`?")).suggest(node.at, *here),
+            match foreign
+                .iter()
+                .find(|(word, _)| *word == text.to_ascii_lowercase())
+            {
+                Some((_, here)) => draft
+                    .help(format!("did you mean `{here}`?"))
+                    .suggest(node.at, *here),
                 None => draft.nearest(node.at, text, known),
             };
             None
@@ -258,7 +293,11 @@ fn steps(reader: &mut Reader<'_>, entry: &Entry) -> Vec<super::StepSpec> {
         return Vec::new();
     };
     if entries.is_empty() {
-        reader.sink.error(Code::StepCount, entry.key_at, "a workflow needs at least one step");
+        reader.sink.error(
+            Code::StepCount,
+            entry.key_at,
+            "a workflow needs at least one step",
+        );
     }
     if entries.len() > limits::STEPS {
         let message = format!("{} steps; at most {} are allowed", entries.len(), limits::STEPS);
@@ -274,7 +313,10 @@ fn steps(reader: &mut Reader<'_>, entry: &Entry) -> Vec<super::StepSpec> {
                 .error(
                     Code::KeysCoincide,
                     entry.key_at,
-                    format!("`{}` and `{}` are the same name in an expression", first.key, entry.key),
+                    format!(
+                        "`{}` and `{}` are the same name in an expression",
+                        first.key, entry.key
+                    ),
                 )
                 .also(first.key_at, "the first one")
                 .help("rename one of them");
