@@ -143,5 +143,15 @@ async fn runtime(config: &Config, dir: &DataDir) -> Result<Arc<dyn Runtime>, Str
         .map_err(|error| error.to_string())?;
     tracing::info!(kernel = support.kernel, cgroups = support.cgroups, took = ?support.took, "native runtime works");
     let native = Native::open(&dir.native(), shim.clone()).map_err(|error| error.to_string())?;
+    // Left by an agent that was killed during its trial step.
+    let trials = fs_err::read_dir(dir.native()).map_err(|error| error.to_string())?;
+    for trial in trials
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("probe-"))
+    {
+        if let Err(error) = Runtime::remove(&native, &trial.path()).await {
+            tracing::debug!(%error, "a trial step cannot be removed; the next start tries again");
+        }
+    }
     Ok(Arc::new(native))
 }

@@ -1,4 +1,5 @@
-//! node
+//! What processes share: clocks, named tasks, shutdown, backoff, guarded HTTP egress.
+
 pub mod backoff;
 pub mod clock;
 pub mod egress;

@@ -29,7 +29,7 @@ fn answers(text: &str) -> Vec<&'static str> {
 
 #[test]
 fn hostile_texts_get_one_clear_answer() {
-    let nine = |name: &str, of: &str| format!("{name}: &{name} [{}]\n", vec![of; 9].join(", "));
+    let nine = |name: &str, of: &str| format!("{name}: &{name} [{}]\n", [of; 9].join(", "));
     let mut laughs = String::from("name: t\na: &a [lol]\n");
     for (name, of) in ["b", "c", "d", "e", "f", "g", "h", "i"]
         .iter()
@@ -113,7 +113,7 @@ fn tree() -> impl Strategy<Value = String> {
         "true",
         "~",
     ]);
-    let leaf = word.clone().prop_map(|word| serde_json::Value::from(word));
+    let leaf = word.clone().prop_map(serde_json::Value::from);
     leaf.prop_recursive(5, 60, 6, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(serde_json::Value::from),

@@ -102,7 +102,8 @@ impl Spool {
             self.fold(record, Journal::framed(payload.len()));
         }
         let size = self.journal.size();
-        if size > COMPACT_BYTES && size - self.live_bytes.min(size) > size / 2 {
+        // Only with a sync: that is when the caller expects to wait for the disk.
+        if sync && size > COMPACT_BYTES && size - self.live_bytes.min(size) > size / 2 {
             self.compact()?;
         }
         Ok(())

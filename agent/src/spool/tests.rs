@@ -152,7 +152,7 @@ fn it_is_rewritten_when_most_of_it_is_garbage() {
                     Record::Erase { token: token(n) },
                     Record::Dial { count: u64::from(n) },
                 ],
-                false,
+                true,
             )
             .unwrap();
         largest = largest.max(spool.size());

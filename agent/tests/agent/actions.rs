@@ -98,11 +98,11 @@ async fn each_end_of_an_action_is_told_apart() {
             reasons: vec!["half of it".to_owned()]
         }
     );
-    for (name, kind) in [
-        ("test/panics", FailureKind::Internal),
-        ("test/waits", FailureKind::Timeout),
+    for (name, kind, timeout_ms) in [
+        ("test/panics", FailureKind::Internal, 20_000),
+        ("test/waits", FailureKind::Timeout, 150),
     ] {
-        let (report, _) = offer(name, 150).await;
+        let (report, _) = offer(name, timeout_ms).await;
         assert!(
             matches!(&report.verdict, Verdict::Failed { failure } if failure.kind == kind),
             "{report:?}"

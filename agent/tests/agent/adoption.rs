@@ -253,3 +253,30 @@ async fn an_agent_killed_again_and_again_starts_everything_once() {
     expected.sort();
     assert_eq!(heard, expected);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_slept_through_a_lease_ends_the_step_before_it_does_anything_else() {
+    let (fake, tmp, witness) = (Fake::start().await, tempfile::tempdir().unwrap(), Witness::new());
+    let mut work = script(&format!("{}sleep 100", witness.say("start")));
+    (work.timeout_ms, work.disconnect_ms) = (200_000, 2_500);
+    let agent = Agent::spawn(&fake.url(), tmp.path());
+    let token = token();
+    fake.offer(&token, &work).await;
+    fake.started(&token).await;
+    agent.signal(nix::sys::signal::Signal::SIGSTOP);
+    let late = super::fake::token();
+    fake.offer(&late, &work).await;
+    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    agent.signal(nix::sys::signal::Signal::SIGCONT);
+    let report = fake.finished(&token).await;
+    assert!(matches!(&report.verdict, Verdict::Failed { failure } if failure.kind == FailureKind::Lost));
+    // The second offer lay in the socket for longer than its lease: it may have been given to another meanwhile.
+    fake.until("released", |s| {
+        s.bodies(&late)
+            .iter()
+            .any(|body| matches!(body, Body::Released(_)))
+            .then_some(())
+    })
+    .await;
+    assert_eq!(witness.heard(), ["start"]);
+}

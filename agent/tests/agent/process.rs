@@ -46,10 +46,13 @@ impl Agent {
         self.child.wait().unwrap();
     }
 
+    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+
     /// TERM; its exit code.
     pub(crate) async fn end(mut self) -> Option<i32> {
-        let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        self.signal(nix::sys::signal::Signal::SIGTERM);
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

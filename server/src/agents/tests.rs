@@ -146,11 +146,8 @@ fn leases_are_renewed_by_their_own_agent_and_leave_the_book() {
     agents.grant(&id(1), &ses(1), 2);
     let (a, b) = (reserve(&agents).unwrap(), reserve(&agents).unwrap());
     agents.lease(a.token.clone(), lease(&a));
-    assert_eq!(
-        agents.renew(&id(2), vec![a.token.clone()]),
-        [a.token.clone()],
-        "another's"
-    );
+    let strange = agents.renew(&id(2), vec![a.token.clone()]);
+    assert_eq!(strange.first(), Some(&a.token), "another's");
     assert!(agents.renew(&id(1), vec![a.token.clone()]).is_empty());
     agents.lost(&a.token);
     assert!(

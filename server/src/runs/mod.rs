@@ -4,6 +4,9 @@
 mod actor;
 mod batch;
 mod load;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;
 
 use std::{
     collections::HashMap,

@@ -97,27 +97,30 @@ impl Infer<'_> {
             if followed.iter().any(|key| key.value == steps[index].key.value))
     }
 
+    /// Why what a step put out may not be there for the step at hand.
+    fn step_absence(&self, index: usize, path: &str) -> Option<Rc<Absence>> {
+        let any_end = matches!(self.place, Place::Step { any_end: true, .. });
+        let (why, at) = if self.followed(index) {
+            ("the step is followed and may not have ended", None)
+        } else if let Some((at, why)) = self.world.facts[index].absent {
+            (why, Some(at))
+        } else if any_end {
+            ("this step's `when` lets it start though that step failed", None)
+        } else {
+            return None;
+        };
+        Some(Rc::new(Absence {
+            path: path.to_owned(),
+            why: why.to_owned(),
+            at,
+        }))
+    }
+
     fn of_step(&mut self, index: usize, name: &str, span: Span, node: &Node) -> Info {
         let facts = &self.world.facts[index];
         let key = &self.world.spec.steps[index].key;
-        let any_end = matches!(self.place, Place::Step { any_end: true, .. });
         let path = node.path().map_or_else(|| self.text(node), |path| path.join("."));
-        let absence = |why: &str, at| {
-            Some(Rc::new(Absence {
-                path: path.clone(),
-                why: why.to_owned(),
-                at,
-            }))
-        };
-        let absent = if self.followed(index) {
-            absence("the step is followed and may not have ended", None)
-        } else if let Some((at, why)) = facts.absent {
-            absence(why, Some(at))
-        } else if any_end {
-            absence("this step's `when` lets it start though that step failed", None)
-        } else {
-            None
-        };
+        let absent = self.step_absence(index, &path);
         let mut info = match name {
             "outcome" => {
                 let mut info = Info::trusted(Ty::STRING);

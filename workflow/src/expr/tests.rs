@@ -240,3 +240,18 @@ fn plain(value: cel::Value) -> Value {
         other => panic!("not compared here: {other:?}"),
     }
 }
+
+/// A generous bound on a debug build; a release build takes about a microsecond.
+#[test]
+fn evaluation_is_quick() {
+    let scope = scope();
+    let expr =
+        Expr("has(steps.a.outputs.host) ? steps.a.outputs.host : default(inputs.s, 'none')".to_owned());
+    let started = std::time::Instant::now();
+    for _ in 0..1_000 {
+        expr.eval(&scope).unwrap();
+    }
+    let each = started.elapsed() / 1_000;
+    println!("{each:?} an evaluation");
+    assert!(each.as_micros() < 1_000, "{each:?}");
+}

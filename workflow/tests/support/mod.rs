@@ -49,7 +49,7 @@ fn signature<const P: usize, const O: usize>(
 
 /// incident/parse, slack/resolve-users, slack/war-room.
 #[must_use]
-pub fn catalogue() -> Catalogue {
+pub(crate) fn catalogue() -> Catalogue {
     let any = Trust::Untrusted;
     let person = || Type::record("person", [("query", Type::String), ("id?", Type::String)]);
     let mut privacy = param(Type::String, false, Trust::Trusted);
