@@ -1,6 +1,7 @@
 //! Row 7: disk flushes of a run of seven steps that do nothing, server and agent together.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     time::{Duration, Instant},
 };
@@ -46,8 +47,15 @@ pub(crate) fn measure(rounds: usize) -> Result<Vec<Row>> {
         let one = flushes(&stack, round, 1)?;
         let fifty = flushes(&stack, round, AT_ONCE)?;
         if round > 0 {
-            alone.push(one);
-            together.push(fifty);
+            alone.push(sum(&one));
+            together.push(sum(&fifty));
+        }
+        if round == rounds {
+            println!("row 7, by file, in the last round alone: {}", listed(&one));
+            println!(
+                "row 7, by file, in the last round of 50, each: {}",
+                listed(&fifty)
+            );
         }
     }
     let (one, fifty) = (alone.median(), together.median());
@@ -62,8 +70,23 @@ pub(crate) fn measure(rounds: usize) -> Result<Vec<Row>> {
     }])
 }
 
+fn sum(flushes: &Flushes) -> f64 {
+    flushes.values().sum()
+}
+
+fn listed(flushes: &Flushes) -> String {
+    let each: Vec<String> = flushes
+        .iter()
+        .map(|(file, count)| format!("{file} {count:.1}"))
+        .collect();
+    each.join(", ")
+}
+
+/// Flushes of one run, by process and file.
+type Flushes = BTreeMap<String, f64>;
+
 /// Flushes a run, with so many at once.
-fn flushes(stack: &Stack, round: usize, runs: usize) -> Result<f64> {
+fn flushes(stack: &Stack, round: usize, runs: usize) -> Result<Flushes> {
     let before = quiet(stack)?;
     let to = stack.address;
     let posts: Vec<_> = (0..runs)
@@ -78,8 +101,14 @@ fn flushes(stack: &Stack, round: usize, runs: usize) -> Result<f64> {
         started.push(answer["run_id"].as_str().context("no run")?.to_owned());
     }
     ended(stack, &started)?;
+    let after = quiet(stack)?;
+    let added = |file: &String, count: usize| count - before.get(file).copied().unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "small counts")]
-    Ok((quiet(stack)? - before) as f64 / runs as f64)
+    let each = |count: usize| count as f64 / runs as f64;
+    let counts = after
+        .iter()
+        .map(|(file, count)| (file.clone(), each(added(file, *count))));
+    Ok(counts.filter(|(_, count)| *count > 0.0).collect())
 }
 
 /// Waits until all have ended well.
@@ -112,7 +141,7 @@ fn ended(stack: &Stack, runs: &[String]) -> Result<()> {
 }
 
 /// The count once nothing has been added for a while.
-fn quiet(stack: &Stack) -> Result<usize> {
+fn quiet(stack: &Stack) -> Result<BTreeMap<String, usize>> {
     let deadline = Instant::now() + PATIENCE;
     let mut last = stack.flushes(&BOTH)?;
     let mut since = Instant::now();

@@ -1,6 +1,7 @@
 //! The product as processes: the release binary, fresh data directories, all of it gone at the end.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::PathBuf,
@@ -123,6 +124,7 @@ impl Stack {
             strace.args([
                 "-f",
                 "-qq",
+                "-y",
                 "-e",
                 "trace=fsync,fdatasync,sync_file_range,msync",
                 "-e",
@@ -149,18 +151,23 @@ impl Stack {
         self.dir.path().join(format!("{name}.strace"))
     }
 
-    /// Flushes so far of these processes together.
-    pub(crate) fn flushes(&self, names: &[&str]) -> Result<usize> {
-        let mut count = 0;
+    /// Flushes so far of these processes, by process and file.
+    pub(crate) fn flushes(&self, names: &[&str]) -> Result<BTreeMap<String, usize>> {
+        let mut counts = BTreeMap::new();
         for name in names {
             let text = std::fs::read_to_string(self.trace(name))?;
             // A call that another thread's line interrupts stands on two lines: the second says `resumed`.
-            count += text
+            for line in text
                 .lines()
                 .filter(|line| line.contains('(') && !line.contains("resumed>"))
-                .count();
+            {
+                // `12 fdatasync(9</tmp/x/history.db-wal>) = 0`: the path by strace -y.
+                let path = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
+                let file = path.map_or("?", |(path, _)| path.rsplit('/').next().unwrap_or(path));
+                *counts.entry(format!("{name} {file}")).or_default() += 1;
+            }
         }
-        Ok(count)
+        Ok(counts)
     }
 
     pub(crate) fn said(&self, name: &str) -> String {
