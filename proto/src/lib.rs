@@ -1,7 +1,13 @@
 //! The wire: messages and services of `firehall.v1`, generated from `firehall/v1/*.proto`.
 //! Conversions to the domain stand at the edges: `server/api`, `agent`, `sdk`.
 
-#![allow(missing_docs, clippy::all, unreachable_pub, unused_qualifications, reason = "generated")]
+#![allow(
+    missing_docs,
+    clippy::all,
+    unreachable_pub,
+    unused_qualifications,
+    reason = "generated"
+)]
 
 /// Package `firehall.v1`.
 pub mod v1 {

@@ -43,7 +43,10 @@ pub fn request(
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     stream.set_write_timeout(Some(Duration::from_secs(30)))?;
     stream.set_nodelay(true)?;
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+    let mut head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\nContent-Length: {}\r\n",
+        body.len()
+    );
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -56,13 +59,28 @@ pub fn request(
 
 fn parse(bytes: &[u8]) -> std::io::Result<Answer> {
     let wrong = |why: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, why.to_owned());
-    let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").ok_or_else(|| wrong("no end of the head"))?;
+    let end = bytes
+        .windows(4)
+        .position(|w| w == b"\r\n\r\n")
+        .ok_or_else(|| wrong("no end of the head"))?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(|| wrong("no status"))?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|s| s.parse().ok())
+        .ok_or_else(|| wrong("no status"))?;
     let raw = &bytes[end + 4..];
     let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    let body = if chunked { dechunk(raw).ok_or_else(|| wrong("broken chunks"))? } else { raw.to_vec() };
-    Ok(Answer { status, head, body: String::from_utf8_lossy(&body).into_owned() })
+    let body = if chunked {
+        dechunk(raw).ok_or_else(|| wrong("broken chunks"))?
+    } else {
+        raw.to_vec()
+    };
+    Ok(Answer {
+        status,
+        head,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    })
 }
 
 fn dechunk(mut raw: &[u8]) -> Option<Vec<u8>> {
@@ -85,6 +103,12 @@ fn dechunk(mut raw: &[u8]) -> Option<Vec<u8>> {
 /// When the connection fails.
 #[must_use]
 pub fn post_json(to: SocketAddr, path: &str, body: &serde_json::Value) -> Answer {
-    request(to, "POST", path, &[("Content-Type", "application/json")], body.to_string().as_bytes())
-        .unwrap_or_else(|error| panic!("POST {path}: {error}"))
+    request(
+        to,
+        "POST",
+        path,
+        &[("Content-Type", "application/json")],
+        body.to_string().as_bytes(),
+    )
+    .unwrap_or_else(|error| panic!("POST {path}: {error}"))
 }

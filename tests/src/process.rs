@@ -18,11 +18,18 @@ pub fn binary() -> PathBuf {
     let path = std::env::var_os("FIREHALL_BIN").map_or_else(
         || {
             let exe = std::env::current_exe().expect("a test has a path");
-            exe.ancestors().nth(2).expect("target/debug/deps/test").join("firehall")
+            exe.ancestors()
+                .nth(2)
+                .expect("target/debug/deps/test")
+                .join("firehall")
         },
         PathBuf::from,
     );
-    assert!(path.is_file(), "{} is not there: build it first (`cargo build --package cli`)", path.display());
+    assert!(
+        path.is_file(),
+        "{} is not there: build it first (`cargo build --package cli`)",
+        path.display()
+    );
     path
 }
 
@@ -30,7 +37,10 @@ pub fn binary() -> PathBuf {
 #[must_use]
 pub fn firehall() -> Command {
     let mut command = Command::new(binary());
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("NO_COLOR", "1");
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("NO_COLOR", "1");
     command.stdin(Stdio::null());
     command
 }
@@ -48,7 +58,11 @@ pub fn run<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Output {
 /// # Panics
 /// When it cannot be started or does not end.
 pub fn finish(command: &mut Command) -> Output {
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
     let pid = child.id();
     let (tx, rx) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || drop(tx.send(child.wait_with_output())));
@@ -75,10 +89,21 @@ impl Running {
     /// When it cannot be started.
     #[must_use]
     pub fn start(name: &str, command: &mut Command, log: &std::path::Path) -> Self {
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("a log file");
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)
+            .expect("a log file");
         let twin = file.try_clone().expect("a log file");
-        let child = command.stdout(file).stderr(twin).spawn().expect("the binary starts");
-        Self { child, name: name.to_owned() }
+        let child = command
+            .stdout(file)
+            .stderr(twin)
+            .spawn()
+            .expect("the binary starts");
+        Self {
+            child,
+            name: name.to_owned(),
+        }
     }
 
     /// Its pid.
@@ -108,7 +133,9 @@ impl Running {
     pub fn stop(&mut self) {
         signal(self.pid(), libc::SIGTERM);
         let name = self.name.clone();
-        wait::until(&format!("{name} to stop"), Duration::from_secs(15), || self.ended());
+        wait::until(&format!("{name} to stop"), Duration::from_secs(15), || {
+            self.ended()
+        });
     }
 }
 

@@ -21,9 +21,16 @@ impl Slack {
     /// When it cannot listen.
     #[must_use]
     pub fn with(config: Config) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let emulator = runtime.block_on(spawn(config)).expect("the emulator listens");
-        Self { runtime, emulator: Some(emulator) }
+        Self {
+            runtime,
+            emulator: Some(emulator),
+        }
     }
 
     /// The emulator.

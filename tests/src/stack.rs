@@ -49,14 +49,23 @@ impl Stack {
     /// When it does not come up.
     #[must_use]
     pub fn server_with(args: &[&str], env: &[(&str, &str)]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|l| l.local_addr())
+            .expect("a free port")
+            .port();
         let mut stack = Self {
-            dir: tempfile::Builder::new().prefix("fh-e2e-").tempdir().expect("a directory"),
+            dir: tempfile::Builder::new()
+                .prefix("fh-e2e-")
+                .tempdir()
+                .expect("a directory"),
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             server: None,
             agents: Vec::new(),
             server_args: args.iter().map(|arg| (*arg).to_owned()).collect(),
-            server_env: env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            server_env: env
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
         };
         stack.start_server();
         stack
@@ -73,11 +82,18 @@ impl Stack {
     /// One more agent; waits until it is connected.
     pub fn agent(&mut self, name: &str, args: &[&str], env: &[(String, String)]) {
         let dir = self.dir.path().join(format!("agent-{name}"));
-        let mut all: Vec<String> = ["agent", "--server", &self.url(), "--name", name, "--data-dir"].map(str::to_owned).to_vec();
+        let mut all: Vec<String> = ["agent", "--server", &self.url(), "--name", name, "--data-dir"]
+            .map(str::to_owned)
+            .to_vec();
         all.push(dir.display().to_string());
         all.extend(["--allow", "host-view:proc,network:host"].map(str::to_owned));
         all.extend(args.iter().map(|arg| (*arg).to_owned()));
-        let agent = AgentProcess { name: name.to_owned(), args: all, env: env.to_vec(), running: None };
+        let agent = AgentProcess {
+            name: name.to_owned(),
+            args: all,
+            env: env.to_vec(),
+            running: None,
+        };
         self.agents.push(agent);
         self.start_agent(name);
     }
@@ -89,20 +105,29 @@ impl Stack {
     pub fn start_server(&mut self) {
         self.spawn_server();
         let address = self.address;
-        wait::until("the server to answer", PATIENCE, || http::request(address, "GET", "/healthz", &[], b"").ok());
+        wait::until("the server to answer", PATIENCE, || {
+            http::request(address, "GET", "/healthz", &[], b"").ok()
+        });
     }
 
     /// Starts the server without waiting: it may be set to crash.
     pub fn spawn_server(&mut self) {
         let mut command = process::firehall();
-        command.args(["server", "--listen", &self.address.to_string(), "--data-dir"]).arg(self.dir.path().join("server"));
-        command.args(&self.server_args).envs(self.server_env.iter().map(|(k, v)| (k, v)));
+        command
+            .args(["server", "--listen", &self.address.to_string(), "--data-dir"])
+            .arg(self.dir.path().join("server"));
+        command
+            .args(&self.server_args)
+            .envs(self.server_env.iter().map(|(k, v)| (k, v)));
         self.server = Some(Running::start("server", &mut command, &self.log("server")));
     }
 
     /// Sets the server's environment for its next start.
     pub fn server_env(&mut self, env: &[(&str, &str)]) {
-        self.server_env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        self.server_env = env
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
     }
 
     /// Starts an agent (again) and waits until it is connected.
@@ -111,9 +136,15 @@ impl Stack {
     /// When it is not known, or does not connect.
     pub fn start_agent(&mut self, name: &str) {
         let log = self.log(name);
-        let agent = self.agents.iter_mut().find(|agent| agent.name == name).expect("an agent of this stack");
+        let agent = self
+            .agents
+            .iter_mut()
+            .find(|agent| agent.name == name)
+            .expect("an agent of this stack");
         let mut command = process::firehall();
-        command.args(&agent.args).envs(agent.env.iter().map(|(k, v)| (k, v)));
+        command
+            .args(&agent.args)
+            .envs(agent.env.iter().map(|(k, v)| (k, v)));
         agent.running = Some(Running::start(name, &mut command, &log));
         wait::until(&format!("agent {name} to connect"), PATIENCE, || {
             let agents = self.json(&["agents", "-o", "json"])?;
@@ -135,7 +166,11 @@ impl Stack {
     /// # Panics
     /// When it does not run.
     pub fn agent_process(&mut self, name: &str) -> &mut Running {
-        let agent = self.agents.iter_mut().find(|agent| agent.name == name).expect("an agent of this stack");
+        let agent = self
+            .agents
+            .iter_mut()
+            .find(|agent| agent.name == name)
+            .expect("an agent of this stack");
         agent.running.as_mut().expect("a running agent")
     }
 
@@ -182,7 +217,10 @@ impl Stack {
     #[must_use]
     pub fn json(&self, args: &[&str]) -> Option<Value> {
         let output = self.cli(args);
-        output.status.success().then(|| serde_json::from_slice(&output.stdout).ok())?
+        output
+            .status
+            .success()
+            .then(|| serde_json::from_slice(&output.stdout).ok())?
     }
 
     /// Starts a run of a definition's text; answers its id.
@@ -193,7 +231,11 @@ impl Stack {
     pub fn start(&self, definition: &str, args: &[&str]) -> String {
         let file = self.file("workflow.yaml", definition);
         let output = self.cli(&[&["run", &file], args].concat());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).expect("an id").trim().to_owned()
     }
 
@@ -203,7 +245,8 @@ impl Stack {
     /// When there is none.
     #[must_use]
     pub fn show(&self, run: &str) -> Value {
-        self.json(&["show", run, "-o", "json"]).unwrap_or_else(|| panic!("no run {run}"))
+        self.json(&["show", run, "-o", "json"])
+            .unwrap_or_else(|| panic!("no run {run}"))
     }
 
     /// Waits for a run's end; answers it whole.
@@ -255,7 +298,13 @@ impl Drop for Stack {
 fn kill_shims(dir: &Path) {
     let dir = dir.display().to_string();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
         if line.contains(" shim ") && line.contains(&dir) {

@@ -25,7 +25,10 @@ impl Witness {
     #[must_use]
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let witness = Self { address: listener.local_addr().expect("an address"), lines: Arc::default() };
+        let witness = Self {
+            address: listener.local_addr().expect("an address"),
+            lines: Arc::default(),
+        };
         let lines = Arc::clone(&witness.lines);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -46,13 +49,21 @@ impl Witness {
     /// A shell command (bash) that says a word to the witness. The step needs `network: host`.
     #[must_use]
     pub fn say(&self, word: &str) -> String {
-        format!("bash -c 'echo {word} > /dev/tcp/127.0.0.1/{}'", self.address.port())
+        format!(
+            "bash -c 'echo {word} > /dev/tcp/127.0.0.1/{}'",
+            self.address.port()
+        )
     }
 
     /// How often a word was said.
     #[must_use]
     pub fn count(&self, word: &str) -> usize {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|line| *line == word).count()
+        self.lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .filter(|line| *line == word)
+            .count()
     }
 
     /// Waits until a word was said.
@@ -60,8 +71,10 @@ impl Witness {
     /// # Panics
     /// When it is not said within 20 seconds.
     pub fn wait_for(&self, word: &str) {
-        wait::until(&format!("the witness to hear {word:?}"), Duration::from_secs(20), || {
-            (self.count(word) > 0).then_some(())
-        });
+        wait::until(
+            &format!("the witness to hear {word:?}"),
+            Duration::from_secs(20),
+            || (self.count(word) > 0).then_some(()),
+        );
     }
 }

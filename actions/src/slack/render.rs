@@ -44,16 +44,28 @@ pub(crate) fn grouped(findings: &[Finding]) -> Vec<String> {
 fn line(finding: &Finding) -> String {
     let (check, summary) = (flat(&finding.check, 120), flat(&finding.summary, 300));
     let named = summary.to_lowercase().starts_with(&check.to_lowercase());
-    let check = if named { String::new() } else { format!("{check}: ") };
+    let check = if named {
+        String::new()
+    } else {
+        format!("{check}: ")
+    };
     let place = match &finding.evidence {
         Evidence::Step { output, .. } => format!(" ({})", flat(output, 40)),
         Evidence::Query { .. } => String::new(),
     };
-    format!("{} {} · {check}{summary}{place}", sign(finding.level), finding.level.as_str())
+    format!(
+        "{} {} · {check}{summary}{place}",
+        sign(finding.level),
+        finding.level.as_str()
+    )
 }
 
 fn heading(finding: &Finding) -> String {
-    let host = finding.host.as_deref().map(|host| format!("{} ↳ ", flat(host, 120))).unwrap_or_default();
+    let host = finding
+        .host
+        .as_deref()
+        .map(|host| format!("{} ↳ ", flat(host, 120)))
+        .unwrap_or_default();
     format!("{host}{}", evidence(&finding.evidence))
 }
 

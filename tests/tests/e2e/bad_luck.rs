@@ -5,7 +5,12 @@ use e2e::Stack;
 fn refused(stack: &Stack, definition: &str, args: &[&str]) -> String {
     let file = stack.file("wrong.yaml", definition);
     let output = stack.cli(&[&["run", &file], args].concat());
-    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(
+        output.status.code(),
+        Some(2),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -18,7 +23,14 @@ fn wrong_inputs_are_named() {
     assert!(refused(&stack, ONE, &["--input", "count=many"]).contains("count"));
     assert!(refused(&stack, ONE, &["--input", "count=1", "--input", "cuont=2"]).contains("cuont"));
     assert!(refused(&stack, ONE, &["--input", "count=1", "--input", "mode=c"]).contains("mode"));
-    assert!(stack.json(&["runs", "-o", "json"]).unwrap().as_array().unwrap().is_empty());
+    assert!(
+        stack
+            .json(&["runs", "-o", "json"])
+            .unwrap()
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -26,7 +38,10 @@ fn wrong_definitions_are_shown_with_their_place() {
     let stack = Stack::server();
     let cycle = "name: c\nsteps:\n  a: { image: host, run: 'true', needs: b }\n  b: { image: host, run: 'true', needs: a }\n";
     let text = refused(&stack, cycle, &[]);
-    assert!(text.contains("a -> b -> a") || text.contains("b -> a -> b"), "{text}");
+    assert!(
+        text.contains("a -> b -> a") || text.contains("b -> a -> b"),
+        "{text}"
+    );
     let inject = "name: i\non: { alert: {} }\nsteps:\n  s:\n    image: host\n    run: echo ${{ trigger.alert.title }}\n";
     let text = refused(&stack, inject, &[]);
     assert!(text.contains("wrong.yaml") && text.contains("env"), "{text}");
@@ -37,10 +52,16 @@ fn wrong_definitions_are_shown_with_their_place() {
 #[test]
 fn without_an_agent_a_step_waits_and_then_says_why_not() {
     let stack = Stack::server();
-    let run = stack.start("name: w\nsteps:\n  s:\n    image: host\n    run: 'true'\n    pickup: 300ms\n", &[]);
+    let run = stack.start(
+        "name: w\nsteps:\n  s:\n    image: host\n    run: 'true'\n    pickup: 300ms\n",
+        &[],
+    );
     let view = stack.finished(&run);
     assert_eq!(view["outcome"], "failed");
-    assert!(view["reasons"][0].as_str().unwrap().contains("no agent"), "{view:#}");
+    assert!(
+        view["reasons"][0].as_str().unwrap().contains("no agent"),
+        "{view:#}"
+    );
 }
 
 #[test]
@@ -52,7 +73,10 @@ fn without_a_matching_label_the_reason_names_it() {
     );
     let view = stack.finished(&run);
     assert_eq!(view["outcome"], "failed");
-    assert!(view["reasons"][0].as_str().unwrap().contains("host=db-9"), "{view:#}");
+    assert!(
+        view["reasons"][0].as_str().unwrap().contains("host=db-9"),
+        "{view:#}"
+    );
 }
 
 #[test]
@@ -66,16 +90,25 @@ fn what_the_agent_was_not_granted_is_not_placed_there() {
     );
     let view = stack.finished(&run);
     assert_eq!(view["outcome"], "failed");
-    assert!(view["reasons"][0].as_str().unwrap().contains("egress"), "{view:#}");
+    assert!(
+        view["reasons"][0].as_str().unwrap().contains("egress"),
+        "{view:#}"
+    );
 }
 
 #[test]
 fn another_image_than_host_is_refused_with_its_reason() {
     let stack = Stack::with_agent();
-    let run = stack.start("name: w\nsteps:\n  s:\n    image: alpine:3\n    run: 'true'\n    pickup: 2s\n", &[]);
+    let run = stack.start(
+        "name: w\nsteps:\n  s:\n    image: alpine:3\n    run: 'true'\n    pickup: 2s\n",
+        &[],
+    );
     let view = stack.finished(&run);
     assert_eq!(view["outcome"], "failed");
-    assert!(view["reasons"][0].as_str().unwrap().contains("alpine:3"), "{view:#}");
+    assert!(
+        view["reasons"][0].as_str().unwrap().contains("alpine:3"),
+        "{view:#}"
+    );
 }
 
 #[test]
@@ -87,15 +120,29 @@ fn a_used_idempotency_key_replays_or_refuses() {
     assert_eq!(first.stdout, start("count=1").stdout);
     let other = start("count=2");
     assert!(!other.status.success());
-    assert_eq!(stack.json(&["runs", "-o", "json"]).unwrap().as_array().unwrap().len(), 1);
+    assert_eq!(
+        stack
+            .json(&["runs", "-o", "json"])
+            .unwrap()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[test]
 fn unknown_and_malformed_runs_are_told_apart() {
     let stack = Stack::server();
     let unknown = stack.cli(&["show", "run_0123456789abcdefghjkmnpqrs"]);
-    assert!(String::from_utf8_lossy(&unknown.stderr).contains("no run"), "{unknown:?}");
+    assert!(
+        String::from_utf8_lossy(&unknown.stderr).contains("no run"),
+        "{unknown:?}"
+    );
     let malformed = stack.cli(&["show", "nonsense"]);
-    assert!(String::from_utf8_lossy(&malformed.stderr).contains("not a valid id"), "{malformed:?}");
+    assert!(
+        String::from_utf8_lossy(&malformed.stderr).contains("not a valid id"),
+        "{malformed:?}"
+    );
     assert!(!unknown.status.success() && !malformed.status.success());
 }

@@ -26,7 +26,10 @@ steps:
 }
 
 fn expected_log() -> Vec<u8> {
-    (1..=20).map(|i| format!("line {i}\n")).collect::<String>().into_bytes()
+    (1..=20)
+        .map(|i| format!("line {i}\n"))
+        .collect::<String>()
+        .into_bytes()
 }
 
 fn attempt(view: &Value) -> Value {
@@ -45,7 +48,10 @@ fn judged(stack: &Stack, witness: &Witness, run: &str) {
         let log = stack.logs(run, "work");
         (log.len() >= expected_log().len()).then_some(log)
     });
-    assert_eq!(String::from_utf8_lossy(&log), String::from_utf8_lossy(&expected_log()));
+    assert_eq!(
+        String::from_utf8_lossy(&log),
+        String::from_utf8_lossy(&expected_log())
+    );
 }
 
 #[test]
@@ -166,7 +172,10 @@ fn crash_at(failpoint: &str, witness: &Witness) -> bool {
             stack.start_server();
         }
         let output = start(&stack);
-        output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
     });
     let view = wait::until("the run to end", Duration::from_secs(40), || {
         if stack.server_process().ended().is_some() {
@@ -177,8 +186,22 @@ fn crash_at(failpoint: &str, witness: &Witness) -> bool {
         let view = stack.json(&["show", &run, "-o", "json"])?;
         (!view["outcome"].is_null()).then_some(view)
     });
-    assert_eq!(view["outcome"], "succeeded", "{failpoint}: {view:#}\n{}", stack.said());
+    assert_eq!(
+        view["outcome"],
+        "succeeded",
+        "{failpoint}: {view:#}\n{}",
+        stack.said()
+    );
     assert_eq!((witness.count("a"), witness.count("b")), (1, 1), "{failpoint}");
-    assert_eq!(stack.json(&["runs", "-o", "json"]).unwrap().as_array().unwrap().len(), 1, "{failpoint}");
+    assert_eq!(
+        stack
+            .json(&["runs", "-o", "json"])
+            .unwrap()
+            .as_array()
+            .unwrap()
+            .len(),
+        1,
+        "{failpoint}"
+    );
     crashed || stack.server_process().ended().is_some()
 }

@@ -49,18 +49,41 @@ fn hostile_text_notifies_nobody_in_slack_and_steers_no_terminal() {
     });
     let run = posted(&stack, &alert);
     let view = stack.finished(&run);
-    assert!(view["outcome"] == "degraded" || view["outcome"] == "succeeded", "{view:#}");
+    assert!(
+        view["outcome"] == "degraded" || view["outcome"] == "succeeded",
+        "{view:#}"
+    );
     let room = room(&slack);
     for message in messages(&room) {
-        assert_eq!(message["notified"].as_array().unwrap().iter().filter(|n| n.as_str().unwrap().starts_with('!')).count(), 0, "{message:#}");
+        assert_eq!(
+            message["notified"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|n| n.as_str().unwrap().starts_with('!'))
+                .count(),
+            0,
+            "{message:#}"
+        );
         let links = message["links"].to_string();
         assert!(!links.contains("evil.example"), "{links}");
     }
-    assert!(room.to_string().contains("touch /tmp/owned"), "the words are there, as words");
-    for args in [vec!["show", run.as_str()], vec!["watch", run.as_str()], vec!["incidents"], vec!["runs"]] {
+    assert!(
+        room.to_string().contains("touch /tmp/owned"),
+        "the words are there, as words"
+    );
+    for args in [
+        vec!["show", run.as_str()],
+        vec!["watch", run.as_str()],
+        vec!["incidents"],
+        vec!["runs"],
+    ] {
         let output = stack.cli(&args);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(!text.contains('\u{1b}') && !text.contains('\u{7}') && !text.contains('\u{202e}'), "{args:?}: {text:?}");
+        assert!(
+            !text.contains('\u{1b}') && !text.contains('\u{7}') && !text.contains('\u{202e}'),
+            "{args:?}: {text:?}"
+        );
     }
     assert!(!std::path::Path::new("/tmp/owned").exists());
 }

@@ -8,10 +8,21 @@ pub(crate) fn ready(slack: &Slack) -> Stack {
     let mut stack = Stack::server();
     for (name, source) in runbooks::ALL {
         let output = stack.cli(&["put", &stack.file(&format!("{name}.yaml"), source)]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     let env = slack.environment();
-    let args = ["--label", "host=web-1", "--label", "host=web-2", "--secret-env", "SLACK_BOT_TOKEN"];
+    let args = [
+        "--label",
+        "host=web-1",
+        "--label",
+        "host=web-2",
+        "--secret-env",
+        "SLACK_BOT_TOKEN",
+    ];
     stack.agent("near", &args, &env);
     stack
 }
@@ -24,18 +35,32 @@ pub(crate) fn alert(title: &str) -> Value {
 pub(crate) fn posted(stack: &Stack, alert: &Value) -> String {
     let answer = http::post_json(stack.address(), "/webhook/incident-response", alert);
     assert_eq!(answer.status, 202, "{answer:?}");
-    answer.json()["run_id"].as_str().expect("the shipped runbook is bound").to_owned()
+    answer.json()["run_id"]
+        .as_str()
+        .expect("the shipped runbook is bound")
+        .to_owned()
 }
 
 pub(crate) fn step(view: &Value, key: &str) -> Value {
-    view["steps"].as_array().unwrap().iter().find(|s| s["key"] == key).unwrap_or_else(|| panic!("no step {key}")).clone()
+    view["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|s| s["key"] == key)
+        .unwrap_or_else(|| panic!("no step {key}"))
+        .clone()
 }
 
 /// The one incident channel.
 pub(crate) fn room(slack: &Slack) -> Value {
     let state = slack.emulator().handle().state();
-    let rooms: Vec<Value> =
-        state["channels"].as_array().unwrap().iter().filter(|c| c["name"].as_str().unwrap().starts_with("inc-")).cloned().collect();
+    let rooms: Vec<Value> = state["channels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|c| c["name"].as_str().unwrap().starts_with("inc-"))
+        .cloned()
+        .collect();
     assert_eq!(rooms.len(), 1, "one room: {rooms:#?}");
     rooms[0].clone()
 }
@@ -46,7 +71,10 @@ fn an_alert_becomes_a_staffed_room_with_findings() {
     let stack = ready(&slack);
     let run = posted(&stack, &alert("API errors above 5 %"));
     let view = stack.finished(&run);
-    assert!(view["outcome"] == "succeeded" || view["outcome"] == "degraded", "{view:#}");
+    assert!(
+        view["outcome"] == "succeeded" || view["outcome"] == "degraded",
+        "{view:#}"
+    );
     for key in [
         "parse-incident-event",
         "setup-slack-integration",
@@ -57,21 +85,36 @@ fn an_alert_becomes_a_staffed_room_with_findings() {
         "final-summary",
     ] {
         let state = step(&view, key)["state"].clone();
-        assert!(state == "succeeded" || state == "degraded", "{key}: {state} {view:#}");
+        assert!(
+            state == "succeeded" || state == "degraded",
+            "{key}: {state} {view:#}"
+        );
     }
     let room = room(&slack);
     assert!(!room["members"].as_array().unwrap().is_empty());
-    let first = &room["messages"].as_array().unwrap().iter().find(|m| m["pinned"] == true).expect("a pinned brief").clone();
+    let first = &room["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|m| m["pinned"] == true)
+        .expect("a pinned brief")
+        .clone();
     let text = first.to_string();
     assert!(text.contains("API errors above 5 %"), "{text}");
     let replies = first["replies"].as_array().unwrap();
     let all = Value::Array(replies.clone()).to_string();
-    assert!(all.contains("web-1") && all.contains("web-2") && all.contains("memory"), "{all}");
+    assert!(
+        all.contains("web-1") && all.contains("web-2") && all.contains("memory"),
+        "{all}"
+    );
     let findings = step(&view, "technical-investigation")["outputs"]["investigation"]["findings"].clone();
     assert!(!findings.as_array().unwrap().is_empty());
     for finding in findings.as_array().unwrap() {
         assert_eq!(finding["evidence"]["run"], run.as_str(), "{finding}");
-        assert!(finding["evidence"]["agent"].is_string() && finding["evidence"]["output"].is_string(), "{finding}");
+        assert!(
+            finding["evidence"]["agent"].is_string() && finding["evidence"]["output"].is_string(),
+            "{finding}"
+        );
     }
     // One container for each host ran on the agent that is there.
     let attempts = step(&view, "host-checks")["attempts"].clone();
@@ -92,7 +135,10 @@ fn another_payload_changes_title_hosts_and_findings() {
     let text = view["reasons"].to_string();
     assert!(text.contains("db-7"), "{text}");
     let findings = step(&view, "technical-investigation")["outputs"]["investigation"]["findings"].to_string();
-    assert!(findings.contains("web-2") && !findings.contains("web-1") && !findings.contains("db-7\""), "{findings}");
+    assert!(
+        findings.contains("web-2") && !findings.contains("web-1") && !findings.contains("db-7\""),
+        "{findings}"
+    );
     assert!(room(&slack).to_string().contains("Queue is growing"));
 }
 
@@ -103,7 +149,12 @@ fn kill_9_of_server_and_agent_in_the_middle_makes_one_room_and_no_double_post() 
     let run = posted(&stack, &alert("killed in the middle"));
     wait::until("the room to be there", e2e::stack::PATIENCE, || {
         let state = slack.emulator().handle().state();
-        state["channels"].as_array().unwrap().iter().any(|c| c["name"].as_str().unwrap().starts_with("inc-")).then_some(())
+        state["channels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|c| c["name"].as_str().unwrap().starts_with("inc-"))
+            .then_some(())
     });
     stack.agent_process("near").kill9();
     stack.server_process().kill9();
@@ -112,9 +163,21 @@ fn kill_9_of_server_and_agent_in_the_middle_makes_one_room_and_no_double_post() 
     let view = stack.finished(&run);
     assert!(view["outcome"].is_string(), "{view:#}");
     let room = room(&slack);
-    let briefs = room["messages"].as_array().unwrap().iter().filter(|m| m["pinned"] == true).count();
+    let briefs = room["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|m| m["pinned"] == true)
+        .count();
     assert!(briefs <= 1, "{room:#}");
-    let mut keys: Vec<String> = messages(&room).iter().filter_map(|m| m["metadata"]["event_payload"].as_object().map(|p| format!("{p:?}"))).collect();
+    let mut keys: Vec<String> = messages(&room)
+        .iter()
+        .filter_map(|m| {
+            m["metadata"]["event_payload"]
+                .as_object()
+                .map(|p| format!("{p:?}"))
+        })
+        .collect();
     let all = keys.len();
     keys.sort();
     keys.dedup();

@@ -6,7 +6,10 @@ use e2e::{Stack, wait};
 use serde_json::Value;
 
 fn one(run: &str, more: &str) -> String {
-    format!("name: one\nsteps:\n  s:\n    image: host\n{more}    run: |\n      {}\n", run.replace('\n', "\n      "))
+    format!(
+        "name: one\nsteps:\n  s:\n    image: host\n{more}    run: |\n      {}\n",
+        run.replace('\n', "\n      ")
+    )
 }
 
 fn reason(view: &Value) -> String {
@@ -20,22 +23,40 @@ fn an_exit_code_a_signal_a_timeout_and_oom_are_told_apart() {
         (one("exit 3", ""), "exit"),
         (one("kill -SEGV $$; sleep 5", ""), "signal"),
         (one("sleep 60", "    timeout: 300ms\n"), "time"),
-        (one("x=x; while true; do x=$x$x; done", "    resources: { memory: 32MiB }\n"), "memory"),
+        (
+            one(
+                "x=x; while true; do x=$x$x; done",
+                "    resources: { memory: 32MiB }\n",
+            ),
+            "memory",
+        ),
         (one("/no/such/program", ""), "127"),
     ];
     for (definition, word) in cases {
         let run = stack.start(&definition, &[]);
         let view = stack.finished(&run);
         assert_eq!(view["outcome"], "failed", "{view:#}");
-        assert!(reason(&view).to_lowercase().contains(word), "{word}: {}", reason(&view));
+        assert!(
+            reason(&view).to_lowercase().contains(word),
+            "{word}: {}",
+            reason(&view)
+        );
     }
 }
 
 #[test]
 fn a_step_that_ignores_term_is_killed_after_its_grace() {
     let stack = Stack::with_agent();
-    let run = stack.start(&one("trap '' TERM; echo up; while true; do sleep 1; done", "    grace: 300ms\n"), &[]);
-    wait::until("the step to be up", Duration::from_secs(20), || (stack.logs(&run, "s") == b"up\n").then_some(()));
+    let run = stack.start(
+        &one(
+            "trap '' TERM; echo up; while true; do sleep 1; done",
+            "    grace: 300ms\n",
+        ),
+        &[],
+    );
+    wait::until("the step to be up", Duration::from_secs(20), || {
+        (stack.logs(&run, "s") == b"up\n").then_some(())
+    });
     let begun = Instant::now();
     assert!(stack.cli(&["cancel", &run]).status.success());
     let view = stack.finished(&run);
@@ -46,7 +67,10 @@ fn a_step_that_ignores_term_is_killed_after_its_grace() {
 #[test]
 fn a_fork_bomb_stays_in_its_limit() {
     let stack = Stack::with_agent();
-    let bomb = one("b() { b | b & }; b; sleep 1; echo still here", "    resources: { pids: 32 }\n    timeout: 5s\n");
+    let bomb = one(
+        "b() { b | b & }; b; sleep 1; echo still here",
+        "    resources: { pids: 32 }\n    timeout: 5s\n",
+    );
     let run = stack.start(&bomb, &[]);
     let view = stack.finished(&run);
     assert!(view["outcome"].is_string(), "{view:#}");
@@ -65,14 +89,29 @@ fn two_hundred_megabytes_are_capped_and_the_loss_is_counted() {
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
         err.contains("dropped").then_some((output.stdout.len(), err))
     });
-    let lost: usize = output.1.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).max().unwrap();
-    assert_eq!(output.0 + lost, 200_000_000, "each byte is there or counted: {output:?}");
+    let lost: usize = output
+        .1
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|n| n.parse().ok())
+        .max()
+        .unwrap();
+    assert_eq!(
+        output.0 + lost,
+        200_000_000,
+        "each byte is there or counted: {output:?}"
+    );
 }
 
 #[test]
 fn binary_output_comes_through_unchanged() {
     let stack = Stack::with_agent();
-    let run = stack.start(&one("head -c 300000 /dev/urandom > /tmp/x; cat /tmp/x; sha256sum /tmp/x >&2", ""), &[]);
+    let run = stack.start(
+        &one(
+            "head -c 300000 /dev/urandom > /tmp/x; cat /tmp/x; sha256sum /tmp/x >&2",
+            "",
+        ),
+        &[],
+    );
     assert_eq!(stack.finished(&run)["outcome"], "succeeded");
     let bytes = wait::until("all bytes", Duration::from_secs(20), || {
         let bytes = stack.logs(&run, "s");
@@ -80,7 +119,11 @@ fn binary_output_comes_through_unchanged() {
     });
     let path = stack.dir().join("copy");
     std::fs::write(&path, &bytes).unwrap();
-    let ours = std::process::Command::new("sha256sum").arg(&path).output().unwrap().stdout;
+    let ours = std::process::Command::new("sha256sum")
+        .arg(&path)
+        .output()
+        .unwrap()
+        .stdout;
     let theirs = stack.cli(&["logs", &run, "s", "--stderr"]).stdout;
     assert_eq!(ours[..64], theirs[..64]);
 }
@@ -93,7 +136,10 @@ fn outputs_that_do_not_fit_fail_the_step_and_say_which() {
         ("true", "n"),
         ("echo n=many >> $FIREHALL_OUTPUT", "int"),
         ("echo n=1 >> $FIREHALL_OUTPUT; echo n=2 >> $FIREHALL_OUTPUT", "n"),
-        ("rm $FIREHALL_OUTPUT; ln -s /etc/passwd $FIREHALL_OUTPUT", "output"),
+        (
+            "rm $FIREHALL_OUTPUT; ln -s /etc/passwd $FIREHALL_OUTPUT",
+            "output",
+        ),
     ];
     for (script, word) in cases {
         let run = stack.start(&one(script, "    outputs: { n: int }\n"), &[]);
@@ -106,7 +152,10 @@ fn outputs_that_do_not_fit_fail_the_step_and_say_which() {
 #[test]
 fn a_step_says_itself_what_it_could_not_do() {
     let stack = Stack::with_agent();
-    let run = stack.start(&one("echo 'the second disk is not mounted' >> $FIREHALL_DEGRADED", ""), &[]);
+    let run = stack.start(
+        &one("echo 'the second disk is not mounted' >> $FIREHALL_DEGRADED", ""),
+        &[],
+    );
     let view = stack.finished(&run);
     assert_eq!(view["outcome"], "degraded");
     assert_eq!(view["reasons"][0], "the second disk is not mounted");
@@ -119,7 +168,11 @@ fn retries_are_counted_and_the_last_word_stands() {
     let run = stack.start(&definition, &[]);
     let view = stack.finished(&run);
     assert_eq!(view["outcome"], "failed");
-    assert_eq!(view["steps"][0]["attempts"].as_array().unwrap().len(), 3, "{view:#}");
+    assert_eq!(
+        view["steps"][0]["attempts"].as_array().unwrap().len(),
+        3,
+        "{view:#}"
+    );
 }
 
 #[test]
@@ -138,8 +191,14 @@ fn nothing_of_finished_attempts_stays_behind() {
             let line = String::from_utf8_lossy(&line).replace('\0', " ");
             line.contains(&dir) && line.contains(" shim ")
         });
-        let mounts = std::fs::read_to_string("/proc/mounts").unwrap().matches(&dir).count();
-        let attempts = walk(&stack.dir().join("agent-one")).into_iter().filter(|p| p.ends_with("job.json")).count();
+        let mounts = std::fs::read_to_string("/proc/mounts")
+            .unwrap()
+            .matches(&dir)
+            .count();
+        let attempts = walk(&stack.dir().join("agent-one"))
+            .into_iter()
+            .filter(|p| p.ends_with("job.json"))
+            .count();
         (shims.count() == 0 && mounts == 0 && attempts == 0).then_some(())
     });
 }

@@ -36,7 +36,10 @@ fn two_steps_run_in_order_and_hand_values_on() {
     assert_eq!(first["id"], run.as_str());
     assert_eq!(first["workflow"], "two-steps");
     assert_eq!(first["outcome"], "succeeded");
-    assert!(first["started_at"].is_string() && first["finished_at"].is_string(), "{first}");
+    assert!(
+        first["started_at"].is_string() && first["finished_at"].is_string(),
+        "{first}"
+    );
 }
 
 #[test]
@@ -46,16 +49,23 @@ fn watch_follows_in_lines_and_its_exit_code_tells_the_outcome() {
     let good = stack.cli(&["run", &file, "--watch"]);
     let text = String::from_utf8_lossy(&good.stdout).into_owned();
     assert_eq!(good.status.code(), Some(0), "{text}");
-    assert!(text.contains("measure") && text.contains("tell") && text.contains("succeeded"), "{text}");
+    assert!(
+        text.contains("measure") && text.contains("tell") && text.contains("succeeded"),
+        "{text}"
+    );
     assert!(!text.contains('\u{1b}'), "no escapes in a pipe: {text:?}");
 
-    let file = stack.file("bad.yaml", "name: bad\nsteps:\n  no:\n    image: host\n    run: exit 7\n");
+    let file = stack.file(
+        "bad.yaml",
+        "name: bad\nsteps:\n  no:\n    image: host\n    run: exit 7\n",
+    );
     let bad = stack.cli(&["run", &file, "--watch"]);
     assert_eq!(bad.status.code(), Some(1));
     let text = String::from_utf8_lossy(&bad.stdout).into_owned();
     assert!(text.contains("failed") && text.contains('7'), "{text}");
 
-    let degraded = "name: half\nsteps:\n  maybe:\n    image: host\n    run: exit 7\n    allow-failure: true\n";
+    let degraded =
+        "name: half\nsteps:\n  maybe:\n    image: host\n    run: exit 7\n    allow-failure: true\n";
     let file = stack.file("half.yaml", degraded);
     assert_eq!(stack.cli(&["run", &file, "--watch"]).status.code(), Some(3));
 }
@@ -69,7 +79,13 @@ fn a_step_sees_a_hardened_container_of_its_own() {
     );
     assert_eq!(stack.finished(&run)["outcome"], "succeeded");
     let text = String::from_utf8(stack.logs(&run, "look")).unwrap();
-    for wanted in ["Seccomp:\t2", "NoNewPrivs:\t1", "CapEff:\t0000000000000000", "read-only", "no-shadow"] {
+    for wanted in [
+        "Seccomp:\t2",
+        "NoNewPrivs:\t1",
+        "CapEff:\t0000000000000000",
+        "read-only",
+        "no-shadow",
+    ] {
         assert!(text.contains(wanted), "{wanted} is missing in {text}");
     }
 }
@@ -77,7 +93,13 @@ fn a_step_sees_a_hardened_container_of_its_own() {
 #[test]
 fn the_server_refuses_to_listen_beyond_loopback() {
     let dir = tempfile::tempdir().unwrap();
-    let output = e2e::process::run(["server", "--listen", "0.0.0.0:0", "--data-dir", dir.path().to_str().unwrap()]);
+    let output = e2e::process::run([
+        "server",
+        "--listen",
+        "0.0.0.0:0",
+        "--data-dir",
+        dir.path().to_str().unwrap(),
+    ]);
     assert!(!output.status.success());
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.contains("loopback") && text.contains("--insecure"), "{text}");
@@ -86,7 +108,12 @@ fn the_server_refuses_to_listen_beyond_loopback() {
 #[test]
 fn an_unreachable_server_is_exit_code_4() {
     let output = e2e::process::run(["runs", "--server", "http://127.0.0.1:1"]);
-    assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(4),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]
@@ -118,7 +145,15 @@ steps:
     );
     let view = stack.finished(&run);
     assert_eq!(view["outcome"], "succeeded", "{view:#}");
-    let step = |key: &str| view["steps"].as_array().unwrap().iter().find(|s| s["key"] == key).unwrap().clone();
+    let step = |key: &str| {
+        view["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|s| s["key"] == key)
+            .unwrap()
+            .clone()
+    };
     let names: Vec<String> = step("each")["items"]
         .as_array()
         .unwrap()

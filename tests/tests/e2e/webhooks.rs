@@ -20,7 +20,11 @@ steps:
 fn put(stack: &Stack, definition: &str) {
     let file = stack.file("bound.yaml", definition);
     let output = stack.cli(&["put", &file]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn raw(to: SocketAddr, path: &str, content_type: &str, body: &[u8]) -> http::Answer {
@@ -43,10 +47,22 @@ fn what_can_never_be_understood_is_4xx_with_a_reason() {
     for (content_type, body, status) in cases {
         let answer = raw(to, GENERIC, content_type, body);
         assert!((400..500).contains(&answer.status), "{status}: {answer:?}");
-        assert!(answer.json()["reason"].as_str().is_some_and(|reason| reason.len() > 10), "{answer:?}");
+        assert!(
+            answer.json()["reason"]
+                .as_str()
+                .is_some_and(|reason| reason.len() > 10),
+            "{answer:?}"
+        );
     }
     assert_eq!(http::request(to, "GET", GENERIC, &[], b"").unwrap().status, 405);
-    assert!(stack.json(&["incidents", "-o", "json"]).unwrap().as_array().unwrap().is_empty());
+    assert!(
+        stack
+            .json(&["incidents", "-o", "json"])
+            .unwrap()
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -59,7 +75,10 @@ fn a_body_beyond_the_limit_is_413_and_never_a_reset() {
     let title = "t".repeat(1024 * 1024 - 20);
     let fits = json!({ "title": title }).to_string();
     assert!(fits.len() <= 1024 * 1024);
-    assert_eq!(raw(stack.address(), GENERIC, "application/json", fits.as_bytes()).status, 202);
+    assert_eq!(
+        raw(stack.address(), GENERIC, "application/json", fits.as_bytes()).status,
+        202
+    );
 }
 
 #[test]
@@ -77,15 +96,29 @@ fn a_repeated_delivery_gets_the_same_ids_and_a_recovery_updates_the_incident() {
     let ids = first.json();
     assert_eq!(ids["run_ids"].as_array().unwrap().len(), 1);
     assert_eq!(ids["run_id"], ids["run_ids"][0]);
-    assert_eq!(http::post_json(stack.address(), DATADOG, &alert("Triggered")).json(), ids);
+    assert_eq!(
+        http::post_json(stack.address(), DATADOG, &alert("Triggered")).json(),
+        ids
+    );
     let over = http::post_json(stack.address(), DATADOG, &alert("Recovered")).json();
     assert_eq!(over["incident_id"], ids["incident_id"]);
     assert!(over["run_id"].is_null(), "{over}");
     let incidents = stack.json(&["incidents", "-o", "json"]).unwrap();
     assert_eq!(incidents.as_array().unwrap().len(), 1, "{incidents:#}");
     assert_eq!(incidents[0]["state"], "resolved", "{incidents:#}");
-    assert_eq!(stack.json(&["runs", "-o", "json"]).unwrap().as_array().unwrap().len(), 1);
-    assert_eq!(stack.finished(ids["run_id"].as_str().unwrap())["outcome"], "succeeded");
+    assert_eq!(
+        stack
+            .json(&["runs", "-o", "json"])
+            .unwrap()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        stack.finished(ids["run_id"].as_str().unwrap())["outcome"],
+        "succeeded"
+    );
 }
 
 #[test]
@@ -95,7 +128,10 @@ fn an_alert_that_nothing_is_bound_to_is_kept_without_a_run() {
     assert_eq!(answer.status, 202);
     assert!(answer.json()["run_id"].is_null());
     assert_eq!(answer.json()["run_ids"], json!([]));
-    assert_eq!(stack.json(&["incidents", "-o", "json"]).unwrap()[0]["title"], "hello");
+    assert_eq!(
+        stack.json(&["incidents", "-o", "json"]).unwrap()[0]["title"],
+        "hello"
+    );
 }
 
 #[test]
@@ -104,7 +140,9 @@ fn a_configured_secret_is_required() {
     let body = json!({ "title": "x" }).to_string();
     let with = |auth: &[(&str, &str)]| {
         let headers = [&[("Content-Type", "application/json")], auth].concat();
-        http::request(stack.address(), "POST", GENERIC, &headers, body.as_bytes()).unwrap().status
+        http::request(stack.address(), "POST", GENERIC, &headers, body.as_bytes())
+            .unwrap()
+            .status
     };
     assert_eq!(with(&[]), 401);
     assert_eq!(with(&[("Authorization", "Bearer wrong")]), 401);
@@ -136,7 +174,10 @@ fn fifty_at_once_are_all_taken_once() {
     let runs = stack.json(&["runs", "-o", "json"]).unwrap();
     assert_eq!(runs.as_array().unwrap().len(), 25);
     for run in runs.as_array().unwrap() {
-        assert_eq!(stack.finished(run["id"].as_str().unwrap())["outcome"], "succeeded");
+        assert_eq!(
+            stack.finished(run["id"].as_str().unwrap())["outcome"],
+            "succeeded"
+        );
     }
 }
 
