@@ -5,6 +5,7 @@
 mod bad_luck;
 mod crash;
 mod demo;
+mod full;
 mod hostile;
 mod incident;
 mod limits;
