@@ -43,6 +43,7 @@ fn run(command: Command) -> Done {
     let command = match command {
         Command::Agent(args) => return commands::agent::main(args),
         Command::Dev(args) => return commands::dev::main(args),
+        Command::Server(args) => return commands::server::main(args),
         other => other,
     };
     block_on(dispatch(command))
@@ -62,7 +63,6 @@ pub(crate) fn block_on(future: impl Future<Output = Done>) -> Done {
 
 async fn dispatch(command: Command) -> Done {
     match command {
-        Command::Server(args) => commands::server::main(args).await,
         Command::Check(args) => commands::check::main(&args),
         Command::Run(args) => commands::run::main(args).await,
         Command::Runs(args) => commands::runs::main(args).await,
@@ -79,6 +79,6 @@ async fn dispatch(command: Command) -> Done {
         Command::Sources(args) => commands::sources::main(&args),
         Command::Emulator(args) => commands::emulator::main(args).await,
         Command::Demo(args) => Box::pin(commands::demo::main(args)).await,
-        Command::Agent(_) | Command::Dev(_) => Err(Fault::failed("dispatched before")),
+        Command::Agent(_) | Command::Dev(_) | Command::Server(_) => Err(Fault::failed("dispatched before")),
     }
 }

@@ -134,7 +134,8 @@ fn missing(agent: &Candidate, wanted: &Wanted<'_>) -> Option<String> {
                 .host_view
                 .iter()
                 .map(|v| format!("host-view:{}", HostView::as_str(*v)));
-            let network = (container.network != Network::None)
+            // Egress is nobody's to grant: the agent that gets it says why its runtime has none.
+            let network = (container.network == Network::Host)
                 .then(|| format!("network:{}", container.network.as_str()));
             views
                 .chain(network)

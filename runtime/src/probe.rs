@@ -77,7 +77,7 @@ impl Native {
                     "a trial step failed: {}",
                     failure.unwrap_or_else(|| format!("exit code {code:?}"))
                 ),
-                "run the agent as root on the host itself (not in a container), or use the docker runtime",
+                "run the agent as root on the host itself, not in a container",
             )),
         }
     }
@@ -87,7 +87,7 @@ fn looks_fit() -> Result<(), Unsupported> {
     if !nix::unistd::geteuid().is_root() {
         return Err(no(
             "the agent is not root",
-            "run the agent as root (it never runs a step as root), or use docker",
+            "run the agent as root (it never runs a step as root)",
         ));
     }
     match std::fs::read_to_string("/proc/sys/user/max_user_namespaces") {

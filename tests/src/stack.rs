@@ -79,14 +79,31 @@ impl Stack {
         stack
     }
 
-    /// One more agent; waits until it is connected.
+    /// One more agent that grants what `dev` grants; waits until it is connected.
     pub fn agent(&mut self, name: &str, args: &[&str], env: &[(String, String)]) {
+        self.add_agent(name, "host-view:proc,network:host", args, env);
+    }
+
+    /// One more agent that grants this and no more.
+    pub fn agent_granting(&mut self, name: &str, allow: &str) {
+        self.add_agent(name, allow, &[], &[]);
+    }
+
+    fn add_agent(&mut self, name: &str, allow: &str, args: &[&str], env: &[(String, String)]) {
         let dir = self.dir.path().join(format!("agent-{name}"));
-        let mut all: Vec<String> = ["agent", "--server", &self.url(), "--name", name, "--data-dir"]
-            .map(str::to_owned)
-            .to_vec();
+        let mut all: Vec<String> = [
+            "agent",
+            "--server",
+            &self.url(),
+            "--name",
+            name,
+            "--allow",
+            allow,
+            "--data-dir",
+        ]
+        .map(str::to_owned)
+        .to_vec();
         all.push(dir.display().to_string());
-        all.extend(["--allow", "host-view:proc,network:host"].map(str::to_owned));
         all.extend(args.iter().map(|arg| (*arg).to_owned()));
         let agent = AgentProcess {
             name: name.to_owned(),

@@ -55,6 +55,12 @@ impl Witness {
         )
     }
 
+    /// Its port on 127.0.0.1.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// How often a word was said.
     #[must_use]
     pub fn count(&self, word: &str) -> usize {

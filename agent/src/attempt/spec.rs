@@ -25,8 +25,7 @@ pub(super) fn make(
 ) -> Result<(ContainerSpec, Secrets), Failure> {
     if container.image != HOST {
         let message = format!(
-            "image {}: this agent runs only image: host (its own system, read-only); send the step to an agent with a \
-             container engine, or use image: host",
+            "image {}: this version runs only image: host (the agent's own system, read-only)",
             container.image
         );
         return Err(Failure::new(FailureKind::Start, message));
@@ -58,8 +57,7 @@ fn allowed(context: &Context, container: &ContainerWork) -> Result<(), Failure> 
     let refused = |message: String| Err(Failure::new(FailureKind::Refused, message));
     if container.network == Network::Egress {
         return refused(
-            "network: egress needs a container engine with a network of its own, and this agent's native runtime has \
-             none: use network: none, or network: host on an agent started with --allow network:host"
+            "network: egress needs a network of its own for each step, and the native runtime has none: use network: none, or network: host on an agent started with --allow network:host"
                 .to_owned(),
         );
     }

@@ -7,6 +7,7 @@ use clap::Args;
 use types::Secret;
 
 use crate::{
+    entry,
     exit::{Done, Exit, Fault},
     out,
     process::{self, Lifetime},
@@ -37,12 +38,18 @@ pub(crate) struct ServerArgs {
     lifetime: Lifetime,
 }
 
-pub(crate) async fn main(args: ServerArgs) -> Done {
+/// Runs before any thread: the webhooks' secret leaves the environment by executing this binary again.
+pub(crate) fn main(args: ServerArgs) -> Done {
+    let secret = args.webhook_secret_env.as_deref().map(secret).transpose()?;
+    entry::block_on(serve(args, secret))
+}
+
+async fn serve(args: ServerArgs, webhook_secret: Option<Secret>) -> Done {
     telemetry::init()?;
     let config = ::server::Config {
         listen: args.listen,
         insecure: args.insecure,
-        webhook_secret: args.webhook_secret_env.as_deref().map(secret).transpose()?,
+        webhook_secret,
         catalogue: ::actions::Registry::builtin().catalogue(),
         seed: Vec::new(),
         healthy_with_agents: 0,
@@ -102,8 +109,13 @@ pub(crate) fn make_private(dir: &std::path::Path) -> Result<(), Fault> {
 }
 
 fn secret(name: &str) -> Result<Secret, Fault> {
-    match std::env::var(name) {
-        Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
+    let mut taken = ::agent::hygiene::take_secrets(&[name]).map_err(|error| {
+        Fault::failed(format!(
+            "the secret cannot be taken from the environment: {error}"
+        ))
+    })?;
+    match taken.remove(name) {
+        Some(secret) if !secret.expose().is_empty() => Ok(secret),
         _ => Err(Fault::usage(format!(
             "--webhook-secret-env {name}: that variable is unset, empty or not UTF-8"
         ))),

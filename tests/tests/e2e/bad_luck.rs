@@ -80,18 +80,36 @@ fn without_a_matching_label_the_reason_names_it() {
 }
 
 #[test]
-fn what_the_agent_was_not_granted_is_not_placed_there() {
-    let mut stack = Stack::server();
-    stack.agent("bare", &["--allow", "host-view:proc"], &[]);
-    // `--allow` given twice: the harness grants all, so ask for what nobody has.
+fn egress_is_refused_with_its_reason_and_at_once() {
+    let stack = Stack::with_agent();
     let run = stack.start(
-        "name: w\nsteps:\n  s:\n    image: host\n    run: 'true'\n    network: egress\n    pickup: 300ms\n",
+        "name: w\nsteps:\n  s:\n    image: host\n    run: 'true'\n    network: egress\n",
+        &[],
+    );
+    let view = stack.finished(&run);
+    assert_eq!(view["outcome"], "failed");
+    let reason = view["reasons"][0].as_str().unwrap();
+    assert!(
+        reason.contains("egress") && reason.contains("native runtime"),
+        "{view:#}"
+    );
+}
+
+#[test]
+fn what_no_agent_was_granted_is_not_placed_and_the_reason_names_the_flag() {
+    let mut stack = Stack::server();
+    stack.agent_granting("bare", "host-view:proc");
+    let run = stack.start(
+        "name: w\nsteps:\n  s:\n    image: host\n    run: 'true'\n    network: host\n    pickup: 300ms\n",
         &[],
     );
     let view = stack.finished(&run);
     assert_eq!(view["outcome"], "failed");
     assert!(
-        view["reasons"][0].as_str().unwrap().contains("egress"),
+        view["reasons"][0]
+            .as_str()
+            .unwrap()
+            .contains("--allow network:host"),
         "{view:#}"
     );
 }

@@ -1,6 +1,6 @@
 //! Part 2: the job, on the shipped runbook, judged by what stands in Slack and in the history.
 
-use e2e::{Stack, http, slack::Slack, wait};
+use e2e::{Stack, Witness, http, slack::Slack, wait};
 use serde_json::{Value, json};
 
 /// A server with the shipped runbook, an agent for two hosts, and Slack.
@@ -121,6 +121,47 @@ fn an_alert_becomes_a_staffed_room_with_findings() {
     assert_eq!(attempts.as_array().unwrap().len(), 2, "{attempts}");
     let incident = &stack.json(&["incidents", "-o", "json"]).unwrap()[0];
     assert_eq!(incident["title"], "API errors above 5 %");
+}
+
+/// The shipped runbook with one line more: each host's check tells the witness that it runs.
+#[test]
+fn one_container_runs_for_each_host_by_the_witness() {
+    let slack = Slack::start();
+    let stack = ready(&slack);
+    let witness = Witness::start();
+    let (_, source) = runbooks::ALL[0];
+    let view = "    host-view: [proc]\n";
+    let first = "      proc=/host/proc\n";
+    assert!(
+        source.contains(view) && source.contains(first),
+        "the shipped runbook changed"
+    );
+    let port = witness.port();
+    let source = source
+        .replacen(
+            view,
+            &format!("{view}    network: host\n    env: {{ HOST: \"${{{{ each.value }}}}\" }}\n"),
+            1,
+        )
+        .replacen(
+            first,
+            &format!("      bash -c 'echo \"$HOST\" > /dev/tcp/127.0.0.1/{port}'\n{first}"),
+            1,
+        );
+    let output = stack.cli(&["put", &stack.file("witnessed.yaml", &source)]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let run = posted(&stack, &alert("witnessed"));
+    let view = stack.finished(&run);
+    assert_ne!(view["outcome"], "failed", "{view:#}");
+    assert_eq!(
+        (witness.count("web-1"), witness.count("web-2")),
+        (1, 1),
+        "{view:#}"
+    );
 }
 
 #[test]
