@@ -2,13 +2,19 @@
 //! `firehall demo` as a person runs it, in a pipe. It needs what the native runtime needs: Linux and root.
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Runs the demo to its end, at most a minute: exit code, standard output, standard error.
 fn demo(tmp: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    demo_while(tmp, args, |_| {})
+}
+
+/// The same, with something done while it runs, which gets its pid and must end by itself.
+fn demo_while(tmp: &Path, args: &[&str], meanwhile: impl FnOnce(u32)) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_firehall"));
     command
         .arg("demo")
@@ -23,6 +29,7 @@ fn demo(tmp: &Path, args: &[&str]) -> (Option<i32>, String, String) {
     let child = command.spawn().unwrap();
     let (pid, (tx, rx)) = (child.id(), std::sync::mpsc::sync_channel(1));
     std::thread::spawn(move || drop(tx.send(child.wait_with_output())));
+    meanwhile(pid);
     let Ok(output) = rx.recv_timeout(Duration::from_secs(60)) else {
         Command::new("kill")
             .args(["-9", &pid.to_string()])
@@ -60,6 +67,8 @@ fn it_goes_from_the_alert_to_the_summary_and_leaves_nothing() {
         Some("degraded: 1 of 4 responders is not in the directory"),
         "{out}"
     );
+    let note = out.find("the sample's hosts are this machine: two agents carry their labels");
+    assert!(note.unwrap() < out.find("the war room").unwrap(), "{out}");
     // The room, by what only a responder's view has.
     assert!(
         out.contains("## High error rate on checkout servers") && out.contains("[pinned]"),
@@ -116,6 +125,54 @@ fn another_payload_changes_title_hosts_and_findings_and_is_not_called_expected()
         "{out:?}"
     );
     assert!(err.contains("did not go as it should"), "{err}");
+    nothing_is_left(tmp.path());
+}
+
+/// The demo's children that are agents; none when it is gone.
+fn agents_of(demo: u32) -> Vec<u32> {
+    let threads = fs_err::read_dir(format!("/proc/{demo}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let children: Vec<u32> = threads
+        .filter_map(|thread| fs_err::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|pids| {
+            pids.split_whitespace()
+                .map(|pid| pid.parse().unwrap())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let is_agent = |pid: &u32| {
+        let line = fs_err::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains("\0agent\0--server\0")
+    };
+    children.into_iter().filter(is_agent).collect()
+}
+
+/// Kills both agents as soon as they appear; the time until then is bounded.
+fn kill_the_agents(demo: u32) {
+    let (mut killed, until) = (BTreeSet::new(), Instant::now() + Duration::from_secs(30));
+    while killed.len() < 2 && Instant::now() < until && Path::new(&format!("/proc/{demo}")).exists() {
+        for agent in agents_of(demo) {
+            if killed.insert(agent) {
+                let pid = nix::unistd::Pid::from_raw(i32::try_from(agent).unwrap());
+                nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+            }
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // The demo may notice the first one's end and leave before the second is seen.
+    assert!(!killed.is_empty(), "no agent was seen");
+}
+
+#[test]
+fn without_its_agents_it_fails_and_says_so() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (code, out, err) = demo_while(tmp.path(), &[], kill_the_agents);
+    assert_eq!(code, Some(1), "{out}\n{err}");
+    let said = ["demo-east", "demo-west"].map(|agent| format!("{agent} ended while the demo began"));
+    assert!(said.iter().any(|said| err.contains(said)), "{out}\n{err}");
+    assert!(!out.contains("webhook -> staffed"), "nothing was staffed: {out}");
     nothing_is_left(tmp.path());
 }
 

@@ -9,7 +9,7 @@ use crate::{
     out,
 };
 
-/// Decide about a step in doubt: its agent is gone and it may have run.
+/// Decide about a step in doubt: it may have run, and nobody knows how it ended.
 #[derive(Debug, Args)]
 pub(crate) struct ResolveArgs {
     #[command(flatten)]

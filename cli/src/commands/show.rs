@@ -1,7 +1,8 @@
 //! `firehall show RUN`
 
 use clap::Args;
-use sdk::{RunView, StepView};
+use sdk::{RunView, StepState, StepView};
+use types::StepOutcome as O;
 
 use crate::{
     args::Remote,
@@ -32,8 +33,8 @@ pub(crate) async fn main(args: ShowArgs) -> Done {
     for line in steps(&run) {
         out::line(&line)?;
     }
-    for reason in &run.reasons {
-        out::line(&format!("why: {}", text::line(reason)))?;
+    for why in whys(&run) {
+        out::line(&format!("why: {}", text::line(&why)))?;
     }
     if args.outputs {
         for step in run.steps.iter().filter(|step| !step.outputs.is_empty()) {
@@ -42,6 +43,46 @@ pub(crate) async fn main(args: ShowArgs) -> Done {
         }
     }
     Ok(Exit::Succeeded)
+}
+
+/// Why the run is not succeeded, or stands still, each reason with its step.
+///
+/// The server gives the run's reasons without their steps, but in the steps' order and in the steps' words: so each is
+/// found again in what is left of the steps' own. What is no step's, a cancel say, is told as it is.
+fn whys(run: &RunView) -> Vec<String> {
+    let mut own = run
+        .steps
+        .iter()
+        .flat_map(own_reasons)
+        .collect::<Vec<_>>()
+        .into_iter();
+    let of_run = run.reasons.iter().map(|reason| {
+        let rest = own.as_slice();
+        match rest.iter().position(|(_, why)| why == reason) {
+            Some(at) => own
+                .nth(at)
+                .map_or_else(|| reason.clone(), |(key, _)| format!("{key}: {reason}")),
+            None => reason.clone(),
+        }
+    });
+    let of_run: Vec<String> = of_run.collect();
+    let in_doubt = run.steps.iter().filter(|step| step.state == StepState::InDoubt);
+    let doubts = in_doubt.flat_map(|step| step.reasons.iter().map(|why| format!("{}: {why}", step.key)));
+    of_run.into_iter().chain(doubts).collect()
+}
+
+/// A step's reasons as a run's end has them: without any, the word for what the step makes of the run.
+fn own_reasons(step: &StepView) -> Vec<(&str, &str)> {
+    let StepState::Ended(outcome) = &step.state else {
+        return Vec::new();
+    };
+    let reasons = || step.reasons.iter().map(|why| (step.key.as_str(), why.as_str()));
+    match outcome {
+        O::Failed if step.reasons.is_empty() => vec![(&step.key, "failed"), (&step.key, "degraded")],
+        O::Degraded if step.reasons.is_empty() => vec![(&step.key, "degraded")],
+        O::Failed | O::Degraded | O::Cancelled => reasons().collect(),
+        O::Succeeded | O::Skipped | O::Omitted | O::NotRun => Vec::new(),
+    }
 }
 
 fn head(run: &RunView) -> Result<(), crate::exit::Fault> {
@@ -96,6 +137,9 @@ fn rows(step: &StepView) -> Vec<Vec<String>> {
             let mut row = own();
             row[2] = only.agent.clone().unwrap_or_default();
             row[3] = took(only);
+            if step.reasons.is_empty() {
+                row[5] = only.message.clone().unwrap_or_default();
+            }
             vec![row]
         }
         attempts => {
@@ -119,9 +163,104 @@ fn rows(step: &StepView) -> Vec<Vec<String>> {
 }
 
 fn took(attempt: &sdk::AttemptView) -> String {
-    if attempt.finished_at.is_some() && attempt.started_at.is_some() {
+    // Without a report nobody knows how long it ran: a verdict has a message and no duration.
+    let unknown = attempt.duration_ms == 0 && attempt.message.is_some();
+    if attempt.finished_at.is_some() && attempt.started_at.is_some() && !unknown {
         attempt.duration_ms.to_string()
     } else {
         String::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use proto::v1;
+
+    use super::*;
+
+    fn step(key: &str, state: &str, reasons: &[&str]) -> v1::Step {
+        v1::Step {
+            key: key.into(),
+            state: state.into(),
+            reasons: reasons.iter().map(ToString::to_string).collect(),
+            ..Default::default()
+        }
+    }
+
+    fn run(reasons: &[&str], steps: Vec<v1::Step>) -> RunView {
+        RunView::from_wire(v1::Run {
+            reasons: reasons.iter().map(ToString::to_string).collect(),
+            steps,
+            ..Default::default()
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn each_reason_has_its_step_and_what_is_of_none_is_as_it_is() {
+        let steps = vec![
+            step("fine", "succeeded", &["exit code 7"]),
+            step("big", "failed", &["exit code 7"]),
+            step("allowed", "failed", &[]),
+            step(
+                "also",
+                "failed",
+                &["exit code 7", "12 bytes of values left out here"],
+            ),
+            step("last", "degraded", &["half of it"]),
+        ];
+        let of_run = [
+            "cancelled by ann",
+            "exit code 7",
+            "degraded",
+            "exit code 7",
+            "half of it",
+            "and 3 more",
+        ];
+        assert_eq!(
+            whys(&run(&of_run, steps)),
+            [
+                "cancelled by ann",
+                "big: exit code 7",
+                "allowed: degraded",
+                "also: exit code 7",
+                "last: half of it",
+                "and 3 more"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_step_in_doubt_says_in_full_what_to_do() {
+        let why =
+            "may have run, and nobody knows how it ended; decide with `firehall resolve RUN only --as x`";
+        let run = run(
+            &[],
+            vec![step("only", "in_doubt", &[why]), step("next", "waiting", &[])],
+        );
+        assert_eq!(whys(&run), [format!("only: {why}")]);
+    }
+
+    #[test]
+    fn a_verdict_is_told_and_has_no_duration() {
+        let attempt = v1::Attempt {
+            attempt: 1,
+            state: "succeeded".into(),
+            started_at_ms: 5,
+            finished_at_ms: 9_000,
+            message: "lost: may have run; decided: succeeded".into(),
+            ..Default::default()
+        };
+        let decided = v1::Step {
+            attempts: vec![attempt],
+            ..step("only", "succeeded", &[])
+        };
+        let lines = steps(&run(&[], vec![decided]));
+        assert!(
+            lines[1].ends_with("lost: may have run; decided: succeeded"),
+            "{lines:?}"
+        );
+        assert!(!lines[1].contains(" 0 "), "{lines:?}");
     }
 }

@@ -39,7 +39,7 @@ fn said(event: &Event, run: &LiveRun) -> Option<Vec<String>> {
             name(run, &at.step, at.index)
         )),
         Body::AttemptLost { at } => one(format!(
-            "{} is in doubt: its agent is gone and it may have run",
+            "{} is in doubt: it may have run, and nobody knows how it ended",
             name(run, &at.step, at.index)
         )),
         Body::AttemptSettled { at, resolution, by } => one(format!(

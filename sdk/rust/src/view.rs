@@ -279,6 +279,20 @@ fn instant<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok
     at.map(rfc3339).serialize(serializer)
 }
 
+/// An incident's history with its instants as all others are told.
+fn dated(mut history: Value) -> Value {
+    for event in history.as_array_mut().into_iter().flatten() {
+        for instant in ["/at", "/what/body/alert/fired_at"] {
+            if let Some(at) = event.pointer_mut(instant)
+                && let Some(ms) = at.as_i64()
+            {
+                *at = Value::String(rfc3339(Timestamp::from_unix_ms(ms)));
+            }
+        }
+    }
+    history
+}
+
 /// The wire's 0 means "not yet".
 fn at(ms: i64) -> Option<Timestamp> {
     (ms != 0).then(|| Timestamp::from_unix_ms(ms))
@@ -414,7 +428,7 @@ impl IncidentView {
     /// For a history that is no JSON.
     pub fn from_wire(incident: proto::v1::IncidentInfo) -> Result<Self, Error> {
         Ok(Self {
-            history: json("the history", &incident.history_json)?,
+            history: json::<Option<Value>>("the history", &incident.history_json)?.map(dated),
             id: incident.id,
             state: incident.state,
             title: incident.title,
@@ -487,6 +501,28 @@ mod tests {
             assert_eq!(state.as_str(), word);
         }
         assert_eq!(StepState::from_word("paused".into()).as_str(), "paused");
+    }
+
+    #[test]
+    fn an_incidents_history_has_instants_like_all_others_and_a_list_has_no_history() {
+        let history = serde_json::json!([
+            {"at": 1_000, "what": {"kind": "opened", "body": {"alert": {"fired_at": 2_000, "value": 3}}}},
+            {"at": 4_000, "what": {"kind": "run_started", "body": {"run": "run_1"}}},
+        ]);
+        let wire = proto::v1::IncidentInfo {
+            history_json: history.to_string(),
+            ..Default::default()
+        };
+        let view = serde_json::to_value(IncidentView::from_wire(wire).unwrap()).unwrap();
+        let alert = &view["history"][0]["what"]["body"]["alert"];
+        assert_eq!(view["history"][0]["at"], "1970-01-01T00:00:01.000Z");
+        assert_eq!(
+            *alert,
+            serde_json::json!({"fired_at": "1970-01-01T00:00:02.000Z", "value": 3})
+        );
+        assert_eq!(view["history"][1]["at"], "1970-01-01T00:00:04.000Z");
+        let listed = IncidentView::from_wire(proto::v1::IncidentInfo::default()).unwrap();
+        assert_eq!(listed.history, None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use engine::{Attempt, Run};
 use prost::Message;
 use proto::v1;
+use protocol::{Resolution, server::State};
 use types::{Verdict, limits};
 use workflow::Body;
 
@@ -61,14 +62,17 @@ fn step(run: &Run, i: usize) -> v1::Step {
     let fans_out = plan.fan_out.is_some();
     let attempts = step.items.iter().enumerate().flat_map(|(index, item)| {
         let index = fans_out.then(|| u32::try_from(index).unwrap_or(u32::MAX));
-        item.attempts
-            .iter()
-            .enumerate()
-            .map(move |(n, a)| attempt(index, u32::try_from(n + 1).unwrap_or(u32::MAX), a))
+        item.attempts.iter().enumerate().map(move |(n, a)| {
+            let n = u32::try_from(n + 1).unwrap_or(u32::MAX);
+            attempt(index, n, a, || decide(run, &plan.key, index))
+        })
     });
     let mut reasons = step.reasons.clone();
     if let Some(because) = &step.omitted_because {
         reasons.push(format!("its need {because} did not hold"));
+    }
+    if step.outcome().is_none() {
+        reasons.extend(doubts(run, i));
     }
     v1::Step {
         key: plan.key.clone(),
@@ -94,13 +98,76 @@ fn step(run: &Run, i: usize) -> v1::Step {
     }
 }
 
-fn attempt(index: Option<u32>, n: u32, attempt: &Attempt) -> v1::Attempt {
-    let report = attempt.report.as_ref();
-    let message = match report.map(|report| &report.verdict) {
+/// Why a step stands still: one reason for each item in doubt, at most as many as a step may have.
+fn doubts(run: &Run, i: usize) -> Vec<String> {
+    let plan = &run.plan.steps[i];
+    let in_doubt = |item: &engine::Item| {
+        let last = item.attempts.last();
+        last.is_some_and(|attempt| matches!(attempt.life.state(), State::Lost { .. }))
+    };
+    let indices: Vec<usize> = run.steps[i]
+        .items
+        .iter()
+        .enumerate()
+        .filter(|(_, item)| in_doubt(item))
+        .map(|(index, _)| index)
+        .collect();
+    let told = if indices.len() > limits::REASONS {
+        limits::REASONS - 1
+    } else {
+        indices.len()
+    };
+    let mut reasons: Vec<String> = indices[..told]
+        .iter()
+        .map(|index| {
+            let index = plan
+                .fan_out
+                .is_some()
+                .then(|| u32::try_from(*index).unwrap_or(u32::MAX));
+            let item = index.map(|index| format!("[{index}] ")).unwrap_or_default();
+            format!("{item}{}", decide(run, &plan.key, index))
+        })
+        .collect();
+    if told < indices.len() {
+        reasons.push(format!("and {} more in doubt", indices.len() - told));
+    }
+    reasons
+}
+
+/// What is known of an attempt in doubt, and what a person can do about it.
+fn decide(run: &Run, step: &str, index: Option<u32>) -> String {
+    let index = index.map(|index| format!(" --index {index}")).unwrap_or_default();
+    format!(
+        "may have run, and nobody knows how it ended; decide with `firehall resolve {} {step}{index} --as \
+         rerun|succeeded|failed`",
+        run.id
+    )
+}
+
+/// Why an attempt is not simply succeeded; `doubt` where it is in doubt.
+fn why(attempt: &Attempt, doubt: impl FnOnce() -> String) -> String {
+    let decided = |how: &str| format!("lost: may have run; decided: {how}");
+    match attempt.life.state() {
+        State::Lost { .. } => return doubt(),
+        State::Settled { resolution, .. } => {
+            return decided(match resolution {
+                Resolution::Fail => "failed",
+                Resolution::Rerun => "rerun",
+                Resolution::Succeeded => "succeeded",
+            });
+        }
+        State::Queued | State::Out { .. } | State::Finished { .. } | State::Withdrawn => {}
+    }
+    match attempt.report.as_ref().map(|report| &report.verdict) {
         Some(Verdict::Failed { failure }) => failure.message.clone(),
         Some(Verdict::Degraded { reasons }) => reasons.join("; "),
         _ => attempt.not_placed.clone().unwrap_or_default(),
-    };
+    }
+}
+
+fn attempt(index: Option<u32>, n: u32, attempt: &Attempt, doubt: impl FnOnce() -> String) -> v1::Attempt {
+    let report = attempt.report.as_ref();
+    let message = why(attempt, doubt);
     let lease = attempt.life.lease();
     v1::Attempt {
         index,

@@ -93,6 +93,16 @@ fn understand(payload: &[u8]) -> Result<Alert, Fault> {
 async fn play(args: &DemoArgs, stage: &mut Stage, alert: &Alert, payload: Vec<u8>) -> Done {
     let real = args.slack == SlackChoice::Real;
     stage.raise(&alert.hosts, real, args.keep).await?;
+    if alert.hosts.iter().any(|host| types::is_host_label(host)) {
+        let whose = if args.payload.is_some() {
+            "the alert's"
+        } else {
+            "the sample's"
+        };
+        out::line(&format!(
+            "{whose} hosts are this machine: two agents carry their labels"
+        ))?;
+    }
     let client = stage.client()?.clone();
     let responders = match (args.responders.as_slice(), real) {
         ([], false) => Some(RESPONDERS.map(str::to_owned).to_vec()),

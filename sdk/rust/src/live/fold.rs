@@ -149,6 +149,9 @@ impl LiveRun {
     }
 }
 
+/// Why an item in doubt stands still.
+const IN_DOUBT: &str = "may have run, and nobody knows how it ended";
+
 fn describe(item: &mut LiveItem, at: &At, body: &Body, now: Timestamp) {
     item.attempt = at.attempt;
     match body {
@@ -157,8 +160,18 @@ fn describe(item: &mut LiveItem, at: &At, body: &Body, now: Timestamp) {
             item.reasons.clear();
         }
         Body::AttemptOffered { placement, .. } => item.agent = Some(placement.agent_name.clone()),
-        Body::AttemptReturned { .. } => item.agent = None,
-        Body::AttemptStarted { .. } => item.started_at = Some(now),
+        Body::AttemptReturned { .. } => {
+            item.agent = None;
+            item.reasons.clear();
+        }
+        Body::AttemptStarted { .. } => {
+            item.started_at = Some(now);
+            item.reasons.clear();
+        }
+        Body::AttemptLost { .. } => item.reasons = vec![IN_DOUBT.to_owned()],
+        Body::AttemptSettled { resolution, by, .. } => {
+            item.reasons = vec![format!("decided as {resolution} by {by}")];
+        }
         Body::AttemptFinished { report, .. } => {
             item.duration_ms = Some(report.usage.duration_ms);
             item.reasons = why(report);
