@@ -122,6 +122,10 @@ const REST: Duration = Duration::from_secs(30);
 /// The same for a log of which nothing is there, or whose attempt is not known to have ended by itself.
 const NOTHING: Duration = Duration::from_secs(2);
 
+/// How long a reader that does not follow waits for the last bytes of an attempt that has just ended: its report and its
+/// log come on connections of their own.
+const SOON: Duration = Duration::from_secs(1);
+
 /// Where an attempt is, for a reader of its log.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Life {
@@ -155,8 +159,11 @@ pub(super) async fn log(
         let before = wanted.offset;
         let ended = send_log(core, &mut wanted, out).await?;
         any |= wanted.offset > before;
-        if ended || !wanted.follow {
+        if ended {
             return Ok(());
+        }
+        if !wanted.follow {
+            return last_bytes(core, wanted, out).await;
         }
         let (live, patience) = match life {
             Life::Live => (true, Duration::MAX),
@@ -190,6 +197,42 @@ pub(super) async fn log(
             () = core.shutdown.cancelled() => return Err(stopping()),
         }
     }
+}
+
+/// For a reader that does not follow: the rest of the log of an attempt that has ended and wrote something, if it comes
+/// soon; what is there otherwise.
+async fn last_bytes(core: &Core, mut wanted: Wanted, out: &Out<v1::RunLogsResponse>) -> Result<(), Status> {
+    let mut committed = core.store.logs_committed();
+    if !wrote(core, &wanted).await? {
+        return Ok(());
+    }
+    let rest = async {
+        loop {
+            committed.mark_unchanged();
+            if send_log(core, &mut wanted, out).await? || committed.changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    };
+    tokio::time::timeout(SOON, rest).await.unwrap_or(Ok(()))
+}
+
+/// Whether the attempt's own report says that there are bytes in the stream.
+async fn wrote(core: &Core, wanted: &Wanted) -> Result<bool, Status> {
+    let key = &wanted.attempt;
+    let at = engine::At {
+        step: key.step.clone(),
+        index: key.index,
+        attempt: key.attempt,
+    };
+    let run = load(&core.store, &key.run)
+        .await
+        .map_err(|e| super::store_status(&e))?;
+    let report = run.as_ref().and_then(|run| run.attempt(&at)?.report.clone());
+    Ok(report.is_some_and(|report| match wanted.stream {
+        LogStream::Stdout => report.usage.stdout_bytes > 0,
+        LogStream::Stderr => report.usage.stderr_bytes > 0,
+    }))
 }
 
 /// Sends what is there; whether the log's end was there.

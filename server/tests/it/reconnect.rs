@@ -180,10 +180,20 @@ steps:
 ";
     let stack = Stack::start().await;
     let (lost, kept) = (stack.start_run(source).await, stack.start_run(source).await);
+    let again = stack.start_run(source).await;
     let mut agent = Agent::new(1);
-    let mut session = agent.connect(&stack, Vec::new(), 2).await;
-    let mut offers = vec![session.offer().await, session.offer().await];
-    offers.sort_by_key(|offer| offer.attempt.as_ref().unwrap().run_id != lost);
+    let mut session = agent.connect(&stack, Vec::new(), 3).await;
+    let mut offers = vec![
+        session.offer().await,
+        session.offer().await,
+        session.offer().await,
+    ];
+    let order = [&lost, &kept, &again];
+    offers.sort_by_key(|offer| {
+        order
+            .iter()
+            .position(|run| **run == offer.attempt.as_ref().unwrap().run_id)
+    });
     for offer in &offers {
         session.report(offer, started()).await;
     }
@@ -192,7 +202,13 @@ steps:
         assert!(agent.heartbeat(&stack, &[&offers[1].token]).await.is_empty());
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    assert_eq!(stack.attempt(&lost).await.state, "in_doubt");
+    let doubt = format!(
+        "may have run, and nobody knows how it ended; decide with `firehall resolve {lost} only --as \
+         rerun|succeeded|failed`"
+    );
+    let in_doubt = stack.attempt(&lost).await;
+    assert_eq!((in_doubt.state.as_str(), &in_doubt.message), ("in_doubt", &doubt));
+    assert_eq!(stack.run(&lost).await.steps[0].reasons, [doubt]);
     assert_eq!(stack.attempt(&kept).await.state, "running");
     // In doubt is not unwanted; a token that nobody knows is.
     let unknown = types::LeaseToken::new(types::Timestamp::from_unix_ms(1), [9; 10]).to_string();
@@ -212,7 +228,17 @@ steps:
     assert_eq!(status.code(), Code::InvalidArgument);
     client.resolve(resolve(&lost, "succeeded")).await.unwrap();
     assert_eq!(stack.outcome(&lost).await, Outcome::Succeeded);
+    let decided = "lost: may have run; decided: succeeded";
+    assert_eq!(stack.attempt(&lost).await.message, decided);
+    assert!(stack.run(&lost).await.steps[0].reasons.is_empty());
     session.stop(&offers[0].token).await;
+    client.resolve(resolve(&again, "rerun")).await.unwrap();
+    let first = stack.attempt(&again).await;
+    assert_eq!(
+        (first.state.as_str(), first.message.as_str()),
+        ("failed", "lost: may have run; decided: rerun")
+    );
+    assert!(stack.run(&again).await.steps[0].reasons.is_empty());
     assert_eq!(
         agent.heartbeat(&stack, &[&offers[0].token]).await,
         [offers[0].token.clone()]

@@ -99,6 +99,36 @@ fn items_have_their_own_state_and_the_step_shows_the_furthest() {
 }
 
 #[test]
+fn doubt_is_told_until_it_is_decided() {
+    let mut bodies = vec![
+        started(),
+        json!({"kind": "attempt.queued", "step": "a", "attempt": 1, "work": {}, "pickup_by": 9}),
+        json!({"kind": "attempt.lost", "step": "a", "attempt": 1, "known": "started", "because": "agent_says_so",
+            "token": "lse_01jx0000000000000000000000"}),
+    ];
+    let run = fold(&bodies);
+    let a = &run.step("a").unwrap();
+    assert_eq!(a.state, LiveState::InDoubt);
+    assert_eq!(
+        a.items[0].reasons,
+        ["may have run, and nobody knows how it ended"]
+    );
+    bodies.push(
+        json!({"kind": "attempt.settled", "step": "a", "attempt": 1, "resolution": "rerun", "by": "ann",
+            "token": "lse_01jx0000000000000000000000"}),
+    );
+    assert_eq!(
+        fold(&bodies).step("a").unwrap().items[0].reasons,
+        ["decided as rerun by ann"]
+    );
+    bodies.push(json!({"kind": "attempt.queued", "step": "a", "attempt": 2, "work": {}, "pickup_by": 9}));
+    assert!(
+        fold(&bodies).step("a").unwrap().items[0].reasons.is_empty(),
+        "a new try has no past"
+    );
+}
+
+#[test]
 fn the_end_has_its_outcome_and_reasons() {
     let run = fold(&[
         started(),
