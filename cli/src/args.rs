@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Dev(commands::dev::DevArgs),
     /// Check definitions without a server
     Check(commands::check::CheckArgs),
+    /// Say what a diagnostic's code means
+    Explain(commands::explain::ExplainArgs),
     /// Start a run of a definition's file or of a kept workflow
     Run(commands::run::RunArgs),
     /// List runs, newest first

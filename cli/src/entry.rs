@@ -64,6 +64,7 @@ pub(crate) fn block_on(future: impl Future<Output = Done>) -> Done {
 async fn dispatch(command: Command) -> Done {
     match command {
         Command::Check(args) => commands::check::main(&args),
+        Command::Explain(args) => commands::explain::main(&args),
         Command::Run(args) => commands::run::main(args).await,
         Command::Runs(args) => commands::runs::main(args).await,
         Command::Show(args) => commands::show::main(args).await,

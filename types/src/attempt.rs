@@ -139,7 +139,7 @@ pub enum FailureKind {
     NotPlaced,
     /// An expression could not be evaluated.
     Expression,
-    /// Its agent is gone: it may have run.
+    /// It may have run, and nobody knows how it ended.
     Lost,
     /// It was declared failed by a person.
     Resolved,

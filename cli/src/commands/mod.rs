@@ -8,6 +8,7 @@ pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod dev;
 pub(crate) mod emulator;
+pub(crate) mod explain;
 pub(crate) mod incidents;
 pub(crate) mod logs;
 pub(crate) mod put;

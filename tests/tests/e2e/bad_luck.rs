@@ -164,3 +164,19 @@ fn unknown_and_malformed_runs_are_told_apart() {
     );
     assert!(!unknown.status.success() && !malformed.status.success());
 }
+
+#[test]
+fn a_code_is_explained_and_an_unknown_one_is_refused() {
+    let known = e2e::process::run(["explain", "fh0301"]);
+    let text = String::from_utf8_lossy(&known.stdout).into_owned();
+    assert!(
+        known.status.success() && text.starts_with("FH0301: ") && text.len() > 40,
+        "{text}"
+    );
+    let unknown = e2e::process::run(["explain", "FH0001"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(
+        String::from_utf8_lossy(&unknown.stderr).contains("no diagnostic"),
+        "{unknown:?}"
+    );
+}
