@@ -19,7 +19,8 @@ pub fn from_items(run: &RunId, items: &[CheckItem]) -> Vec<Finding> {
     items.iter().flat_map(|item| from_item(run, item)).collect()
 }
 
-/// What could not be measured, one sentence an item: `host api-1: no agent took it in 3 s`.
+/// What could not be measured, one sentence an item: `memory of api-1: no agent took it in 3 s`. The step tells one host's
+/// checks apart.
 #[must_use]
 pub fn not_measured(items: &[CheckItem]) -> Vec<String> {
     let measured = |item: &&CheckItem| !matches!(item.outcome.as_str(), "succeeded" | "degraded");
@@ -31,13 +32,13 @@ pub fn not_measured(items: &[CheckItem]) -> Vec<String> {
         .iter()
         .filter(|item| !measured(item))
         .filter(|item| checks_of(item).is_none())
-        .map(|item| format!("{}: {} ended without the output checks", place(item), item.step));
+        .map(|item| format!("{}: ended without the output checks", place(item)));
     lacking.chain(silent).collect()
 }
 
 fn place(item: &CheckItem) -> String {
     match host_of(item) {
-        Some(host) => format!("host {host}"),
+        Some(host) => format!("{} of {host}", item.step),
         None => format!("{}[{}]", item.step, item.index),
     }
 }

@@ -86,6 +86,22 @@ fn the_checks_are_allowed_to_fail_and_wait_three_seconds_for_the_hosts_own_agent
     }
 }
 
+#[test]
+fn what_asks_slack_is_tried_again() {
+    let plan = plan();
+    let asks = |body: &Body| matches!(body, Body::Action { action, .. } if action.starts_with("slack/"));
+    let steps: Vec<_> = plan.steps.iter().filter(|step| asks(&step.body)).collect();
+    assert_eq!(steps.len(), 5);
+    for step in steps {
+        assert_eq!(
+            (step.retry.limit, step.retry.delay_ms),
+            (2, 1_000),
+            "{}",
+            step.key
+        );
+    }
+}
+
 /// A container step's script.
 fn script(key: &str) -> String {
     let plan = plan();

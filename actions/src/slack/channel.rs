@@ -1,12 +1,12 @@
 //! Finding or creating the channel: the name is derived from the incident, so a second try meets `name_taken` and
-//! looks whose it is.
+//! looks whose it is. Where that cannot be seen, the name counts as another's, and the step says so.
 
 use serde_json::{Value, json};
 use types::Incident;
 
 use super::{
     channel_name,
-    client::{Repeat, Slack},
+    client::{DOUBTS, Repeat, Slack},
     error::SlackError,
     escape,
     identity::Identity,
@@ -15,8 +15,12 @@ use crate::ActionError;
 
 /// Names that are tried when each belongs to another.
 const NAMES: u32 = 9;
-/// Pages of channels that are read, of 500.
+/// Pages of channels that are read.
 const PAGES: usize = 60;
+/// Channels of one page.
+const PAGE: usize = 500;
+/// Doubtful topics that are looked up and set again.
+const TOPICS: u32 = 3;
 /// Slack's limit of a topic.
 const TOPIC: usize = 250;
 
@@ -101,10 +105,27 @@ impl Seen {
     }
 }
 
+/// What is to be told of the way to the channel.
+#[derive(Default)]
+struct Told {
+    notes: Vec<String>,
+    degraded: Vec<String>,
+}
+
+/// What looking for a channel gave.
+#[derive(Default)]
+struct Look {
+    seen: Option<Seen>,
+    /// Why it may be there although it was not seen.
+    unsure: Option<String>,
+}
+
 enum Tried {
     Done(Channel),
     /// The name is another's.
     Anothers,
+    /// The name is taken; why it cannot be seen whose it is.
+    Unseen(String),
 }
 
 impl Slack<'_> {
@@ -117,19 +138,18 @@ impl Slack<'_> {
         us: &Identity,
     ) -> Result<Channel, ActionError> {
         let base = channel_name::name(stem, &incident.id, &incident.title, &incident.reference);
-        let mut notes = Vec::new();
-        let mut degraded = Vec::new();
+        let mut told = Told::default();
         let mut private = privacy == Privacy::Private;
         let mut n = 1;
         while n <= NAMES {
             let name = channel_name::nth(&base, n);
             match self
-                .try_name(&name, private, &incident.reference, us, &mut notes)
+                .try_name(&name, private, &incident.reference, us, &mut told.notes)
                 .await
             {
                 Ok(Tried::Done(mut channel)) => {
-                    channel.notes = notes;
-                    channel.degraded = degraded;
+                    channel.notes = told.notes;
+                    channel.degraded = told.degraded;
                     if privacy != Privacy::Auto && channel.private != (privacy == Privacy::Private) {
                         let is = if channel.private { "private" } else { "public" };
                         channel
@@ -139,11 +159,18 @@ impl Slack<'_> {
                     return Ok(channel);
                 }
                 Ok(Tried::Anothers) => {
-                    notes.push(format!("the name #{name} belongs to another channel"));
+                    told.notes
+                        .push(format!("the name #{name} belongs to another channel"));
+                    n += 1;
+                }
+                Ok(Tried::Unseen(why)) => {
+                    let why = format!("whether #{name} is ours cannot be seen: conversations.list: {why}");
+                    told.notes.push(why.clone());
+                    told.degraded.push(why);
                     n += 1;
                 }
                 Err(error) if privacy == Privacy::Auto && !private && forbids_public(&error) => {
-                    degraded.push(format!(
+                    told.degraded.push(format!(
                         "no public channel can be created ({}): the room is private",
                         error.why()
                     ));
@@ -180,12 +207,19 @@ impl Slack<'_> {
             if !taken && !error.may_have_happened() {
                 return Err(error);
             }
-            match self.find_channel(name).await? {
+            if !taken && !self.pause(doubts).await {
+                return Err(error);
+            }
+            let look = self.find_channel(name).await?;
+            match look.seen {
                 Some(seen) if seen.is_ours(us, reference) => return self.adopt(seen, notes).await,
                 Some(_) => return Ok(Tried::Anothers),
-                // A private channel that we are not in.
-                None if taken => return Ok(Tried::Anothers),
-                None if doubts < 3 => doubts += 1,
+                None if taken => {
+                    // With nothing unsure it is a private channel that we are not in.
+                    return Ok(look.unsure.map_or(Tried::Anothers, Tried::Unseen));
+                }
+                // Should it be there unseen, the next create says name_taken.
+                None if doubts < DOUBTS => doubts += 1,
                 None => return Err(error),
             }
         }
@@ -217,44 +251,50 @@ impl Slack<'_> {
         Ok(Tried::Done(seen.into_channel(true)))
     }
 
-    /// A channel by its name. Private ones are seen only by their members.
-    async fn find_channel(&self, name: &str) -> Result<Option<Seen>, SlackError> {
+    /// A channel by its name. Private ones are seen only by their members; what the installation lacks leaves it
+    /// unsure.
+    async fn find_channel(&self, name: &str) -> Result<Look, SlackError> {
+        let size = PAGE.to_string();
         let mut kinds = "public_channel,private_channel";
+        let mut look = Look::default();
         let mut cursor = String::new();
         let mut page = 0;
         while page < PAGES {
-            let mut query = vec![("types", kinds), ("exclude_archived", "false"), ("limit", "500")];
+            let mut query = vec![("types", kinds), ("exclude_archived", "false"), ("limit", &size)];
             if !cursor.is_empty() {
                 query.push(("cursor", &cursor));
             }
             let reply = match self.read("conversations.list", &query).await {
                 Ok(reply) => reply,
-                // With only one of the two scopes, each kind is asked for alone.
-                Err(error) if error.code() == Some("missing_scope") && page == 0 => {
+                Err(error) if error.is_lacking() => {
+                    look.unsure = Some(error.why());
+                    // With only one of the two scopes, each kind is asked for alone.
                     kinds = match kinds {
+                        _ if error.code() != Some("missing_scope") || page > 0 => return Ok(look),
                         "public_channel,private_channel" => "private_channel",
                         "private_channel" => "public_channel",
-                        _ => return Err(error),
+                        _ => return Ok(look),
                     };
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            let found = reply
-                .list("channels")
-                .iter()
-                .filter_map(Seen::read)
-                .find(|seen| seen.name == name);
-            if found.is_some() {
-                return Ok(found);
+            let mut seen = reply.list("channels").iter().filter_map(Seen::read);
+            look.seen = seen.find(|seen| seen.name == name);
+            if look.seen.is_some() {
+                return Ok(look);
             }
             match reply.next_cursor() {
                 Some(next) if next != cursor => cursor = next,
-                _ => return Ok(None),
+                _ => return Ok(look),
             }
             page += 1;
         }
-        Ok(None)
+        look.unsure = Some(format!(
+            "only the first {} channels were looked through",
+            PAGES * PAGE
+        ));
+        Ok(look)
     }
 
     /// Sets the topic once: each call writes a line into the channel. None when all is well.
@@ -273,7 +313,7 @@ impl Slack<'_> {
                 Ok(_) => return None,
                 Err(error) => error,
             };
-            if error.may_have_happened() && tries < 3 {
+            if error.may_have_happened() && tries < TOPICS && self.pause(tries).await {
                 tries += 1;
                 let info = self.read("conversations.info", &[("channel", &channel.id)]).await;
                 let there = info
@@ -303,11 +343,13 @@ fn topic(incident: &Incident) -> String {
     )
 }
 
+/// Only what creating answers tells: the same words of a look-up are about the look-up.
 fn forbids_public(error: &SlackError) -> bool {
-    matches!(
-        error.code(),
-        Some("restricted_action" | "missing_scope" | "cannot_create_channel" | "not_authorized")
-    )
+    error.method == "conversations.create"
+        && matches!(
+            error.code(),
+            Some("restricted_action" | "missing_scope" | "cannot_create_channel" | "not_authorized")
+        )
 }
 
 fn odd_answer() -> SlackError {

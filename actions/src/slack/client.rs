@@ -20,6 +20,8 @@ use crate::{ActionContext, ActionError, SlackConnection};
 const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 /// Tries after the first, when a call may be repeated.
 const RETRIES: u32 = 3;
+/// Doubtful ends of one write that are looked up and made again: with their pauses up to 9 s of a vendor's trouble.
+pub(crate) const DOUBTS: u32 = 7;
 /// Waits that a vendor asked for, within one call.
 const WAITS: u32 = 8;
 /// Kept back from the budget, so that the step can still say why it ends.
@@ -153,13 +155,25 @@ impl<'a> Slack<'a> {
                 }
                 _ => return Err(error),
             };
-            if pause + RESERVE >= self.context.remaining() {
+            if !self.sleep(pause).await {
                 return Err(error);
             }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.context.cancel.cancelled() => return Err(error),
-            }
+        }
+    }
+
+    /// Waits before a doubtful write is looked up and made again; `doubts` counts those before it, from 0. False when
+    /// the budget has no room for it or the attempt is to stop.
+    pub(crate) async fn pause(&self, doubts: u32) -> bool {
+        self.sleep(wait_before(doubts)).await
+    }
+
+    async fn sleep(&self, pause: Duration) -> bool {
+        if pause + RESERVE >= self.context.remaining() {
+            return false;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => true,
+            () = self.context.cancel.cancelled() => false,
         }
     }
 
@@ -237,9 +251,10 @@ fn refused(body: Object) -> Kind {
     }
 }
 
+/// Full jitter below 200 ms, doubling to 2 s.
 fn wait_before(retry: u32) -> Duration {
     const PACE: Result<Backoff, backoff::InvalidBackoff> =
-        Backoff::new(Duration::from_millis(200), Duration::from_secs(4));
+        Backoff::new(Duration::from_millis(200), Duration::from_secs(2));
     PACE.map_or(Duration::from_secs(1), |pace| {
         pace.wait(retry, backoff::entropy())
     })

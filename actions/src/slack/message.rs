@@ -4,16 +4,18 @@
 use serde_json::{Value, json};
 
 use super::{
-    client::{Repeat, Reply, Slack},
+    client::{DOUBTS, Repeat, Reply, Slack},
     error::{Kind, SlackError},
 };
 
 /// The metadata's event type.
 const EVENT: &str = "firehall_message";
-/// Pages that are read back, of 200 messages.
+/// Pages that are read back.
 const PAGES: usize = 10;
-/// Doubtful posts that are looked up and made again.
-const TRIES: usize = 4;
+/// Messages of one page: Slack recommends no more.
+const PAGE: usize = 200;
+/// Doubtful posts that are made again although it cannot be seen whether they stand: each may be one too many.
+const BLIND: u32 = 3;
 
 /// A message's identity: readable by the whole workspace, so ids only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,14 @@ pub(crate) struct Posted {
     pub(crate) adopted: bool,
     /// What to know: it could not be looked for, say.
     pub(crate) doubt: Option<String>,
+}
+
+/// What looking for a message gave.
+enum Look {
+    Found(String),
+    Absent,
+    /// It may be there all the same, and why.
+    Unsure(String),
 }
 
 impl Mark {
@@ -89,46 +99,57 @@ impl Slack<'_> {
         }
         let mut look = look_first;
         let mut doubt = None;
-        for attempt in 1.. {
+        let mut doubts = 0;
+        loop {
             if look {
-                match self.find_marked(place, mark).await {
-                    Ok(Some(ts)) => {
+                match self.look(place, mark).await? {
+                    Look::Found(ts) => {
                         return Ok(Posted {
                             ts,
                             adopted: true,
                             doubt,
                         });
                     }
-                    Ok(None) => {}
-                    Err(error) if error.is_lacking() => {
-                        let why = error.why();
-                        doubt = Some(format!(
-                            "whether a message was already posted could not be seen ({why}): it may stand twice"
-                        ));
-                    }
-                    Err(error) => return Err(error),
+                    Look::Absent => {}
+                    Look::Unsure(why) => doubt = Some(why),
                 }
             }
-            match self.write("chat.postMessage", Repeat::LookFirst, &body).await {
+            let error = match self.write("chat.postMessage", Repeat::LookFirst, &body).await {
                 Ok(reply) => return sent(&reply, doubt),
-                Err(error) if error.may_have_happened() && attempt < TRIES => look = true,
-                Err(error) => return Err(error),
+                Err(error) => error,
+            };
+            let most = if doubt.is_some() { BLIND } else { DOUBTS };
+            if !error.may_have_happened() || doubts >= most || !self.pause(doubts).await {
+                return Err(error);
             }
+            doubts += 1;
+            look = true;
         }
-        unreachable!("the loop ends by its tries")
     }
 
-    async fn find_marked(&self, place: Place<'_>, mark: &Mark) -> Result<Option<String>, SlackError> {
+    /// Looks for a message; what the installation lacks is a doubt, not a failure.
+    async fn look(&self, place: Place<'_>, mark: &Mark) -> Result<Look, SlackError> {
+        match self.find_marked(place, mark).await {
+            Err(error) if error.is_lacking() => Ok(Look::Unsure(format!(
+                "whether a message was already posted could not be seen ({}): it may stand twice",
+                error.why()
+            ))),
+            found => found,
+        }
+    }
+
+    async fn find_marked(&self, place: Place<'_>, mark: &Mark) -> Result<Look, SlackError> {
         let method = if place.thread.is_some() {
             "conversations.replies"
         } else {
             "conversations.history"
         };
+        let size = PAGE.to_string();
         let mut cursor = String::new();
         for _ in 0..PAGES {
             let mut query = vec![
                 ("channel", place.channel),
-                ("limit", "200"),
+                ("limit", &size),
                 ("include_all_metadata", "true"),
             ];
             if let Some(thread) = place.thread {
@@ -143,14 +164,23 @@ impl Slack<'_> {
                 .and_then(|message| message.get("ts"))
                 .and_then(Value::as_str)
             {
-                return Ok(Some(ts.to_owned()));
+                return Ok(Look::Found(ts.to_owned()));
             }
             match reply.next_cursor() {
                 Some(next) if next != cursor => cursor = next,
-                _ => break,
+                _ => return Ok(Look::Absent),
             }
         }
-        Ok(None)
+        // Slack gives a channel from its newest message on, a thread from its oldest.
+        let which = if place.thread.is_some() {
+            "oldest"
+        } else {
+            "newest"
+        };
+        Ok(Look::Unsure(format!(
+            "only the {which} {} messages were looked through for one of ours: it may stand twice",
+            PAGES * PAGE
+        )))
     }
 
     /// A message's address; what is lacking is a reason.

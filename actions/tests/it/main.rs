@@ -3,6 +3,7 @@
 
 mod bench;
 mod datadog;
+mod doubts;
 mod faults;
 mod hostile;
 mod people;

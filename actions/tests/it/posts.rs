@@ -57,7 +57,7 @@ async fn one_reply_names_host_check_value_and_evidence() {
         "🔴 critical · memory: 95 % of memory is used (checks[0])",
         "api-1 ↳ ",
         "🟢 normal · load 0.2 on 4 cores (checks[1])",
-        "not measured · host api-2: no agent took it in 3 s",
+        "not measured · checks of api-2: no agent took it in 3 s",
         &evidence,
     ] {
         assert!(text.contains(part), "{part} in\n{text}");

@@ -83,13 +83,16 @@ fn what_failed_is_no_finding_but_is_told() {
     unplaced.agent = None;
     let mut silent = item(2, "succeeded", Value::Null);
     silent.outputs = None;
-    let items = [item(0, "succeeded", good), unplaced, silent];
+    let mut other = unplaced.clone();
+    other.step = "reachability".to_owned();
+    let items = [item(0, "succeeded", good), unplaced, other, silent];
     assert_eq!(from_items(&run(), &items).len(), 1);
     assert_eq!(
         not_measured(&items),
         [
-            "host api-1: no agent took it in 3 s",
-            "host api-2: memory ended without the output checks"
+            "memory of api-1: no agent took it in 3 s",
+            "reachability of api-1: no agent took it in 3 s",
+            "memory of api-2: ended without the output checks"
         ]
     );
 }
@@ -118,7 +121,7 @@ fn the_conclusion_counts_and_claims_no_more() {
     assert_eq!(degraded, ["1 check gave no reading"]);
     let (none, degraded) = conclude(
         Vec::new(),
-        vec!["host x: no agent".to_owned()],
+        vec!["memory of x: no agent".to_owned()],
         vec!["datadog".to_owned()],
     );
     assert_eq!(
@@ -129,7 +132,7 @@ fn the_conclusion_counts_and_claims_no_more() {
         degraded,
         [
             "no evidence: nothing could be measured",
-            "not measured: host x: no agent"
+            "not measured: memory of x: no agent"
         ]
     );
     let (_, degraded) = conclude(Vec::new(), vec!["x".to_owned(); 100], Vec::new());
