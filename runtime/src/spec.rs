@@ -106,7 +106,7 @@ impl ContainerSpec {
         if self.network == Network::Egress {
             return Err(fault(
                 "network",
-                "egress needs a container engine; the native runtime has none and host",
+                "egress needs a network of its own for each step; the native runtime has none and host",
             ));
         }
         Ok(())

@@ -137,7 +137,7 @@ async fn what_the_policy_does_not_allow_is_refused_and_says_how() {
     let mut egress = container("true");
     egress.network = Network::Egress;
     let failure = place.failure(&work(WorkBody::Container(egress))).await;
-    assert!(failure.kind == FailureKind::Refused && failure.message.contains("container engine"));
+    assert!(failure.kind == FailureKind::Refused && failure.message.contains("native runtime has none"));
     let mut sys = container("true");
     sys.host_view.insert(HostView::Sys);
     let failure = place.failure(&work(WorkBody::Container(sys))).await;

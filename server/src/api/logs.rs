@@ -20,6 +20,11 @@ use crate::{
 
 /// Chunks that are written together.
 const TOGETHER: usize = 64;
+/// How long a little waits for more, so that steps that say a line each share a flush. Nobody waits for it but a reader
+/// who follows.
+const GATHER: Duration = Duration::from_millis(40);
+/// With this many bytes nothing more is waited for: far less than an agent sends ahead of its acknowledgements.
+const ENOUGH: usize = 128 * 1024;
 /// Fences remembered by one stream.
 const FENCES: usize = 4_096;
 /// How long a store that cannot write is left alone before the stream ends.
@@ -61,12 +66,20 @@ impl Intake {
                 () = self.core.shutdown.cancelled() => return Err(Status::unavailable("the server is stopping")),
             };
             let Some(first) = first else { return Ok(()) };
-            let mut batch = vec![first?];
+            let first = first?;
+            let mut bytes = first.data.len();
+            let mut batch = vec![first];
+            let gathered = tokio::time::Instant::now() + GATHER;
             while batch.len() < TOGETHER {
-                match chunks.next().now_or_never() {
-                    Some(Some(chunk)) => batch.push(chunk?),
-                    _ => break,
-                }
+                let next = if bytes >= ENOUGH {
+                    chunks.next().now_or_never()
+                } else {
+                    tokio::time::timeout_at(gathered, chunks.next()).await.ok()
+                };
+                let Some(Some(chunk)) = next else { break };
+                let chunk = chunk?;
+                bytes += chunk.data.len();
+                batch.push(chunk);
             }
             self.write(batch, out).await?;
         }
