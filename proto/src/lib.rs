@@ -13,3 +13,6 @@
 pub mod v1 {
     tonic::include_proto!("firehall.v1");
 }
+
+/// All of it as an encoded `FileDescriptorSet`, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -176,6 +176,7 @@ impl Client {
             limit,
             before: before.to_owned(),
             workflow: workflow.to_owned(),
+            ..ListRunsRequest::default()
         };
         let answer = self.runs().list(unary(request)).await;
         self.take(answer)?
@@ -309,7 +310,10 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn list_workflows(&self) -> Result<Vec<WorkflowView>, Error> {
-        let answer = self.workflows().list(unary(ListWorkflowsRequest {})).await;
+        let answer = self
+            .workflows()
+            .list(unary(ListWorkflowsRequest::default()))
+            .await;
         self.take(answer)?
             .workflows
             .into_iter()
@@ -324,7 +328,10 @@ impl Client {
     pub async fn list_incidents(&self, limit: u32) -> Result<Vec<IncidentView>, Error> {
         let answer = self
             .incident_service()
-            .list(unary(ListIncidentsRequest { limit }))
+            .list(unary(ListIncidentsRequest {
+                limit,
+                ..ListIncidentsRequest::default()
+            }))
             .await;
         self.take(answer)?
             .incidents

@@ -61,6 +61,9 @@ impl RunService for Fake {
     async fn get(&self, _: Request<v1::GetRunRequest>) -> Result<Response<v1::Run>, Status> {
         other()
     }
+    async fn rerun(&self, _: Request<v1::RerunRequest>) -> Result<Response<v1::StartRunResponse>, Status> {
+        other()
+    }
     async fn list(&self, _: Request<v1::ListRunsRequest>) -> Result<Response<v1::ListRunsResponse>, Status> {
         other()
     }

@@ -29,6 +29,7 @@ fn info(agent: Listed) -> v1::AgentInfo {
         grants: agent.facts.grants,
         connections: agent.facts.connections,
         last_seen_ms: agent.last_seen.unix_ms(),
+        draining: false,
     }
 }
 
@@ -41,5 +42,26 @@ impl v1::admin_service_server::AdminService for Service {
         authorize(&request, Permission::View)?;
         let agents = self.0.agents.list().into_iter().map(info).collect();
         Ok(Response::new(v1::ListAgentsResponse { agents }))
+    }
+
+    async fn drain_agent(
+        &self,
+        _request: Request<v1::DrainAgentRequest>,
+    ) -> Result<Response<v1::DrainAgentResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn list_sources(
+        &self,
+        _request: Request<v1::ListSourcesRequest>,
+    ) -> Result<Response<v1::ListSourcesResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn diagnose(
+        &self,
+        _request: Request<v1::DiagnoseRequest>,
+    ) -> Result<Response<v1::DiagnoseResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
     }
 }

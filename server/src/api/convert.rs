@@ -138,5 +138,6 @@ pub(super) fn event(run: &RunId, stored: StoredEvent) -> v1::Event {
         kind: stored.kind,
         version: stored.version,
         body_json: stored.body,
+        incident_id: String::new(),
     }
 }

@@ -26,11 +26,29 @@ fn info(id: &IncidentId, head: IncidentHead) -> v1::IncidentInfo {
         alerts: head.alerts,
         run_ids: head.runs.iter().map(ToString::to_string).collect(),
         history_json: String::new(),
+        history_left_out: 0,
+        external_id: String::new(),
     }
 }
 
 #[tonic::async_trait]
 impl v1::incident_service_server::IncidentService for Service {
+    type WatchStream = futures::stream::BoxStream<'static, Result<v1::Event, Status>>;
+
+    async fn open(
+        &self,
+        _request: Request<v1::OpenIncidentRequest>,
+    ) -> Result<Response<v1::OpenIncidentResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn watch(
+        &self,
+        _request: Request<v1::WatchIncidentRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
     async fn list(
         &self,
         request: Request<v1::ListIncidentsRequest>,
@@ -47,7 +65,10 @@ impl v1::incident_service_server::IncidentService for Service {
             .await
             .map_err(|error| store_status(&error))?;
         let incidents = found.into_iter().map(|(id, head)| info(&id, head)).collect();
-        Ok(Response::new(v1::ListIncidentsResponse { incidents }))
+        Ok(Response::new(v1::ListIncidentsResponse {
+            incidents,
+            next_page_token: String::new(),
+        }))
     }
 
     async fn get(

@@ -259,7 +259,17 @@ impl v1::run_service_server::RunService for Service {
             .await
             .map_err(|error| store_status(&error))?;
         let runs = runs.into_iter().map(|(id, head)| listed(&id, head)).collect();
-        Ok(Response::new(v1::ListRunsResponse { runs }))
+        Ok(Response::new(v1::ListRunsResponse {
+            runs,
+            next_page_token: String::new(),
+        }))
+    }
+
+    async fn rerun(
+        &self,
+        _request: Request<v1::RerunRequest>,
+    ) -> Result<Response<v1::StartRunResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
     }
 
     async fn cancel(

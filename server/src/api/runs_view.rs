@@ -54,6 +54,8 @@ fn view(run: &Run) -> v1::Run {
         steps: (0..run.steps.len()).map(|i| step(run, i)).collect(),
         seq: run.seq,
         cancel_requested: run.cancel.is_some(),
+        rerun_of: String::new(),
+        workflow_version: String::new(),
     }
 }
 
@@ -95,6 +97,8 @@ fn step(run: &Run, i: usize) -> v1::Step {
         } else {
             String::new()
         },
+        reused_from: String::new(),
+        waits_for: String::new(),
     }
 }
 

@@ -124,6 +124,13 @@ impl v1::workflow_service_server::WorkflowService for Service {
             .await
             .map_err(|error| store_status(&error))?;
         let workflows = rows.into_iter().map(|found| row(found, false)).collect();
-        Ok(Response::new(v1::ListWorkflowsResponse { workflows }))
+        Ok(Response::new(v1::ListWorkflowsResponse {
+            workflows,
+            next_page_token: String::new(),
+        }))
+    }
+
+    async fn plan(&self, _request: Request<v1::PlanRequest>) -> Result<Response<v1::PlanResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
     }
 }

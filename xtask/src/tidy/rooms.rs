@@ -15,11 +15,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("incident", &["types"]),
     ("proto", &[]),
     ("node", &["types"]),
+    ("pages", &["types", "proto"]),
     ("actions", &["types", "incident", "node"]),
     (
         "server",
         &[
-            "types", "workflow", "protocol", "engine", "incident", "proto", "node",
+            "types", "workflow", "protocol", "engine", "incident", "proto", "node", "pages",
         ],
     ),
     ("runtime", &["types"]),
