@@ -25,6 +25,7 @@ fn events(bodies: &[Value]) -> Vec<Event> {
             kind,
             version: 1,
             body_json: body.to_string(),
+            incident_id: String::new(),
         })
         .unwrap()
     });
