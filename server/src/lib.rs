@@ -5,6 +5,7 @@ mod agents;
 mod api;
 mod clock;
 mod connections;
+mod guard;
 mod http;
 mod leases;
 mod runs;

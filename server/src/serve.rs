@@ -12,7 +12,7 @@ use crate::{
     api,
     clock::Clock,
     connections::incoming,
-    http, leases,
+    guard, http, leases,
     runs::Runs,
     store::{SharedStore, StoreError},
     workflows,
@@ -172,11 +172,14 @@ async fn prepare(core: &Core) -> Result<(), ServerError> {
 }
 
 async fn serve(core: &Core, listener: TcpListener) -> Result<(), ServerError> {
-    let router = api::routes(core)
-        .into_axum_router()
+    let router = api::router(core)
         .merge(http::router(core.clone()))
         .fallback(http::unknown)
-        .method_not_allowed_fallback(http::not_allowed);
+        .method_not_allowed_fallback(http::not_allowed)
+        .layer(axum::middleware::from_fn_with_state(
+            core.clone(),
+            guard::browsers,
+        ));
     let shutdown = core.shutdown.clone();
     // Whatever is still open when this function returns is cut.
     let cut = CancellationToken::new();

@@ -6,6 +6,7 @@ use protocol::Held;
 use tonic::Status;
 use types::{AttemptKey, Label, Labels, RunId, RunOutcome, Timestamp};
 
+use super::errors;
 use crate::store::{LogStream, StoredEvent};
 
 /// An attempt for the wire.
@@ -20,7 +21,7 @@ pub(crate) fn attempt_ref(run: &RunId, at: &At) -> v1::AttemptRef {
 
 /// An attempt from the wire.
 pub(super) fn attempt(wire: Option<v1::AttemptRef>) -> Result<(RunId, At), Status> {
-    let wire = wire.ok_or_else(|| Status::invalid_argument("attempt: missing"))?;
+    let wire = wire.ok_or_else(|| errors::invalid("attempt", "missing"))?;
     let run = id(&wire.run_id, "attempt.run_id")?;
     Ok((
         run,
@@ -44,21 +45,19 @@ pub(super) fn key(run: &RunId, at: &At) -> AttemptKey {
 
 /// A typed id, or INVALID_ARGUMENT that names the field.
 pub(super) fn id<T: std::str::FromStr<Err = types::IdError>>(text: &str, field: &str) -> Result<T, Status> {
-    text.parse()
-        .map_err(|error| Status::invalid_argument(format!("{field}: {error}")))
+    text.parse().map_err(|error| errors::invalid(field, error))
 }
 
 /// An agent's report.
 pub(super) fn report(body: Option<v1::report::Body>) -> Result<ReportBody, Status> {
     use v1::report::Body;
     Ok(
-        match body.ok_or_else(|| Status::invalid_argument("report.body: missing or unknown"))? {
+        match body.ok_or_else(|| errors::invalid("report.body", "missing or unknown"))? {
             Body::Accepted(_) => ReportBody::Accepted,
             Body::Started(_) => ReportBody::Started,
             Body::Finished(finished) => {
-                let report = serde_json::from_str(&finished.report_json).map_err(|error| {
-                    Status::invalid_argument(format!("report.finished.report_json: {error}"))
-                })?;
+                let report = serde_json::from_str(&finished.report_json)
+                    .map_err(|error| errors::invalid("report.finished.report_json", error))?;
                 ReportBody::Finished(Box::new(report))
             }
             Body::Declined(_) => ReportBody::Declined,
@@ -77,9 +76,10 @@ pub(super) fn held(phase: i32) -> Result<Held, Status> {
         Ok(P::Running) => Ok(Held::Running),
         Ok(P::Finished) => Ok(Held::Finished),
         Ok(P::Done) => Ok(Held::Done),
-        Ok(P::Unspecified) | Err(_) => Err(Status::invalid_argument(format!(
-            "inventory.phase: unknown value {phase}"
-        ))),
+        Ok(P::Unspecified) | Err(_) => Err(errors::invalid(
+            "inventory.phase",
+            format_args!("unknown value {phase}"),
+        )),
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) fn labels(wire: Vec<v1::Label>) -> Result<Labels, Status> {
     let label = |l: v1::Label| {
         format!("{}={}", l.key, l.value)
             .parse::<Label>()
-            .map_err(|e| Status::invalid_argument(format!("labels: {e}")))
+            .map_err(|e| errors::invalid("labels", e))
     };
     Ok(Labels(wire.into_iter().map(label).collect::<Result<_, _>>()?))
 }
@@ -114,9 +114,10 @@ pub(super) fn log_stream(stream: i32) -> Result<LogStream, Status> {
     match v1::LogStream::try_from(stream) {
         Ok(v1::LogStream::Stdout | v1::LogStream::Unspecified) => Ok(LogStream::Stdout),
         Ok(v1::LogStream::Stderr) => Ok(LogStream::Stderr),
-        Err(_) => Err(Status::invalid_argument(format!(
-            "stream: unknown value {stream}"
-        ))),
+        Err(_) => Err(errors::invalid(
+            "stream",
+            format_args!("unknown value {stream}: 1 is standard output, 2 standard error"),
+        )),
     }
 }
 

@@ -4,7 +4,10 @@ use proto::v1;
 use tonic::{Request, Response, Status};
 use types::IncidentId;
 
-use super::{convert, store_status};
+use super::{
+    convert,
+    errors::{self, store_status},
+};
 use crate::{
     Core,
     access::{Permission, authorize},
@@ -83,11 +86,14 @@ impl v1::incident_service_server::IncidentService for Service {
             .incident(&id)
             .await
             .map_err(|error| store_status(&error))?;
-        let head = head.ok_or_else(|| Status::not_found(format!("there is no incident {id}")))?;
+        let head = head.ok_or_else(|| {
+            errors::not_found("incident", id.as_str(), format_args!("there is no incident {id}"))
+        })?;
         let events = load_incident(&self.0, &id)
             .await
             .map_err(|error| store_status(&error))?;
-        let history = serde_json::to_string(&events).map_err(|error| Status::internal(error.to_string()))?;
+        let history = serde_json::to_string(&events)
+            .map_err(|error| errors::defect("an incident's history cannot be written", error))?;
         Ok(Response::new(v1::IncidentInfo {
             history_json: history,
             ..info(&id, head)

@@ -63,7 +63,7 @@ impl Intake {
         loop {
             let first = tokio::select! {
                 chunk = chunks.next() => chunk,
-                () = self.core.shutdown.cancelled() => return Err(Status::unavailable("the server is stopping")),
+                () = self.core.shutdown.cancelled() => return Err(super::errors::stopping()),
             };
             let Some(first) = first else { return Ok(()) };
             let first = first?;
@@ -113,7 +113,7 @@ impl Intake {
             Ok(offsets) => offsets,
             Err(error) => {
                 tokio::time::sleep(PAUSE).await;
-                return Err(super::store_status(&error));
+                return Err(super::errors::store_status(&error));
             }
         };
         for (mut ack, offset) in acks.into_iter().zip(offsets) {
@@ -140,7 +140,7 @@ impl Intake {
                 tracing::error!(%run, %error, "logs of a run that cannot be read");
                 return Ok(Err("the run cannot be read by this server".to_owned()));
             }
-            Err(error) => return Err(super::store_status(&error)),
+            Err(error) => return Err(super::errors::store_status(&error)),
         };
         let own = state
             .attempt(&at)
@@ -160,10 +160,10 @@ impl Intake {
 
 fn piece(attempt: AttemptKey, chunk: v1::LogChunk) -> Result<LogPiece, Status> {
     if chunk.data.len() > limits::LOG_CHUNK_BYTES {
-        return Err(Status::invalid_argument(format!(
-            "data: a chunk has at most {} bytes",
-            limits::LOG_CHUNK_BYTES
-        )));
+        return Err(super::errors::invalid(
+            "data",
+            format_args!("a chunk has at most {} bytes", limits::LOG_CHUNK_BYTES),
+        ));
     }
     let stream = convert::log_stream(chunk.stream)?;
     Ok(LogPiece {

@@ -3,6 +3,8 @@
 mod admin;
 mod agent;
 pub(crate) mod convert;
+pub(crate) mod errors;
+mod health;
 mod incidents;
 mod logs;
 mod reports;
@@ -14,11 +16,19 @@ mod stream;
 mod watch;
 mod workflows;
 
+use axum::{
+    Json,
+    extract::Request,
+    http::{StatusCode, Version, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
 use proto::v1;
-use tonic::{Status, service::Routes};
+use tonic::service::Routes;
+use tonic_health::pb::health_server::HealthServer;
 use types::limits::MESSAGE_BYTES;
 
-use crate::{Core, runs::RunError, store::StoreError};
+use crate::Core;
 
 macro_rules! limited {
     ($service:expr) => {
@@ -28,7 +38,38 @@ macro_rules! limited {
     };
 }
 
-pub(crate) fn routes(core: &Core) -> Routes {
+/// All services: gRPC, gRPC-Web on the same paths, reflection in both versions and health.
+pub(crate) fn router(core: &Core) -> axum::Router {
+    routes(core)
+        .into_axum_router()
+        .layer(tonic_web::GrpcWebLayer::new())
+        .layer(axum::middleware::from_fn(speaks_grpc))
+}
+
+/// What tonic-web answers to anything else is an empty 400: say what is wrong.
+async fn speaks_grpc(request: Request, next: Next) -> Response {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    let kind = content_type.map_or(&b""[..], |value| value.as_bytes());
+    let reason = if !kind.starts_with(b"application/grpc") {
+        "this path is a gRPC method: call it by gRPC, or by gRPC-Web over HTTP/1.1"
+    } else if request.version() != Version::HTTP_2 && !kind.starts_with(b"application/grpc-web") {
+        "gRPC needs HTTP/2; over HTTP/1.1 use gRPC-Web (application/grpc-web+proto)"
+    } else {
+        return next.run(request).await;
+    };
+    let body = serde_json::json!({ "error": "unsupported_media_type", "reason": reason });
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, Json(body)).into_response()
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // What the details of errors are made of.
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+}
+
+fn routes(core: &Core) -> Routes {
     use v1::{
         admin_service_server::AdminServiceServer, agent_service_server::AgentServiceServer,
         incident_service_server::IncidentServiceServer, run_service_server::RunServiceServer,
@@ -43,52 +84,11 @@ pub(crate) fn routes(core: &Core) -> Routes {
             core.clone()
         ))))
         .add_service(limited!(AdminServiceServer::new(admin::Service(core.clone()))))
-}
-
-/// A text for a status. It travels in a header, percent-encoded, and headers have a limit of 16 KiB.
-fn brief(text: &str) -> String {
-    const BYTES: usize = 3_000;
-    if text.len() <= BYTES {
-        return text.to_owned();
-    }
-    let mut end = BYTES;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{} … ({} bytes in all)", &text[..end], text.len())
-}
-
-/// The status of a store's error. What is inside goes to the log, not to the caller.
-fn store_status(error: &StoreError) -> Status {
-    match error {
-        StoreError::Conflict { .. } => Status::aborted("another writer was first, try again"),
-        StoreError::Claimed(_) => Status::already_exists("this key was used for another request"),
-        StoreError::Unavailable(_) => {
-            tracing::error!(%error, "the store is unavailable");
-            Status::unavailable("the store cannot write now, try again")
-        }
-        StoreError::Invalid(_) => {
-            tracing::error!(%error, "an append made no sense");
-            Status::internal("a defect of the server; its log says more")
-        }
-        StoreError::Corrupt(_) => {
-            tracing::error!(%error, "the store cannot be read");
-            Status::data_loss("what is stored cannot be read by this version; the server's log says more")
-        }
-    }
-}
-
-/// The status of a run's error.
-fn run_status(error: &RunError) -> Status {
-    match error {
-        RunError::NotFound(id) => Status::not_found(format!("there is no run {id}")),
-        RunError::Rejected(rejected) => match rejected {
-            engine::Rejected::NoSuchStep(_) | engine::Rejected::NoSuchAttempt(_) => {
-                Status::not_found(brief(&rejected.to_string()))
-            }
-            _ => Status::failed_precondition(brief(&rejected.to_string())),
-        },
-        RunError::Store(error) => store_status(error),
-        RunError::Stopping => Status::unavailable("the server is stopping, try again"),
-    }
+        .add_service(HealthServer::new(health::service(core)))
+        .add_service(reflection().build_v1().expect("descriptors of our own build"))
+        .add_service(
+            reflection()
+                .build_v1alpha()
+                .expect("descriptors of our own build"),
+        )
 }

@@ -54,7 +54,7 @@ pub(super) async fn reported(
             tracing::error!(%agent, %run, %token, %error, "a report of a run that cannot be read");
             Ok(())
         }
-        Err(error) => Err(super::run_status(&error)),
+        Err(error) => Err(super::errors::run_status(&error)),
     }
 }
 

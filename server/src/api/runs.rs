@@ -8,7 +8,12 @@ use sha2::{Digest, Sha256};
 use tonic::{Request, Response, Status};
 use types::{Object, RunId, Timestamp, limits};
 
-use super::{brief, convert, run_status, store_status, stream::answer, watch, workflows::wrong};
+use super::{
+    convert,
+    errors::{self, Violation, no_run, no_workflow, run_status, store_status},
+    stream::answer,
+    watch,
+};
 use crate::{
     Core,
     access::{Permission, authorize},
@@ -33,7 +38,7 @@ impl Service {
         let run = load(&self.0.store, id)
             .await
             .map_err(|error| store_status(&error))?;
-        run.ok_or_else(|| Status::not_found(format!("there is no run {id}")))
+        run.ok_or_else(|| no_run(id))
     }
 
     async fn plan(&self, request: &v1::StartRunRequest) -> Result<workflow::Plan, Status> {
@@ -43,7 +48,7 @@ impl Service {
                 let (file, compiled) = workflows::compile(&self.0, &request.file, source);
                 match compiled.plan {
                     Some(plan) => Ok(plan),
-                    None => Err(wrong(&file, &compiled.diagnostics)),
+                    None => Err(errors::definition("source", &file, &compiled.diagnostics)),
                 }
             }
             Some(What::Workflow(name)) => {
@@ -53,11 +58,10 @@ impl Service {
                     .workflow(name, None)
                     .await
                     .map_err(|error| store_status(&error))?;
-                let row =
-                    row.ok_or_else(|| Status::not_found(brief(&format!("no workflow {name:?} is kept"))))?;
+                let row = row.ok_or_else(|| no_workflow(name, None))?;
                 workflows::plan(&row).map_err(|error| store_status(&error))
             }
-            None => Err(Status::invalid_argument("what: give source or workflow")),
+            None => Err(errors::invalid("what", "give source or workflow")),
         }
     }
 
@@ -102,13 +106,15 @@ impl Service {
         let given: Object = if request.inputs_json.trim().is_empty() {
             Object::new()
         } else {
-            serde_json::from_str(&request.inputs_json).map_err(|error| {
-                Status::invalid_argument(format!("inputs_json: not a JSON object: {error}"))
-            })?
+            serde_json::from_str(&request.inputs_json)
+                .map_err(|error| errors::invalid("inputs_json", format_args!("not a JSON object: {error}")))?
         };
         let inputs = plan.bind_inputs(&given).map_err(|errors| {
-            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            Status::invalid_argument(brief(&errors.join("\n")))
+            let violation = |error: workflow::InputError| Violation {
+                field: format!("inputs_json.{}", error.name),
+                why: error.message,
+            };
+            errors::invalid_all(errors.into_iter().map(violation).collect())
         })?;
         let alert = alert(&plan, &request.payload)?;
         let trigger = Trigger {
@@ -146,12 +152,13 @@ impl Service {
 fn sendable(first: &RunStarted) -> Result<(), Status> {
     const MOST: usize = limits::MESSAGE_BYTES - 64 * 1024;
     let bytes = serde_json::to_vec(first)
-        .map_err(|error| Status::internal(error.to_string()))?
+        .map_err(|error| errors::defect("a run's first event cannot be written", error))?
         .len();
     if bytes > MOST {
-        return Err(Status::invalid_argument(format!(
-            "the run's plan, inputs and payload have {bytes} bytes in all, at most {MOST}"
-        )));
+        return Err(errors::invalid(
+            "what",
+            format_args!("the run's plan, inputs and payload have {bytes} bytes in all, at most {MOST}"),
+        ));
     }
     Ok(())
 }
@@ -160,25 +167,28 @@ fn sendable(first: &RunStarted) -> Result<(), Status> {
 fn alert(plan: &workflow::Plan, payload: &[u8]) -> Result<Option<types::Value>, Status> {
     if payload.is_empty() {
         return match plan.on_alert {
-            Some(_) => Err(Status::invalid_argument(format!(
-                "payload: {} is started by alerts and reads trigger.alert: give an alert's payload",
-                plan.name
-            ))),
+            Some(_) => Err(errors::invalid(
+                "payload",
+                format_args!(
+                    "{} is started by alerts and reads trigger.alert: give an alert's payload",
+                    plan.name
+                ),
+            )),
             None => Ok(None),
         };
     }
     if payload.len() > limits::WEBHOOK_BODY_BYTES {
-        return Err(Status::invalid_argument(format!(
-            "payload: at most {} bytes",
-            limits::WEBHOOK_BODY_BYTES
-        )));
+        return Err(errors::invalid(
+            "payload",
+            format_args!("at most {} bytes", limits::WEBHOOK_BODY_BYTES),
+        ));
     }
     // The Datadog path takes every shape that the generic one does.
     let read = incident::normalise(incident::Source::Datadog, None, payload)
-        .map_err(|refused| Status::invalid_argument(format!("payload: {refused}")))?;
+        .map_err(|refused| errors::invalid("payload", refused))?;
     serde_json::to_value(&read.alert)
         .map(Some)
-        .map_err(|error| Status::internal(error.to_string()))
+        .map_err(|error| errors::defect("an alert cannot be written", error))
 }
 
 fn request_hash(request: &v1::StartRunRequest) -> String {
@@ -212,7 +222,7 @@ impl v1::run_service_server::RunService for Service {
         let caller = authorize(&request, Permission::Respond)?;
         let request = request.into_inner();
         if request.idempotency_key.len() > 256 {
-            return Err(Status::invalid_argument("idempotency_key: at most 256 bytes"));
+            return Err(errors::invalid("idempotency_key", "at most 256 bytes"));
         }
         let service = Self(self.0.clone());
         // In a task of its own: a caller that hangs up does not leave half a start.
@@ -280,10 +290,10 @@ impl v1::run_service_server::RunService for Service {
         let request = request.into_inner();
         let id: RunId = convert::id(&request.run_id, "run_id")?;
         if request.reason.chars().count() > limits::MESSAGE_CHARS {
-            return Err(Status::invalid_argument(format!(
-                "reason: at most {} characters",
-                limits::MESSAGE_CHARS
-            )));
+            return Err(errors::invalid(
+                "reason",
+                format_args!("at most {} characters", limits::MESSAGE_CHARS),
+            ));
         }
         let ask = Ask::Cancel {
             by: caller.name,
@@ -310,9 +320,10 @@ impl v1::run_service_server::RunService for Service {
             "succeeded" => Resolution::Succeeded,
             "failed" => Resolution::Fail,
             other => {
-                return Err(Status::invalid_argument(brief(&format!(
-                    "verdict: {other:?} is not rerun, succeeded or failed"
-                ))));
+                return Err(errors::invalid(
+                    "verdict",
+                    format_args!("{other:?} is not rerun, succeeded or failed"),
+                ));
             }
         };
         let ask = Ask::Resolve {
@@ -342,7 +353,7 @@ impl v1::run_service_server::RunService for Service {
             .run(&id)
             .await
             .map_err(|error| store_status(&error))?;
-        head.ok_or_else(|| Status::not_found(format!("there is no run {id}")))?;
+        head.ok_or_else(|| no_run(&id))?;
         Ok(Response::new(watch::events(
             self.0.clone(),
             id,
@@ -357,10 +368,11 @@ impl v1::run_service_server::RunService for Service {
         let run = self.load(&id).await?;
         let stream = convert::log_stream(request.stream)?;
         if !request.step.is_empty() && run.position(&request.step).is_none() {
-            return Err(Status::not_found(brief(&format!(
-                "run {id} has no step {:?}",
-                request.step
-            ))));
+            return Err(errors::not_found(
+                "step",
+                &request.step,
+                format_args!("run {id} has no step {:?}", request.step),
+            ));
         }
         let core = self.0.clone();
         Ok(Response::new(answer(LOGS_AHEAD, move |out| async move {

@@ -42,15 +42,15 @@ pub(super) async fn send(
         let known = run.seq;
         run = load(&core.store, &run.id)
             .await
-            .map_err(|error| super::store_status(&error))?
-            .ok_or_else(|| Status::not_found("the run is gone"))?;
+            .map_err(|error| super::errors::store_status(&error))?
+            .ok_or_else(|| super::errors::no_run(&run.id))?;
         if run.seq > known {
             continue;
         }
         tokio::select! {
             () = progress.changed() => {}
             () = out.closed() => return Ok(()),
-            () = core.shutdown.cancelled() => return Err(Status::unavailable("the server is stopping")),
+            () = core.shutdown.cancelled() => return Err(super::errors::stopping()),
         }
     }
 }

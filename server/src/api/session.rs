@@ -113,9 +113,10 @@ enum Hello {
 /// Takes the Hello: the session is the agent's own from now on.
 async fn open(core: &Core, agent: &AgentId, session: &SessionId, hello: v1::Hello) -> Result<Hello, Status> {
     if hello.inventory.len() > INVENTORY {
-        return Err(Status::invalid_argument(format!(
-            "inventory: more than {INVENTORY} leases"
-        )));
+        return Err(super::errors::invalid(
+            "hello.inventory",
+            format_args!("more than {INVENTORY} leases"),
+        ));
     }
     let mut held = Inventories::new();
     for item in &hello.inventory {
@@ -130,14 +131,14 @@ async fn open(core: &Core, agent: &AgentId, session: &SessionId, hello: v1::Hell
         version: introduction.facts.version.clone(),
         labels: introduction.labels.clone(),
         facts: serde_json::to_string(&introduction.facts)
-            .map_err(|error| Status::internal(error.to_string()))?,
+            .map_err(|error| super::errors::defect("an agent's facts cannot be written", error))?,
         seen_at: core.clock.now(),
     };
     match core.store.agent_session(row, dial).await {
         Ok(None) => {}
         Ok(Some(last)) => return Ok(Hello::Stale(last)),
-        Err(StoreError::Invalid(why)) => return Err(Status::invalid_argument(format!("hello.dial: {why}"))),
-        Err(error) => return Err(super::store_status(&error)),
+        Err(StoreError::Invalid(why)) => return Err(super::errors::invalid("hello.dial", why)),
+        Err(error) => return Err(super::errors::store_status(&error)),
     }
     Ok(match core.agents.open(agent, session.clone(), introduction) {
         Some(opened) => Hello::Taken(opened, held),
@@ -222,7 +223,7 @@ async fn reconcile(
             Err(RunError::Store(error @ (StoreError::Corrupt(_) | StoreError::Invalid(_)))) => {
                 tracing::error!(%agent, %run, %error, "an agent's inventory did not reach a run");
             }
-            Err(error) => return Err(super::run_status(&error)),
+            Err(error) => return Err(super::errors::run_status(&error)),
         }
     }
     Ok(())
@@ -294,7 +295,7 @@ async fn carry(
 }
 
 fn stopping() -> Status {
-    Status::unavailable("the server is stopping")
+    super::errors::stopping()
 }
 
 fn renew() -> Status {

@@ -25,9 +25,10 @@ impl<T> Out<T> {
             .send_timeout(item, PATIENCE)
             .await
             .map_err(|error| match error {
-                E::Timeout(_) => {
-                    Status::resource_exhausted("the reader is too slow: go on from the last that it got")
-                }
+                E::Timeout(_) => super::errors::exhausted(
+                    "the reader is too slow: go on from the last that it got",
+                    Duration::ZERO,
+                ),
                 E::Closed(_) => Status::cancelled("the reader hung up"),
             })
     }

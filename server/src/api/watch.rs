@@ -47,7 +47,7 @@ async fn send_events(core: &Core, run: &RunId, mut after: u64, out: &Out<v1::Eve
                 .store
                 .events(&stream, after, PAGE)
                 .await
-                .map_err(|e| super::store_status(&e))?;
+                .map_err(|e| super::errors::store_status(&e))?;
             let full = page.len() as u64 == u64::from(PAGE);
             for stored in page {
                 after = stored.seq;
@@ -70,7 +70,7 @@ async fn send_events(core: &Core, run: &RunId, mut after: u64, out: &Out<v1::Eve
 }
 
 fn stopping() -> Status {
-    Status::unavailable("the server is stopping: go on from the last that you got")
+    super::errors::unavailable("the server is stopping: go on from the last that you got")
 }
 
 /// What wakes a reader of a run: its own progress where its task is known, else any commit.
@@ -105,7 +105,11 @@ impl Progress {
 }
 
 async fn finished(core: &Core, run: &RunId) -> Result<bool, Status> {
-    let head = core.store.run(run).await.map_err(|e| super::store_status(&e))?;
+    let head = core
+        .store
+        .run(run)
+        .await
+        .map_err(|e| super::errors::store_status(&e))?;
     Ok(head.is_none_or(|head| head.outcome.is_some()))
 }
 
@@ -185,7 +189,7 @@ pub(super) async fn log(
             () = progress.changed(), if live => {}
             () = tokio::time::sleep(patience), if !live => {
                 return match life {
-                    Life::Finished if any => Err(Status::unavailable(format!(
+                    Life::Finished if any => Err(super::errors::unavailable(format_args!(
                         "the attempt is over, but the rest of its log has not come from its agent yet: \
                          ask again from offset {}",
                         wanted.offset
@@ -227,7 +231,7 @@ async fn wrote(core: &Core, wanted: &Wanted) -> Result<bool, Status> {
     };
     let run = load(&core.store, &key.run)
         .await
-        .map_err(|e| super::store_status(&e))?;
+        .map_err(|e| super::errors::store_status(&e))?;
     let report = run.as_ref().and_then(|run| run.attempt(&at)?.report.clone());
     Ok(report.is_some_and(|report| match wanted.stream {
         LogStream::Stdout => report.usage.stdout_bytes > 0,
@@ -242,7 +246,7 @@ async fn send_log(core: &Core, wanted: &mut Wanted, out: &Out<v1::RunLogsRespons
             .store
             .read_log(&wanted.attempt, wanted.stream, wanted.offset, LOG_BYTES)
             .await
-            .map_err(|e| super::store_status(&e))?;
+            .map_err(|e| super::errors::store_status(&e))?;
         let before = wanted.offset;
         let mut ended = false;
         for piece in pieces {
@@ -275,7 +279,7 @@ async fn attempt_life(core: &Core, key: &AttemptKey) -> Result<Life, Status> {
     };
     let run = load(&core.store, &key.run)
         .await
-        .map_err(|e| super::store_status(&e))?;
+        .map_err(|e| super::errors::store_status(&e))?;
     let attempt = run.as_ref().and_then(|run| run.attempt(&at));
     Ok(match attempt.map(|attempt| attempt.life.state()) {
         Some(State::Queued | State::Out { .. } | State::Lost { .. }) => Life::Live,

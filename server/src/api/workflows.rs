@@ -4,7 +4,7 @@ use proto::v1;
 use tonic::{Request, Response, Status};
 use workflow::SourceFile;
 
-use super::{brief, store_status};
+use super::errors::{self, diagnostic, store_status};
 use crate::{
     Core,
     access::{Permission, authorize},
@@ -13,26 +13,6 @@ use crate::{
 };
 
 pub(super) struct Service(pub(super) Core);
-
-/// The diagnostics as the status of a call that needed the definition to be right.
-pub(super) fn wrong(file: &SourceFile, diagnostics: &[workflow::Diagnostic]) -> Status {
-    Status::invalid_argument(brief(&workflow::render_text(diagnostics, file, false)))
-}
-
-fn diagnostic(diagnostic: &workflow::Diagnostic) -> v1::Diagnostic {
-    v1::Diagnostic {
-        code: diagnostic.code.as_str().to_owned(),
-        severity: match diagnostic.severity {
-            workflow::Severity::Error => "error",
-            workflow::Severity::Warning => "warning",
-        }
-        .to_owned(),
-        line: u32::try_from(diagnostic.span.line).unwrap_or(u32::MAX),
-        column: u32::try_from(diagnostic.span.column).unwrap_or(u32::MAX),
-        message: diagnostic.message.clone(),
-        help: diagnostic.help.clone().unwrap_or_default(),
-    }
-}
 
 fn row(row: WorkflowRow, whole: bool) -> v1::Workflow {
     v1::Workflow {
@@ -54,7 +34,8 @@ impl v1::workflow_service_server::WorkflowService for Service {
         let request = request.into_inner();
         let (_, compiled) = workflows::compile(&self.0, &request.file, &request.source);
         let plan_json = match &compiled.plan {
-            Some(plan) => serde_json::to_string(plan).map_err(|error| Status::internal(error.to_string()))?,
+            Some(plan) => serde_json::to_string(plan)
+                .map_err(|error| errors::defect("a plan cannot be written", error))?,
             None => String::new(),
         };
         let diagnostics = compiled.diagnostics.iter().map(diagnostic).collect();
@@ -83,16 +64,16 @@ impl v1::workflow_service_server::WorkflowService for Service {
                 version,
                 changed,
             })),
-            Put::TooLarge(bytes) => Err(Status::invalid_argument(format!(
-                "source: the plan has {bytes} bytes, at most {}",
-                workflows::PLAN_BYTES
-            ))),
+            Put::TooLarge(bytes) => Err(errors::invalid(
+                "source",
+                format_args!("the plan has {bytes} bytes, at most {}", workflows::PLAN_BYTES),
+            )),
             Put::Wrong(compiled) => {
                 let file = SourceFile {
                     name: request.file,
                     text: request.source,
                 };
-                Err(wrong(&file, &compiled.diagnostics))
+                Err(errors::definition("source", &file, &compiled.diagnostics))
             }
         }
     }
@@ -107,8 +88,7 @@ impl v1::workflow_service_server::WorkflowService for Service {
             .workflow(&request.name, version)
             .await
             .map_err(|error| store_status(&error))?;
-        let found = found
-            .ok_or_else(|| Status::not_found(brief(&format!("no workflow {:?} is kept", request.name))))?;
+        let found = found.ok_or_else(|| errors::no_workflow(&request.name, version))?;
         Ok(Response::new(row(found, true)))
     }
 

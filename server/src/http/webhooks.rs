@@ -113,18 +113,6 @@ impl Ingest {
     }
 
     fn authorized(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        // A page that somebody has open must not post alerts to a server on the same machine. No monitoring system
-        // sends these two (Fetch standard; W3C Fetch Metadata).
-        let from_a_page = headers.contains_key(header::ORIGIN)
-            || headers.get("sec-fetch-site").is_some_and(|site| site != "none");
-        if from_a_page {
-            return Err(Refusal::Never {
-                status: StatusCode::FORBIDDEN,
-                error: "forbidden".to_owned(),
-                reason: "alerts are not taken from web pages: the request has Origin or Sec-Fetch-Site"
-                    .to_owned(),
-            });
-        }
         let Some(secret) = &self.core.config.webhook_secret else {
             return Ok(());
         };

@@ -55,7 +55,10 @@ pub(crate) async fn read(stream: &mut TcpStream) -> Answer {
 
 pub(crate) async fn send(stack: &Stack, head: &str, body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(stack.address).await.unwrap();
-    let head = format!("{head}\r\nHost: test\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "{head}\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(body).await.unwrap();
     read(&mut stream).await
@@ -106,7 +109,7 @@ async fn a_connection_that_says_nothing_is_closed() {
     let mut slow = TcpStream::connect(stack.address).await.unwrap();
     slow.write_all(b"GET /healthz HTTP/1.1\r\n").await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
-    slow.write_all(b"Host: test\r\n\r\n").await.unwrap();
+    slow.write_all(b"Host: localhost\r\n\r\n").await.unwrap();
     assert_eq!(read(&mut slow).await.status, 200);
     stack.stop().await;
 }
