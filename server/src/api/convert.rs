@@ -142,3 +142,21 @@ pub(super) fn event(run: &RunId, stored: StoredEvent) -> v1::Event {
         incident_id: String::new(),
     }
 }
+
+/// An event of the server-wide stream for the wire.
+pub(super) fn streamed(stored: StoredEvent, incident: Option<&types::IncidentId>) -> v1::Event {
+    let run_id = match &stored.stream {
+        crate::store::StreamId::Run(run) => run.to_string(),
+        crate::store::StreamId::Incident(_) => String::new(),
+    };
+    v1::Event {
+        run_id,
+        seq: stored.seq,
+        cursor: stored.cursor.to_string(),
+        at_ms: stored.at.unix_ms(),
+        kind: stored.kind,
+        version: stored.version,
+        body_json: stored.body,
+        incident_id: incident.map(ToString::to_string).unwrap_or_default(),
+    }
+}

@@ -4,6 +4,7 @@ mod admin;
 mod agent;
 pub(crate) mod convert;
 pub(crate) mod errors;
+mod events;
 mod health;
 mod incidents;
 mod logs;
@@ -72,8 +73,8 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
 fn routes(core: &Core) -> Routes {
     use v1::{
         admin_service_server::AdminServiceServer, agent_service_server::AgentServiceServer,
-        incident_service_server::IncidentServiceServer, run_service_server::RunServiceServer,
-        workflow_service_server::WorkflowServiceServer,
+        event_service_server::EventServiceServer, incident_service_server::IncidentServiceServer,
+        run_service_server::RunServiceServer, workflow_service_server::WorkflowServiceServer,
     };
     Routes::new(limited!(AgentServiceServer::new(agent::Service(core.clone()))))
         .add_service(limited!(RunServiceServer::new(runs::Service(core.clone()))))
@@ -83,6 +84,7 @@ fn routes(core: &Core) -> Routes {
         .add_service(limited!(IncidentServiceServer::new(incidents::Service(
             core.clone()
         ))))
+        .add_service(limited!(EventServiceServer::new(events::Service(core.clone()))))
         .add_service(limited!(AdminServiceServer::new(admin::Service(core.clone()))))
         .add_service(HealthServer::new(health::service(core)))
         .add_service(reflection().build_v1().expect("descriptors of our own build"))

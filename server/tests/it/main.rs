@@ -10,5 +10,6 @@ mod reconnect;
 mod runs;
 mod stack;
 mod store;
+mod transport;
 mod watch;
 mod webhooks;
