@@ -118,12 +118,7 @@ impl Service {
         };
         let now = self.0.clock.now();
         let run = RunId::new(now, entropy());
-        let first = RunStarted {
-            run: run.clone(),
-            plan,
-            inputs,
-            trigger,
-        };
+        let first = RunStarted::new(run.clone(), plan, inputs, trigger);
         sendable(&first)?;
         let claims = claim(request, &run, now);
         let prepared = self.0.runs.prepare(first);
@@ -143,7 +138,7 @@ impl Service {
 }
 
 /// A run's first event holds its plan, inputs and alert, and goes to watchers in one message.
-fn sendable(first: &RunStarted) -> Result<(), Status> {
+pub(super) fn sendable(first: &RunStarted) -> Result<(), Status> {
     const MOST: usize = limits::MESSAGE_BYTES - 64 * 1024;
     let bytes = serde_json::to_vec(first)
         .map_err(|error| Status::internal(error.to_string()))?
@@ -267,9 +262,9 @@ impl v1::run_service_server::RunService for Service {
 
     async fn rerun(
         &self,
-        _request: Request<v1::RerunRequest>,
+        request: Request<v1::RerunRequest>,
     ) -> Result<Response<v1::StartRunResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        super::rerun::call(&self.0, request).await
     }
 
     async fn cancel(

@@ -54,7 +54,7 @@ fn view(run: &Run) -> v1::Run {
         steps: (0..run.steps.len()).map(|i| step(run, i)).collect(),
         seq: run.seq,
         cancel_requested: run.cancel.is_some(),
-        rerun_of: String::new(),
+        rerun_of: run.rerun_of.as_ref().map(ToString::to_string).unwrap_or_default(),
         workflow_version: String::new(),
     }
 }
@@ -97,7 +97,11 @@ fn step(run: &Run, i: usize) -> v1::Step {
         } else {
             String::new()
         },
-        reused_from: String::new(),
+        reused_from: step
+            .reused_from
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         waits_for: String::new(),
     }
 }

@@ -235,12 +235,7 @@ impl Ingest {
                         by: format!("webhook:{}", read.alert.source),
                     };
                     let run = RunId::new(self.core.clock.now(), entropy());
-                    starts.push(RunStarted {
-                        run,
-                        plan,
-                        inputs,
-                        trigger,
-                    });
+                    starts.push(RunStarted::new(run, plan, inputs, trigger));
                 }
                 // The compiler refuses this for workflows that alerts start; an old definition might still be kept.
                 Err(errors) => {
