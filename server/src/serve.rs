@@ -125,6 +125,7 @@ fn core(config: Config, store: SharedStore, shutdown: CancellationToken) -> Core
         store,
         agents,
         runs,
+        intake: crate::intake::Intake::new(),
         clock,
         config: Arc::new(config),
         shutdown,

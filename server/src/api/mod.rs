@@ -6,6 +6,7 @@ pub(crate) mod convert;
 mod incidents;
 mod logs;
 mod reports;
+mod rerun;
 mod runs;
 mod runs_logs;
 mod runs_view;

@@ -70,7 +70,8 @@ impl World {
             by: "test".to_owned(),
         };
         let id = RunId::new(self.runs.inner.clock.now(), entropy());
-        self.runs.prepare(RunStarted::new(id, plan, Object::new(), trigger))
+        self.runs
+            .prepare(RunStarted::new(id, plan, Object::new(), trigger))
     }
 
     /// Waits until the stored run's attempt is out in that session.
