@@ -141,6 +141,9 @@ async fn prepare(core: &Core) -> Result<(), ServerError> {
         core.agents
             .remember(row.id, row.name, row.labels, facts, row.seen_at);
     }
+    for drained in core.store.drained().await? {
+        core.agents.drain(&drained.agent, true);
+    }
     if core.store.workflows().await?.is_empty() {
         for (file, source) in &core.config.seed {
             match workflows::put(core, file, source).await? {

@@ -3,8 +3,11 @@
 mod admin;
 mod agent;
 pub(crate) mod convert;
+mod diagnose;
+mod incident_watch;
 mod incidents;
 mod logs;
+mod open;
 mod reports;
 mod rerun;
 mod runs;

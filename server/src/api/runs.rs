@@ -222,7 +222,11 @@ impl v1::run_service_server::RunService for Service {
     async fn get(&self, request: Request<v1::GetRunRequest>) -> Result<Response<v1::Run>, Status> {
         authorize(&request, Permission::View)?;
         let id: RunId = convert::id(&request.get_ref().run_id, "run_id")?;
-        Ok(Response::new(super::runs_view::message(&self.load(&id).await?)))
+        let run = self.load(&id).await?;
+        Ok(Response::new(super::runs_view::message(
+            &run,
+            &self.0.agents.snapshot(),
+        )))
     }
 
     async fn list(

@@ -15,10 +15,7 @@ use tokio::sync::Mutex;
 use types::{AlertId, IncidentId, Object, RunId, Timestamp};
 
 use self::grouping::{Shard, damaged, group};
-pub(crate) use self::{
-    counts::{Count, Counts},
-    grouping::events,
-};
+pub(crate) use self::{counts::Counts, grouping::events};
 use crate::{
     Core,
     clock::entropy,
