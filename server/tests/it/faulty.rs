@@ -8,7 +8,7 @@ use server::store::{
     RunHead, Store, StoreError, StoredEvent, StreamId, WorkflowRow, memory::MemoryStore,
 };
 use tokio::sync::watch;
-use types::{AlertId, AttemptKey, IncidentId, RunId, Timestamp};
+use types::{AgentId, AlertId, AttemptKey, IncidentId, RunId, Timestamp};
 
 #[derive(Default)]
 pub(crate) struct Faulty {

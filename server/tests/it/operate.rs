@@ -10,7 +10,7 @@ use tonic::{Code, transport::Channel};
 use tonic_types::StatusExt;
 
 use crate::{
-    agent::Agent,
+    agent::{Agent, Session, accepted, started, succeeded},
     http::post,
     stack::{Stack, TWO, soon},
 };
@@ -51,6 +51,19 @@ fn field(status: &tonic::Status) -> String {
     assert_eq!(status.code(), Code::InvalidArgument, "{status}");
     let bad = status.get_details_bad_request().unwrap();
     bad.field_violations[0].field.clone()
+}
+
+async fn connected(stack: &Stack, agent: &mut Agent) -> Session {
+    agent.connect(stack, Vec::new(), 9).await
+}
+
+/// Takes the next offer and does it.
+async fn does(session: &mut Session) {
+    let offer = session.offer().await;
+    for body in [accepted(), started(), succeeded()] {
+        session.report(&offer, body).await;
+    }
+    session.ack(&offer.token).await;
 }
 
 async fn rerun(stack: &Stack, run: &str, from: &[&str], key: &str) -> Result<String, tonic::Status> {
@@ -299,12 +312,13 @@ async fn an_incident_is_watched_with_runs_that_join_later() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_is_repeated_from_a_step_on() {
     let stack = Stack::start().await;
-    let mut agent = Agent::connect(&stack).await;
+    let mut agent = Agent::new(1);
+    let mut session = connected(&stack, &mut agent).await;
     let run = stack.start_run(TWO).await;
     let live = rerun(&stack, &run, &[], "").await.unwrap_err();
     assert_eq!(live.code(), Code::FailedPrecondition, "{live}");
-    agent.runs_one().await;
-    agent.runs_one().await;
+    does(&mut session).await;
+    does(&mut session).await;
     stack.outcome(&run).await;
     let all_well = rerun(&stack, &run, &[], "").await.unwrap_err();
     assert_eq!(all_well.code(), Code::FailedPrecondition, "{all_well}");
@@ -316,7 +330,7 @@ async fn a_run_is_repeated_from_a_step_on() {
     assert_eq!(rerun(&stack, &run, &["second"], "k").await.unwrap(), second);
     let other = rerun(&stack, &run, &["first"], "k").await.unwrap_err();
     assert_eq!(other.code(), Code::AlreadyExists);
-    agent.runs_one().await;
+    does(&mut session).await;
     assert_eq!(stack.outcome(&second).await, v1::Outcome::Succeeded);
     // Folded from the stored history, by another process.
     let stack = Stack::on(stack.stop().await, None).await;
@@ -336,7 +350,8 @@ async fn a_run_is_repeated_from_a_step_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drained_agent_gets_nothing_new_until_it_is_undone() {
     let stack = Stack::start().await;
-    let agent = Agent::connect(&stack).await;
+    let mut agent = Agent::new(1);
+    let session = connected(&stack, &mut agent).await;
     let name = stack.agents().await[0].name.clone();
     let drain = |agent: &str, undo| v1::DrainAgentRequest {
         agent: agent.to_owned(),
@@ -355,11 +370,11 @@ async fn a_drained_agent_gets_nothing_new_until_it_is_undone() {
         .await
         .unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);
-    drop(agent);
+    drop(session);
     // It outlives the server and the agent's Hello.
     let stack = Stack::on(stack.stop().await, None).await;
     assert!(stack.agents().await[0].draining);
-    let mut agent = Agent::connect(&stack).await;
+    let mut session = connected(&stack, &mut agent).await;
     assert!(stack.agents().await[0].draining);
     let run = stack.start_run(TWO).await;
     let view = stack.run(&run).await;
@@ -371,8 +386,8 @@ async fn a_drained_agent_gets_nothing_new_until_it_is_undone() {
     assert_eq!(view.steps[1].waits_for, "the end of first");
     let undone = admin(&stack).await.drain_agent(drain(&name, true)).await.unwrap();
     assert!(!undone.into_inner().agent.unwrap().draining);
-    agent.runs_one().await;
-    agent.runs_one().await;
+    does(&mut session).await;
+    does(&mut session).await;
     assert_eq!(stack.outcome(&run).await, v1::Outcome::Succeeded);
     stack.stop().await;
 }
@@ -439,10 +454,10 @@ async fn sources_count_and_a_diagnosis_makes_nothing_up() {
     assert_eq!(level("agents.connected"), "error");
     assert_eq!(level("workflows.bound"), "ok");
     assert_eq!(level("webhook.secret"), "warning");
-    let _agent = Agent::connect(&stack).await;
+    let mut agent = Agent::new(1);
+    let _session = connected(&stack, &mut agent).await;
     assert_eq!(diagnose().await("agents.connected"), "ok");
-    stack.store.break_writes();
+    stack.store.refuse.store(1, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(diagnose().await("store.write"), "error");
-    stack.store.mend_writes();
     stack.stop().await;
 }

@@ -204,7 +204,7 @@ async fn incidents_are_found_by_key(store: SharedStore) {
     for (n, key) in [(1, "disk"), (3, "disk"), (2, "disk"), (4, "cpu")] {
         store.append(only(to_incident(n, 0, key))).await.unwrap();
     }
-    let page = |limit, before: Option<u64>, open| IncidentFilter {
+    let page = |limit, before: Option<u16>, open| IncidentFilter {
         limit,
         before: before.map(incident_id),
         open,
