@@ -25,6 +25,11 @@ pub(crate) struct Decider<'r> {
 /// Starts a run.
 #[must_use]
 pub fn start(first: RunStarted, context: Context) -> (Run, Decision) {
+    begin(first, Vec::new(), context)
+}
+
+/// Starts a run with what it takes over from an earlier one.
+pub(crate) fn begin(first: RunStarted, reused: Vec<Event>, context: Context) -> (Run, Decision) {
     let mut run = Run::new(&first, context.now);
     let mut decider = Decider {
         dirty: (0..run.steps.len()).collect(),
@@ -35,6 +40,9 @@ pub fn start(first: RunStarted, context: Context) -> (Run, Decision) {
             sends: Vec::new(),
         },
     };
+    for event in reused {
+        decider.emit(event);
+    }
     decider.settle();
     let out = decider.out;
     (run, out)

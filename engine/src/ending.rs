@@ -237,8 +237,9 @@ impl Run {
                 StepOutcome::Failed if step.allowed => RunOutcome::Degraded,
                 StepOutcome::Failed => RunOutcome::Failed,
                 StepOutcome::Degraded => RunOutcome::Degraded,
-                StepOutcome::Cancelled => RunOutcome::Cancelled,
-                _ => continue,
+                // Without a cancel of its own a run has these from the one that it repeats.
+                StepOutcome::Cancelled | StepOutcome::NotRun => RunOutcome::Cancelled,
+                StepOutcome::Succeeded | StepOutcome::Skipped | StepOutcome::Omitted => continue,
             };
             outcome = outcome.max(part);
             let of_step = |message: String| Reason {
@@ -246,7 +247,9 @@ impl Run {
                 message,
             };
             reasons.extend(step.reasons.iter().cloned().map(of_step));
-            if step.reasons.is_empty() && part != RunOutcome::Cancelled {
+            if let Some(from) = step.reused_from.as_ref().filter(|_| step.reasons.is_empty()) {
+                reasons.push(of_step(format!("{ended} in {from}, and taken over from there")));
+            } else if step.reasons.is_empty() && part != RunOutcome::Cancelled {
                 reasons.push(of_step(part.as_str().to_owned()));
             }
         }

@@ -10,6 +10,8 @@ use types::{
 };
 use workflow::Plan;
 
+use crate::{ItemReused, Reused, StepReused};
+
 /// An event of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind")]
@@ -17,6 +19,12 @@ pub enum Event {
     /// The run exists.
     #[serde(rename = "run.started")]
     RunStarted(Box<RunStarted>),
+    /// An item is taken over from an earlier run.
+    #[serde(rename = "item.reused")]
+    ItemReused(Box<ItemReused>),
+    /// A step is over: taken over from an earlier run, its items told before.
+    #[serde(rename = "step.reused")]
+    StepReused(Box<StepReused>),
     /// Its own `when` was false.
     #[serde(rename = "step.skipped")]
     StepSkipped {
@@ -268,6 +276,31 @@ pub struct RunStarted {
     pub inputs: Object,
     /// What started it.
     pub trigger: Trigger,
+    /// The run that it repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun_of: Option<RunId>,
+    /// The steps that were chosen to run again with their dependents; empty for those that did not succeed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rerun_from: Vec<String>,
+    /// The steps that are taken over, each with the run in which it ran.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reused: Reused,
+}
+
+impl RunStarted {
+    /// A run of its own, that repeats none.
+    #[must_use]
+    pub const fn new(run: RunId, plan: Plan, inputs: Object, trigger: Trigger) -> Self {
+        Self {
+            run,
+            plan,
+            inputs,
+            trigger,
+            rerun_of: None,
+            rerun_from: Vec::new(),
+            reused: BTreeMap::new(),
+        }
+    }
 }
 
 /// What started a run.
@@ -319,6 +352,8 @@ impl Event {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::RunStarted(_) => "run.started",
+            Self::ItemReused(_) => "item.reused",
+            Self::StepReused(_) => "step.reused",
             Self::StepSkipped { .. } => "step.skipped",
             Self::StepOmitted { .. } => "step.omitted",
             Self::StepNotRun { .. } => "step.not_run",

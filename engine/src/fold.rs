@@ -5,7 +5,10 @@ use std::sync::Arc;
 use protocol::server;
 use types::{StepOutcome, Timestamp};
 
-use crate::{Attempt, AttemptQueued, Cancel, Ended, Event, Item, ItemEnd, Lease, Life, Phase, Run, Step};
+use crate::{
+    Attempt, AttemptQueued, Cancel, Ended, Event, Item, ItemEnd, ItemReused, Lease, Life, Phase, Run, Step,
+    StepReused, Taken,
+};
 
 impl Run {
     /// Folds an event. One that does not fit changes nothing but the count: `decide` never makes one.
@@ -13,6 +16,8 @@ impl Run {
         self.seq += 1;
         match event {
             Event::RunStarted(_) => {}
+            Event::ItemReused(item) => self.fold_item_reused(item, now),
+            Event::StepReused(reused) => self.fold_step_reused(reused, now),
             Event::StepSkipped { step } => self.end_step(step, StepOutcome::Skipped, now),
             Event::StepNotRun { step } => self.end_step(step, StepOutcome::NotRun, now),
             Event::StepOmitted { step, because, .. } => {
@@ -132,6 +137,42 @@ impl Run {
         self.steps[i].ended_at = Some(now);
         for item in &mut self.steps[i].items {
             item.retry_at = None;
+        }
+    }
+
+    fn fold_item_reused(&mut self, reused: &ItemReused, now: Timestamp) {
+        self.begin(&reused.step, Vec::new(), now);
+        if let Some(step) = self.step_mut(&reused.step) {
+            step.items.push(Item {
+                value: reused.value.clone(),
+                batch: reused.batch.clone(),
+                taken: Some(Taken {
+                    outputs: reused.outputs.clone(),
+                    attempts: reused.attempts,
+                    agent: reused.agent.clone(),
+                    agent_name: reused.agent_name.clone(),
+                }),
+                // A step without a fan-out ends itself; its one item never says so.
+                ended: reused.index.map(|_| ItemEnd {
+                    outcome: reused.outcome,
+                    reasons: reused.reasons.clone(),
+                    at: now,
+                }),
+                ..Item::default()
+            });
+        }
+    }
+
+    fn fold_step_reused(&mut self, reused: &StepReused, now: Timestamp) {
+        if reused.began {
+            self.begin(&reused.step, Vec::new(), now);
+        }
+        self.end_step(&reused.step, reused.outcome, now);
+        if let Some(step) = self.step_mut(&reused.step) {
+            step.allowed = reused.allowed;
+            step.reasons.clone_from(&reused.reasons);
+            step.omitted_because.clone_from(&reused.omitted_because);
+            step.reused_from = Some(reused.from.clone());
         }
     }
 

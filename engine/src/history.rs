@@ -47,8 +47,10 @@ const fn current(_kind: &str) -> u32 {
 }
 
 /// Every kind that this build knows.
-pub const KINDS: [&str; 25] = [
+pub const KINDS: [&str; 27] = [
     "run.started",
+    "item.reused",
+    "step.reused",
     "step.skipped",
     "step.omitted",
     "step.not_run",

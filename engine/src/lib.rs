@@ -15,6 +15,7 @@ mod outputs;
 pub mod placement;
 mod record;
 mod report;
+mod rerun;
 mod scope;
 mod state;
 mod tidy;
@@ -23,6 +24,7 @@ mod work;
 pub use command::{Command, Context, Decision, Rejected, ReportBody, ToAgent};
 pub use decide::{decide, start};
 pub use event::{At, AttemptQueued, Event, Reason, RunStarted, Trigger};
+pub use rerun::{ItemReused, NoRerun, Reused, StepReused, Taken, rerun};
 pub use state::{Attempt, Cancel, Ended, Item, ItemEnd, Lease, Life, Phase, Run, Step};
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ pub struct Candidate {
     pub grants: BTreeSet<String>,
     /// Its usable runtimes.
     pub runtimes: BTreeSet<String>,
+    /// Whether its operator wants it to be offered nothing new.
+    pub draining: bool,
     /// Slots that are free for offers.
     pub free: u32,
 }
@@ -74,7 +76,7 @@ pub fn place<'a>(snapshot: &'a Snapshot, wanted: &Wanted<'_>) -> Result<&'a Cand
     }
     fitting
         .iter()
-        .filter(|agent| agent.session.is_some() && agent.free > 0)
+        .filter(|agent| agent.session.is_some() && agent.free > 0 && !agent.draining)
         .min_by(|a, b| {
             b.free
                 .cmp(&a.free)
@@ -90,7 +92,9 @@ pub fn place<'a>(snapshot: &'a Snapshot, wanted: &Wanted<'_>) -> Result<&'a Cand
                     format!(
                         "{} is {}",
                         a.name,
-                        if a.session.is_some() {
+                        if a.draining {
+                            "draining"
+                        } else if a.session.is_some() {
                             "busy"
                         } else {
                             "disconnected"

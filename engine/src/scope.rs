@@ -76,8 +76,7 @@ impl Run {
     pub(crate) fn item_value(&self, key: &str, index: u32) -> Option<Value> {
         let (plan, step) = self.step(key)?;
         let item = step.items.get(index as usize)?;
-        let last = item.attempts.last();
-        let lease = last.and_then(|attempt| attempt.life.lease());
+        let left = item.leaves();
         let record = CheckItem {
             step: plan.key.clone(),
             index,
@@ -87,11 +86,11 @@ impl Run {
                 .as_ref()
                 .map_or("running", |end| end.outcome.as_str())
                 .to_owned(),
-            outputs: item.outputs().cloned(),
+            outputs: left.outputs,
             reason: item.ended.as_ref().and_then(|end| end.reasons.first().cloned()),
-            attempt: u32::try_from(item.attempts.len()).unwrap_or(u32::MAX),
-            agent: lease.map(|lease| lease.agent.clone()),
-            agent_name: last.and_then(|attempt| attempt.agent_name.clone()),
+            attempt: left.attempts,
+            agent: left.agent,
+            agent_name: left.agent_name,
         };
         Some(serde_json::to_value(record).expect("an item has only JSON's parts"))
     }

@@ -12,7 +12,7 @@ use types::{
 };
 use workflow::{FanOut, Plan, PlanStep};
 
-use crate::{At, Reason, RunStarted, Trigger, tidy};
+use crate::{At, Reason, RunStarted, Taken, Trigger, tidy};
 
 /// The protocol's machine with our ids.
 pub type Life = server::Attempt<LeaseToken, AgentId, SessionId>;
@@ -30,6 +30,8 @@ pub struct Run {
     pub inputs: Object,
     /// What started it.
     pub trigger: Trigger,
+    /// The run that it repeats.
+    pub rerun_of: Option<RunId>,
     /// When it started.
     pub started_at: Timestamp,
     /// Its steps, in the plan's order.
@@ -111,6 +113,8 @@ pub struct Step {
     pub omitted_because: Option<String>,
     /// Whether a cancel ends it.
     pub stopping: bool,
+    /// The run in which it ran, when it was taken over from there.
+    pub reused_from: Option<RunId>,
     /// A follower's consumed items.
     pub(crate) consumed: BTreeSet<(usize, u32)>,
 }
@@ -124,6 +128,8 @@ pub struct Item {
     pub batch: Vec<(String, u32)>,
     /// Its tries.
     pub attempts: Vec<Attempt>,
+    /// What it left in an earlier run, when it was taken over from there; then it has no tries.
+    pub taken: Option<Taken>,
     /// When the next try is due.
     pub retry_at: Option<Timestamp>,
     /// Why it could not be run at all.
@@ -189,6 +195,7 @@ impl Step {
             allowed: false,
             omitted_because: None,
             stopping: false,
+            reused_from: None,
             consumed: BTreeSet::new(),
         }
     }
@@ -230,6 +237,9 @@ impl Item {
     /// The outputs of its successful try.
     #[must_use]
     pub fn outputs(&self) -> Option<&Object> {
+        if let Some(taken) = &self.taken {
+            return taken.outputs.as_ref();
+        }
         let report = self.attempts.last()?.report.as_ref()?;
         matches!(
             report.verdict,
@@ -270,6 +280,7 @@ impl Run {
             plan,
             inputs: first.inputs.clone(),
             trigger: first.trigger.clone(),
+            rerun_of: first.rerun_of.clone(),
             started_at: at,
             cancel: None,
             ended: None,

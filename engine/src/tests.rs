@@ -12,6 +12,7 @@ mod golden;
 mod lost;
 mod place;
 mod reports;
+mod rerun;
 mod schedules;
 mod time;
 mod world;

@@ -8,6 +8,7 @@ mod conclusion;
 mod delivery;
 mod findings;
 mod group;
+mod manual;
 mod normalise;
 mod refused;
 mod source;
@@ -19,6 +20,7 @@ pub use group::{
     AlertEntry, Command, DecideError, FoldError, IncidentEvent, IncidentState, LoadError, Moment, RunRef,
     Stored, What, decide, fold, timeline, wants_runs,
 };
+pub use manual::{MANUAL, Opening, by_hand};
 pub use normalise::{LIST_ITEMS, Normalised, Shape, datadog_template, normalise};
 pub use refused::{RefusalKind, Refused};
 pub use source::Source;

@@ -7,6 +7,7 @@ mod clock;
 mod connections;
 mod guard;
 mod http;
+mod intake;
 mod leases;
 mod runs;
 mod serve;
@@ -42,6 +43,7 @@ pub(crate) struct Core {
     pub(crate) store: store::SharedStore,
     pub(crate) agents: std::sync::Arc<agents::Agents>,
     pub(crate) runs: runs::Runs,
+    pub(crate) intake: intake::Intake,
     pub(crate) clock: clock::Clock,
     pub(crate) config: std::sync::Arc<Config>,
     pub(crate) shutdown: tokio_util::sync::CancellationToken,

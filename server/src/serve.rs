@@ -125,6 +125,7 @@ fn core(config: Config, store: SharedStore, shutdown: CancellationToken) -> Core
         store,
         agents,
         runs,
+        intake: crate::intake::Intake::new(),
         clock,
         config: Arc::new(config),
         shutdown,
@@ -139,6 +140,9 @@ async fn prepare(core: &Core) -> Result<(), ServerError> {
         });
         core.agents
             .remember(row.id, row.name, row.labels, facts, row.seen_at);
+    }
+    for drained in core.store.drained().await? {
+        core.agents.drain(&drained.agent, true);
     }
     if core.store.workflows().await?.is_empty() {
         for (file, source) in &core.config.seed {

@@ -79,6 +79,12 @@ pub(crate) fn plan(row: &WorkflowRow) -> Result<Plan, StoreError> {
     Ok(plan)
 }
 
+/// Those of some inputs that a plan declares.
+pub(crate) fn declared(plan: &Plan, inputs: &Object) -> Object {
+    let of = inputs.iter().filter(|(name, _)| plan.inputs.contains_key(*name));
+    of.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// The newest definitions that an alert starts. One that cannot be read or asked is said and left out; it must not
 /// keep the others from starting.
 pub(crate) async fn bound_to(core: &Core, alert: &Value) -> Result<Vec<Plan>, StoreError> {

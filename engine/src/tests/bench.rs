@@ -10,8 +10,8 @@ use types::{
 use workflow::{Body, Expr, FanOut, Plan, PlanStep, Template};
 
 use crate::{
-    At, Command, Context, Decision, Event, Rejected, ReportBody, Run, RunStarted, Trigger, decide, history,
-    placement::Snapshot, start,
+    At, Command, Context, Decision, Event, NoRerun, Rejected, ReportBody, Run, RunStarted, Trigger, decide,
+    history, placement::Snapshot, rerun, start,
 };
 
 pub(super) const T0: Timestamp = Timestamp::from_unix_ms(1_700_000_000_000);
@@ -138,16 +138,12 @@ pub(super) fn session(n: u64) -> SessionId {
 }
 
 pub(super) fn first(plan: Plan) -> RunStarted {
-    RunStarted {
-        run: RunId::new(T0, entropy(1)),
-        plan,
-        inputs: Object::new(),
-        trigger: Trigger {
-            alert: None,
-            incident: None,
-            by: "test".to_owned(),
-        },
-    }
+    let trigger = Trigger {
+        alert: None,
+        incident: None,
+        by: "test".to_owned(),
+    };
+    RunStarted::new(RunId::new(T0, entropy(1)), plan, Object::new(), trigger)
 }
 
 /// `a#1` or `a[2]#1`.
@@ -216,14 +212,31 @@ impl Bench {
     pub(super) fn of(first: RunStarted) -> Self {
         let context = Context { now: T0, entropy: 7 };
         let (run, decision) = start(first, context);
+        Self::from(run, decision)
+    }
+
+    /// A repetition of a run that has ended.
+    pub(super) fn rerun(earlier: &Run, from: &[&str]) -> Result<Self, NoRerun> {
+        let context = Context {
+            now: T0.plus(1_000_000),
+            entropy: 7,
+        };
+        let from: Vec<String> = from.iter().map(|&step| step.to_owned()).collect();
+        let id = RunId::new(context.now, entropy(earlier.seq + 2));
+        let (run, decision) = rerun(earlier, id, "ann".to_owned(), &from, context)?;
+        Ok(Self::from(run, decision))
+    }
+
+    fn from(run: Run, decision: Decision) -> Self {
+        let at = run.started_at;
         let Some(Event::RunStarted(first)) = decision.events.first() else {
             panic!("a run begins with its start")
         };
         let mut bench = Self {
-            folded: Run::new(first, T0),
+            folded: Run::new(first, at),
             run,
             events: Vec::new(),
-            now: T0,
+            now: at,
             tokens: 100,
         };
         bench.took(&decision, true);

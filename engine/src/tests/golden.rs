@@ -21,9 +21,11 @@ use workflow::{Body, Expr, FanOut, Input, OnAlert, Template};
 
 use super::bench::{Shape, T0, agent, at, first, plan, session, step, token};
 use crate::{
-    AttemptQueued, Event, Reason,
+    AttemptQueued, Event, ItemReused, Reason, StepReused,
     history::{self, HistoryError, KINDS},
 };
+
+const RUN: &str = "run_01hf7yat0000000000000000g0";
 
 fn run_started() -> Event {
     let expr = |text: &str| Template::Expr(Expr(text.to_owned()));
@@ -183,6 +185,27 @@ fn samples() -> Vec<Event> {
     };
     vec![
         run_started(),
+        Event::ItemReused(Box::new(ItemReused {
+            step: name(),
+            index: Some(2),
+            value: Some(json!("web-1")),
+            batch: vec![("memory".to_owned(), 1)],
+            outcome: StepOutcome::Degraded,
+            reasons: vec!["slow".to_owned()],
+            outputs: Some(json!({"n": 3}).as_object().unwrap().clone()),
+            attempts: 2,
+            agent: Some(agent(1)),
+            agent_name: Some("a-1".to_owned()),
+        })),
+        Event::StepReused(Box::new(StepReused {
+            step: name(),
+            from: types::RunId::new(T0, [9; 10]),
+            outcome: StepOutcome::Failed,
+            began: true,
+            allowed: true,
+            reasons: vec!["slow".to_owned()],
+            omitted_because: Some("memory".to_owned()),
+        })),
         Event::StepSkipped { step: name() },
         Event::StepOmitted {
             step: name(),
@@ -338,6 +361,14 @@ fn what_may_be_absent_may_be_absent() {
             json!({"step": "a", "index": 0, "outcome": "succeeded"}),
         ),
         ("attempt.withdrawn", json!({"step": "a", "attempt": 1})),
+        (
+            "item.reused",
+            json!({"step": "a", "outcome": "succeeded", "attempts": 1}),
+        ),
+        (
+            "step.reused",
+            json!({"step": "a", "from": RUN, "outcome": "skipped"}),
+        ),
         ("run.cancel_requested", json!({"by": "ann", "reason": ""})),
         (
             "run.ended",

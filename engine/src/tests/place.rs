@@ -18,6 +18,7 @@ fn candidate(n: u64, free: u32) -> Candidate {
         connections: BTreeSet::new(),
         grants: BTreeSet::new(),
         runtimes: BTreeSet::from(["native".to_owned()]),
+        draining: false,
         free,
     }
 }
@@ -126,4 +127,28 @@ fn a_container_needs_what_the_operator_grants() {
     bare.runtimes.clear();
     let why = placed(vec![bare], &container(|_| {}), &[], None).unwrap_err();
     assert!(why.contains("no usable container runtime"), "{why}");
+}
+
+#[test]
+fn a_draining_agent_is_offered_nothing_and_the_wait_says_so() {
+    let mut one = candidate(1, 3);
+    one.draining = true;
+    let (work, runs_on) = (action(), BTreeMap::new());
+    let wanted = Wanted {
+        work: &work,
+        runs_on: &runs_on,
+        connection: None,
+    };
+    let mut agents = vec![one.clone()];
+    let why = place(
+        &Snapshot {
+            agents: agents.clone(),
+        },
+        &wanted,
+    )
+    .unwrap_err();
+    assert!(why.contains("is draining"), "{why}");
+    agents.push(candidate(2, 1));
+    let snapshot = Snapshot { agents };
+    assert_eq!(place(&snapshot, &wanted).unwrap().id, agent(2));
 }

@@ -109,7 +109,7 @@ fn build(n: usize, shape: &StepShape, fans: &[bool]) -> PlanStep {
     })
 }
 
-fn a_plan() -> impl Strategy<Value = Plan> {
+pub(super) fn a_plan() -> impl Strategy<Value = Plan> {
     (vec(step_shape(), 1..7), any::<bool>()).prop_map(|(shapes, reversed)| {
         let mut fans = Vec::new();
         let mut steps = Vec::new();

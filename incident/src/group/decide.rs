@@ -111,7 +111,7 @@ fn receive(
     if !state.takes(&delivery, now) {
         return Err(DecideError::NotThisIncident);
     }
-    if let Some(first) = state.repeated_by(&delivery) {
+    if let Some(first) = state.repeats(&delivery, &alert) {
         return Ok(What::AlertRepeated {
             alert_id: first.id.clone(),
         });

@@ -184,6 +184,14 @@ impl IncidentState {
         self.key == delivery.key && now.since(self.last_at) <= delivery.window_ms
     }
 
+    /// The alert that this one repeats. What a person opens by hand in other words is no repeat: it joins, and its words
+    /// are kept.
+    #[must_use]
+    pub fn repeats(&self, delivery: &Delivery, alert: &Alert) -> Option<&AlertEntry> {
+        self.repeated_by(delivery)
+            .filter(|_| alert.source != crate::MANUAL || *alert == self.alert)
+    }
+
     /// The alert that this delivery repeats: only the latest one counts, so that firing, recovery, firing
     /// are three alerts.
     #[must_use]

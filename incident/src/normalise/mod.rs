@@ -25,6 +25,8 @@ pub enum Shape {
     Original,
     /// The generic shape.
     Generic,
+    /// Not posted: a person opened it.
+    Manual,
 }
 
 /// What a body became.
@@ -55,7 +57,8 @@ pub fn normalise(source: Source, content_type: Option<&str>, body: &[u8]) -> Res
     let mut read = match shape {
         Shape::DatadogDefault => datadog::default_template(&object)?,
         Shape::DatadogTemplate => datadog::recommended(&object)?,
-        Shape::Original | Shape::Generic => plain::read(source, &object)?,
+        // `sniff` finds no body to be of a person.
+        Shape::Original | Shape::Generic | Shape::Manual => plain::read(source, &object)?,
     };
     if source == Source::Generic && datadog::is_recommended(&object) {
         read.note("this looks like a Datadog template: post it to /webhook/datadog-incident");

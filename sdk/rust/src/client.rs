@@ -6,8 +6,9 @@ use proto::v1::{
     CancelRunRequest, CompileRequest, GetIncidentRequest, GetRunRequest, GetWorkflowRequest,
     ListAgentsRequest, ListIncidentsRequest, ListRunsRequest, ListWorkflowsRequest, LogStream,
     PutWorkflowRequest, ResolveRequest, RunLogsRequest, StartRunRequest, WatchRunRequest,
-    admin_service_client::AdminServiceClient, incident_service_client::IncidentServiceClient,
-    run_service_client::RunServiceClient, start_run_request, workflow_service_client::WorkflowServiceClient,
+    admin_service_client::AdminServiceClient, event_service_client::EventServiceClient,
+    incident_service_client::IncidentServiceClient, run_service_client::RunServiceClient, start_run_request,
+    workflow_service_client::WorkflowServiceClient,
 };
 use tonic::{
     Request, Response, Status, Streaming,
@@ -108,21 +109,25 @@ impl Client {
             .max_encoding_message_size(limits::MESSAGE_BYTES)
     }
 
-    fn workflows(&self) -> WorkflowServiceClient<Channel> {
+    pub(crate) fn event_service(&self) -> EventServiceClient<Channel> {
+        EventServiceClient::new(self.channel.clone()).max_decoding_message_size(limits::MESSAGE_BYTES)
+    }
+
+    pub(crate) fn workflows(&self) -> WorkflowServiceClient<Channel> {
         WorkflowServiceClient::new(self.channel.clone())
             .max_decoding_message_size(limits::MESSAGE_BYTES)
             .max_encoding_message_size(limits::MESSAGE_BYTES)
     }
 
-    fn incident_service(&self) -> IncidentServiceClient<Channel> {
+    pub(crate) fn incident_service(&self) -> IncidentServiceClient<Channel> {
         IncidentServiceClient::new(self.channel.clone()).max_decoding_message_size(limits::MESSAGE_BYTES)
     }
 
-    fn admin(&self) -> AdminServiceClient<Channel> {
+    pub(crate) fn admin(&self) -> AdminServiceClient<Channel> {
         AdminServiceClient::new(self.channel.clone()).max_decoding_message_size(limits::MESSAGE_BYTES)
     }
 
-    fn take<T>(&self, answer: Answer<T>) -> Result<T, Error> {
+    pub(crate) fn take<T>(&self, answer: Answer<T>) -> Result<T, Error> {
         match answer {
             Ok(response) => Ok(response.into_inner()),
             Err(status) => Err(self.refused(&status)),
@@ -367,7 +372,7 @@ impl Client {
     }
 }
 
-fn unary<T>(message: T) -> Request<T> {
+pub(crate) fn unary<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(CALL);
     request

@@ -1,6 +1,9 @@
 //! What can go wrong between a client and a server.
 
+use prost::Message;
 use tonic::{Code, Status};
+
+use crate::DiagnosticView;
 
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -28,10 +31,60 @@ pub enum Error {
         kind: Refusal,
         /// The server's words.
         message: String,
+        /// What is wrong where, as far as the server says so.
+        details: Details,
     },
     /// The answer is none that this client understands.
     #[error("the server's answer cannot be read: {0}")]
     Answer(String),
+}
+
+/// What a refusal says beside its words: `google.rpc.BadRequest` and `firehall.v1.DefinitionErrors` of the status.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Details {
+    /// Fields of the request that are wrong, each with the reason; in the server's order.
+    pub fields: Vec<Violation>,
+    /// Every error of the definition.
+    pub definition: Vec<DiagnosticView>,
+}
+
+/// A field of a request that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Its path: `inputs_json.severity`.
+    pub field: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Details {
+    /// Reads what it knows and passes over the rest: details of a newer server, or none.
+    fn of(status: &Status) -> Self {
+        let mut details = Self::default();
+        let Ok(rich) = tonic_types::Status::decode(status.details()) else {
+            return details;
+        };
+        for any in rich.details {
+            // The type's name is what follows the last slash.
+            match any.type_url.rsplit('/').next() {
+                Some("google.rpc.BadRequest") => {
+                    let bad = tonic_types::pb::BadRequest::decode(&*any.value).unwrap_or_default();
+                    let fields = bad.field_violations.into_iter().map(|one| Violation {
+                        field: one.field,
+                        reason: one.description,
+                    });
+                    details.fields.extend(fields);
+                }
+                Some("firehall.v1.DefinitionErrors") => {
+                    let errors = proto::v1::DefinitionErrors::decode(&*any.value).unwrap_or_default();
+                    let errors = errors.diagnostics.into_iter().map(DiagnosticView::from_wire);
+                    details.definition.extend(errors);
+                }
+                _ => {}
+            }
+        }
+        details
+    }
 }
 
 /// Kinds of refusal.
@@ -84,7 +137,21 @@ impl Error {
             "" => format!("the server refused without a reason ({:?})", status.code()),
             message => message.to_owned(),
         };
-        Self::Refused { kind, message }
+        let details = Details::of(status);
+        Self::Refused {
+            kind,
+            message,
+            details,
+        }
+    }
+
+    /// What is wrong where, when it is a refusal.
+    #[must_use]
+    pub const fn details(&self) -> Option<&Details> {
+        match self {
+            Self::Refused { details, .. } => Some(details),
+            _ => None,
+        }
     }
 
     /// Whether trying again later may help without any change to the request.
@@ -100,5 +167,46 @@ impl Error {
             Self::Refused { kind, .. } => Some(*kind),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use tonic_types::{ErrorDetails, StatusExt};
+
+    use super::*;
+
+    #[test]
+    fn details_are_typed_and_unknown_ones_are_passed_over() {
+        let mut of = ErrorDetails::with_bad_request_violation("inputs_json.n", "expected int");
+        of.add_help_link("docs", "http://x");
+        let status = Status::with_error_details(Code::InvalidArgument, "wrong", of);
+        let mut rich = tonic_types::Status::decode(status.details()).unwrap();
+        let errors = proto::v1::DefinitionErrors {
+            diagnostics: vec![proto::v1::Diagnostic {
+                code: "FH0201".into(),
+                line: 3,
+                ..Default::default()
+            }],
+        };
+        rich.details.push(prost_types::Any {
+            type_url: "type.googleapis.com/firehall.v1.DefinitionErrors".into(),
+            value: errors.encode_to_vec(),
+        });
+        let status = Status::with_details(Code::InvalidArgument, "wrong", rich.encode_to_vec().into());
+        let error = Error::from_status("http://x", &status);
+        let details = error.details().unwrap();
+        assert_eq!(details.fields[0].field, "inputs_json.n");
+        assert_eq!(details.fields[0].reason, "expected int");
+        assert_eq!(
+            (&*details.definition[0].code, details.definition[0].line),
+            ("FH0201", 3)
+        );
+        let bare = Error::from_status(
+            "http://x",
+            &Status::with_details(Code::NotFound, "no", b"junk".to_vec().into()),
+        );
+        assert_eq!(bare.details(), Some(&Details::default()));
     }
 }

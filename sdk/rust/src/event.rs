@@ -1,4 +1,4 @@
-//! One event of a run's history, as a watcher needs it. Kinds and fields that this build does not know are passed
+//! One event of a run's or an incident's history, as a watcher needs it. Kinds and fields that this build does not know are passed
 //! over: a newer server may add some, and what a person sees of the others stays right.
 
 use std::collections::BTreeSet;
@@ -12,10 +12,14 @@ use crate::Error;
 /// An event with its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// The run.
+    /// The run; empty for an event of an incident.
     pub run: String,
-    /// Its place in the run, from 1.
+    /// `inc_…` for an event of an incident, and for one of a run that is known to belong to it.
+    pub incident: Option<String>,
+    /// Its place in its history, from 1.
     pub seq: u64,
+    /// Its place in the server-wide stream, opaque: where to go on from.
+    pub cursor: String,
     /// When the server decided it.
     pub at: Timestamp,
     /// Its kind, as stored.
@@ -103,6 +107,39 @@ pub enum Body {
         run: RunId,
         /// Its plan.
         plan: PlanHead,
+        /// The run that it repeats.
+        #[serde(default)]
+        rerun_of: Option<RunId>,
+    },
+    /// An item takes over what it left in an earlier run.
+    #[serde(rename = "item.reused")]
+    ItemReused {
+        /// The step.
+        step: String,
+        /// The item; none for a step without a fan-out.
+        #[serde(default)]
+        index: Option<u32>,
+        /// Its value.
+        #[serde(default)]
+        value: Option<Value>,
+        /// How it ended there.
+        outcome: StepOutcome,
+        /// Why not succeeded.
+        #[serde(default)]
+        reasons: Vec<String>,
+    },
+    /// A step is over: it took over what it left in an earlier run.
+    #[serde(rename = "step.reused")]
+    StepReused {
+        /// The step.
+        step: String,
+        /// The run in which it ran.
+        from: RunId,
+        /// How it ended there.
+        outcome: StepOutcome,
+        /// Why not succeeded.
+        #[serde(default)]
+        reasons: Vec<String>,
     },
     /// Its own `when` was false.
     #[serde(rename = "step.skipped")]
@@ -313,7 +350,13 @@ impl Event {
         let wrong = |error: serde_json::Error| {
             Error::Answer(format!(
                 "event {} of {} ({}): {error}",
-                event.seq, event.run_id, event.kind
+                event.seq,
+                if event.run_id.is_empty() {
+                    &event.incident_id
+                } else {
+                    &event.run_id
+                },
+                event.kind
             ))
         };
         let mut body: Value = serde_json::from_str(&event.body_json).map_err(wrong)?;
@@ -324,7 +367,9 @@ impl Event {
         let body = Body::deserialize(&raw).map_err(wrong)?;
         Ok(Self {
             run: event.run_id,
+            incident: (!event.incident_id.is_empty()).then_some(event.incident_id),
             seq: event.seq,
+            cursor: event.cursor,
             at: Timestamp::from_unix_ms(event.at_ms),
             kind: event.kind,
             body,

@@ -5,16 +5,24 @@
 mod client;
 mod error;
 mod event;
+mod incidents;
 pub mod live;
 mod logs;
+mod operate;
+mod runs;
+mod subscribe;
 mod time;
 mod view;
 mod watch;
 
 pub use client::{Client, LogsOf, Start, What};
-pub use error::{Error, Refusal};
+pub use error::{Details, Error, Refusal, Violation};
 pub use event::{At, Body, Event, PlanHead, Reason, StepHead};
+pub use incidents::{IncidentFilter, OpenIncident, OpenedView};
 pub use logs::LogPiece;
+pub use operate::{DiagnoseView, FindingView, Level, PlanView, SourceView};
+pub use runs::{Page, RunFilter};
+pub use subscribe::{Subscribe, Subscription};
 pub use time::rfc3339;
 pub use view::{
     AgentState, AgentView, AttemptState, AttemptView, CompileView, DiagnosticView, IncidentView, RunView,

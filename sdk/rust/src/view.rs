@@ -4,6 +4,8 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use types::{Object, RunOutcome, StepOutcome, Timestamp};
 
+#[cfg(doc)]
+use crate::Client;
 use crate::{Error, time::rfc3339};
 
 /// A run.
@@ -29,6 +31,10 @@ pub struct RunView {
     pub cancel_requested: bool,
     /// The last event that this folds.
     pub seq: u64,
+    /// The run that it repeats.
+    pub rerun_of: Option<String>,
+    /// SHA-256 of the source that it was started from, hex; none when that was not kept.
+    pub workflow_version: Option<String>,
     /// Its steps; empty in a list of runs.
     pub steps: Vec<StepView>,
 }
@@ -58,6 +64,10 @@ pub struct StepView {
     pub outputs: Object,
     /// Its items, when it is a fan-out.
     pub items: Vec<Value>,
+    /// The run whose outputs it took over instead of running.
+    pub reused_from: Option<String>,
+    /// What it waits for now.
+    pub waits_for: Option<String>,
 }
 
 /// Where a step is.
@@ -235,6 +245,11 @@ pub struct IncidentView {
     /// Its history; none in a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<Value>,
+    /// Events that `history` leaves out of its middle because it is too large; [`Client::watch_incident`] has them all.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub history_left_out: u32,
+    /// Its id elsewhere; none when its source gave none.
+    pub external_id: Option<String>,
 }
 
 /// An agent.
@@ -263,6 +278,8 @@ pub struct AgentView {
     /// When it was heard last.
     #[serde(serialize_with = "instant")]
     pub last_seen: Option<Timestamp>,
+    /// Whether it is offered nothing new.
+    pub draining: bool,
 }
 
 /// Whether an agent is there.
@@ -275,7 +292,12 @@ pub enum AgentState {
     Disconnected,
 }
 
-fn instant<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+pub(crate) fn instant<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     at.map(rfc3339).serialize(serializer)
 }
 
@@ -294,15 +316,15 @@ fn dated(mut history: Value) -> Value {
 }
 
 /// The wire's 0 means "not yet".
-fn at(ms: i64) -> Option<Timestamp> {
+pub(crate) fn at(ms: i64) -> Option<Timestamp> {
     (ms != 0).then(|| Timestamp::from_unix_ms(ms))
 }
 
-fn some(text: String) -> Option<String> {
+pub(crate) fn some(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-fn json<T: serde::de::DeserializeOwned + Default>(what: &str, text: &str) -> Result<T, Error> {
+pub(crate) fn json<T: serde::de::DeserializeOwned + Default>(what: &str, text: &str) -> Result<T, Error> {
     if text.is_empty() {
         return Ok(T::default());
     }
@@ -340,6 +362,8 @@ impl RunView {
             incident: some(run.incident_id),
             cancel_requested: run.cancel_requested,
             seq: run.seq,
+            rerun_of: some(run.rerun_of),
+            workflow_version: some(run.workflow_version),
             steps: run
                 .steps
                 .into_iter()
@@ -362,6 +386,8 @@ impl StepView {
             started_at: at(step.started_at_ms),
             finished_at: at(step.finished_at_ms),
             attempts: step.attempts.into_iter().map(AttemptView::from_wire).collect(),
+            reused_from: some(step.reused_from),
+            waits_for: some(step.waits_for),
         })
     }
 }
@@ -406,18 +432,29 @@ impl CompileView {
     /// # Errors
     /// For a plan that is no JSON.
     pub fn from_wire(answer: proto::v1::CompileResponse) -> Result<Self, Error> {
-        let diagnostics = answer.diagnostics.into_iter().map(|one| DiagnosticView {
+        Ok(Self {
+            diagnostics: answer
+                .diagnostics
+                .into_iter()
+                .map(DiagnosticView::from_wire)
+                .collect(),
+            plan: json("the plan", &answer.plan_json)?,
+        })
+    }
+}
+
+impl DiagnosticView {
+    /// From the wire.
+    #[must_use]
+    pub fn from_wire(one: proto::v1::Diagnostic) -> Self {
+        Self {
             code: one.code,
             severity: one.severity,
             line: one.line,
             column: one.column,
             message: one.message,
             help: one.help,
-        });
-        Ok(Self {
-            diagnostics: diagnostics.collect(),
-            plan: json("the plan", &answer.plan_json)?,
-        })
+        }
     }
 }
 
@@ -438,6 +475,8 @@ impl IncidentView {
             resolved_at: at(incident.resolved_at_ms),
             alerts: incident.alerts,
             runs: incident.run_ids,
+            history_left_out: incident.history_left_out,
+            external_id: some(incident.external_id),
         })
     }
 }
@@ -462,6 +501,7 @@ impl AgentView {
             grants: agent.grants,
             connections: agent.connections,
             last_seen: at(agent.last_seen_ms),
+            draining: agent.draining,
         }
     }
 }

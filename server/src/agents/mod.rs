@@ -2,7 +2,7 @@
 //! say Hello again, and leases are re-armed in full from the histories.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -98,6 +98,7 @@ pub(crate) struct Listed {
     pub(crate) connected: bool,
     pub(crate) running: u32,
     pub(crate) last_seen: Timestamp,
+    pub(crate) draining: bool,
 }
 
 /// A session as its stream's task holds it.
@@ -111,6 +112,8 @@ pub(crate) struct Opened {
 #[derive(Debug, Default)]
 struct Book {
     agents: BTreeMap<AgentId, Agent>,
+    /// Those that are offered nothing new, as the store has it.
+    drained: BTreeSet<AgentId>,
     leases: leases::Leases,
 }
 
@@ -259,6 +262,18 @@ impl Agents {
         }
     }
 
+    /// Whether an agent is offered nothing new from now on; the store knows it already.
+    pub(crate) fn drain(&self, id: &AgentId, draining: bool) {
+        let mut book = self.book();
+        if draining {
+            book.drained.insert(id.clone());
+        } else {
+            book.drained.remove(id);
+        }
+        drop(book);
+        self.touch();
+    }
+
     /// The agents for a decision.
     pub(crate) fn snapshot(&self) -> placement::Snapshot {
         self.book().snapshot(self.clock.monotonic_ms())
@@ -350,6 +365,7 @@ impl Agents {
                 connected: is_connected(agent, now),
                 running: running.get(id).copied().unwrap_or(0),
                 last_seen: agent.last_seen,
+                draining: book.drained.contains(id),
             })
             .collect();
         list.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.id.cmp(&b.id)));
@@ -382,14 +398,17 @@ impl Agent {
 
 impl Book {
     fn snapshot(&self, now: u64) -> placement::Snapshot {
-        let agents = self.agents.iter().map(|(id, agent)| candidate(id, agent, now));
+        let agents = self.agents.iter().map(|(id, agent)| {
+            let draining = self.drained.contains(id);
+            candidate(id, agent, draining, now)
+        });
         placement::Snapshot {
             agents: agents.collect(),
         }
     }
 }
 
-fn candidate(id: &AgentId, agent: &Agent, now: u64) -> placement::Candidate {
+fn candidate(id: &AgentId, agent: &Agent, draining: bool, now: u64) -> placement::Candidate {
     let session = agent.session.as_ref().filter(|_| is_connected(agent, now));
     placement::Candidate {
         id: id.clone(),
@@ -401,6 +420,7 @@ fn candidate(id: &AgentId, agent: &Agent, now: u64) -> placement::Candidate {
         connections: agent.facts.connections.iter().cloned().collect(),
         grants: agent.facts.grants.iter().cloned().collect(),
         runtimes: agent.facts.runtimes.iter().cloned().collect(),
+        draining,
         free: if session.is_some() { agent.free() } else { 0 },
     }
 }

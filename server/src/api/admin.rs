@@ -1,13 +1,20 @@
 //! `AdminService`.
 
+use incident::Source;
 use proto::v1;
 use tonic::{Request, Response, Status};
+use types::AgentId;
 
+use super::{diagnose, rerun::invalid, store_status};
 use crate::{
     Core,
     access::{Permission, authorize},
     agents::Listed,
+    store::{Drained, StoreError},
 };
+
+/// Why an agent is drained, in bytes.
+const REASON_BYTES: usize = 1_000;
 
 pub(super) struct Service(pub(super) Core);
 
@@ -29,7 +36,34 @@ fn info(agent: Listed) -> v1::AgentInfo {
         grants: agent.facts.grants,
         connections: agent.facts.connections,
         last_seen_ms: agent.last_seen.unix_ms(),
-        draining: false,
+        draining: agent.draining,
+    }
+}
+
+impl Service {
+    /// The agent of an id or a name; two may have the same name.
+    fn agent(&self, word: &str) -> Result<AgentId, Status> {
+        let agents = self.0.agents.list();
+        if word.is_empty() {
+            return Err(invalid("agent", "required: an agent's id or name"));
+        }
+        if let Some(agent) = agents.iter().find(|agent| agent.id.as_str() == word) {
+            return Ok(agent.id.clone());
+        }
+        let mut named = agents.iter().filter(|agent| agent.name == word);
+        match (named.next(), named.next()) {
+            (Some(agent), None) => Ok(agent.id.clone()),
+            (Some(_), Some(_)) => Err(invalid(
+                "agent",
+                &format!("several agents are called {word:?}: give the id"),
+            )),
+            (None, _) => {
+                let near = workflow::nearest(word, agents.iter().map(|agent| agent.name.as_str()));
+                let near = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+                let why = format!("there is no agent {:?}{near}", super::brief(word));
+                Err(Status::not_found(super::brief(&why)))
+            }
+        }
     }
 }
 
@@ -46,22 +80,70 @@ impl v1::admin_service_server::AdminService for Service {
 
     async fn drain_agent(
         &self,
-        _request: Request<v1::DrainAgentRequest>,
+        request: Request<v1::DrainAgentRequest>,
     ) -> Result<Response<v1::DrainAgentResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let caller = authorize(&request, Permission::Respond)?;
+        let request = request.into_inner();
+        if request.reason.len() > REASON_BYTES {
+            return Err(invalid("reason", &format!("at most {REASON_BYTES} bytes")));
+        }
+        let id = self.agent(&request.agent)?;
+        let core = self.0.clone();
+        // In a task of its own: a caller that hangs up must not leave the store and the placement apart.
+        let change = tokio::spawn(async move {
+            if request.undo {
+                core.store.undrain(&id).await?;
+            } else {
+                let drained = Drained {
+                    agent: id.clone(),
+                    by: caller.name,
+                    reason: request.reason,
+                    at: core.clock.now(),
+                };
+                core.store.drain(drained).await?;
+            }
+            core.agents.drain(&id, !request.undo);
+            Ok(core.agents.list().into_iter().find(|agent| agent.id == id))
+        });
+        let changed: Result<Option<Listed>, StoreError> = change.await.map_err(|error| {
+            tracing::error!(%error, "draining ended by a defect");
+            Status::internal("a defect of the server; list the agents to see what became of it")
+        })?;
+        let agent = changed.map_err(|error| store_status(&error))?.map(info);
+        Ok(Response::new(v1::DrainAgentResponse { agent }))
     }
 
     async fn list_sources(
         &self,
-        _request: Request<v1::ListSourcesRequest>,
+        request: Request<v1::ListSourcesRequest>,
     ) -> Result<Response<v1::ListSourcesResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        authorize(&request, Permission::View)?;
+        let plans = diagnose::bound(&self.0)
+            .await
+            .map_err(|error| store_status(&error))?;
+        let source = |source: Source| {
+            let count = self.0.intake.counts.of(source.as_str());
+            v1::SourceInfo {
+                name: source.as_str().to_owned(),
+                path: source.path().to_owned(),
+                secret_required: self.0.config.webhook_secret.is_some(),
+                // Which of them an alert starts is said by its `on.alert.when`, not by its way in.
+                bound_workflows: plans.iter().map(|plan| plan.name.clone()).collect(),
+                accepted: count.accepted,
+                refused: count.refused,
+                last_accepted_ms: super::convert::ms(count.last_accepted),
+                last_refusal: count.last_refusal,
+            }
+        };
+        let sources = Source::ALL.into_iter().map(source).collect();
+        Ok(Response::new(v1::ListSourcesResponse { sources }))
     }
 
     async fn diagnose(
         &self,
-        _request: Request<v1::DiagnoseRequest>,
+        request: Request<v1::DiagnoseRequest>,
     ) -> Result<Response<v1::DiagnoseResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        authorize(&request, Permission::View)?;
+        Ok(Response::new(diagnose::look(&self.0).await))
     }
 }

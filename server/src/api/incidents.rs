@@ -1,26 +1,40 @@
 //! `IncidentService`.
 
+use futures::stream::BoxStream;
 use proto::v1;
 use tonic::{Request, Response, Status};
-use types::IncidentId;
+use types::{IncidentId, limits};
 
 use super::{
     convert,
     errors::{self, store_status},
+    incident_watch, open,
+    rerun::invalid,
 };
 use crate::{
     Core,
     access::{Permission, authorize},
     http::load_incident,
-    store::IncidentHead,
+    store::{IncidentFilter, IncidentHead},
 };
+
+/// Incidents that a list answers with at most, and when nothing is said.
+const LIST_MAX: u32 = 500;
+const LIST: u32 = 50;
+/// Bytes of a history in one message; the rest is for the other fields.
+const HISTORY_BYTES: usize = limits::MESSAGE_BYTES / 2;
 
 pub(super) struct Service(pub(super) Core);
 
 fn info(id: &IncidentId, head: IncidentHead) -> v1::IncidentInfo {
+    let manual = head.dedupe_key.strip_prefix("manual:");
     v1::IncidentInfo {
         id: id.to_string(),
         state: if head.open { "open" } else { "resolved" }.to_owned(),
+        external_id: manual
+            .filter(|_| head.source == incident::MANUAL)
+            .unwrap_or_default()
+            .to_owned(),
         title: head.title,
         severity: head.severity,
         source: head.source,
@@ -30,26 +44,58 @@ fn info(id: &IncidentId, head: IncidentHead) -> v1::IncidentInfo {
         run_ids: head.runs.iter().map(ToString::to_string).collect(),
         history_json: String::new(),
         history_left_out: 0,
-        external_id: String::new(),
     }
+}
+
+/// A history as one JSON list within its limit: whole, or its oldest and newest parts with how many are left out between.
+fn bounded(events: &[incident::IncidentEvent], most: usize) -> Result<(String, u32), serde_json::Error> {
+    let texts: Vec<String> = events
+        .iter()
+        .map(serde_json::to_string)
+        .collect::<Result<_, _>>()?;
+    let list = |texts: &[&str]| format!("[{}]", texts.join(","));
+    let mut left = most.saturating_sub(2);
+    let (mut from, mut to) = (0, texts.len());
+    // From both ends by turns: how it began, and how it stands.
+    while from < to {
+        let next = if from <= texts.len() - to { from } else { to - 1 };
+        let Some(rest) = left.checked_sub(texts[next].len() + 1) else {
+            break;
+        };
+        left = rest;
+        if next == from {
+            from += 1;
+        } else {
+            to -= 1;
+        }
+    }
+    let kept: Vec<&str> = texts[..from]
+        .iter()
+        .chain(&texts[to..])
+        .map(String::as_str)
+        .collect();
+    Ok((list(&kept), u32::try_from(to - from).unwrap_or(u32::MAX)))
 }
 
 #[tonic::async_trait]
 impl v1::incident_service_server::IncidentService for Service {
-    type WatchStream = futures::stream::BoxStream<'static, Result<v1::Event, Status>>;
+    type WatchStream = BoxStream<'static, Result<v1::Event, Status>>;
 
     async fn open(
         &self,
-        _request: Request<v1::OpenIncidentRequest>,
+        request: Request<v1::OpenIncidentRequest>,
     ) -> Result<Response<v1::OpenIncidentResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        open::call(&self.0, request).await
     }
 
     async fn watch(
         &self,
-        _request: Request<v1::WatchIncidentRequest>,
+        request: Request<v1::WatchIncidentRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        Err(Status::unimplemented("not yet"))
+        authorize(&request, Permission::View)?;
+        incident_watch::call(&self.0, request.get_ref())
+            .await
+            .map(Response::new)
     }
 
     async fn list(
@@ -57,20 +103,41 @@ impl v1::incident_service_server::IncidentService for Service {
         request: Request<v1::ListIncidentsRequest>,
     ) -> Result<Response<v1::ListIncidentsResponse>, Status> {
         authorize(&request, Permission::View)?;
-        let limit = match request.get_ref().limit {
-            0 => 50,
-            limit => limit.min(500),
+        let request = request.get_ref();
+        let limit = match request.limit {
+            0 => LIST,
+            limit => limit.min(LIST_MAX),
         };
-        let found = self
-            .0
-            .store
-            .incidents(limit)
-            .await
-            .map_err(|error| store_status(&error))?;
+        let open = match request.state.as_str() {
+            "" => None,
+            "open" => Some(true),
+            "resolved" => Some(false),
+            other => return Err(invalid("state", &format!("{other:?} is not open or resolved"))),
+        };
+        let before = match request.page_token.as_str() {
+            "" => None,
+            token => Some(token.parse().map_err(|_| {
+                invalid(
+                    "page_token",
+                    "not a token of this list: give next_page_token of the page before",
+                )
+            })?),
+        };
+        // One more than asked for says whether there is another page.
+        let filter = IncidentFilter {
+            limit: limit + 1,
+            before,
+            open,
+        };
+        let found = self.0.store.incidents(&filter).await;
+        let mut found = found.map_err(|error| store_status(&error))?;
+        let more = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        let last = found.last().filter(|_| more).map(|(id, _)| id.to_string());
         let incidents = found.into_iter().map(|(id, head)| info(&id, head)).collect();
         Ok(Response::new(v1::ListIncidentsResponse {
             incidents,
-            next_page_token: String::new(),
+            next_page_token: last.unwrap_or_default(),
         }))
     }
 
@@ -80,22 +147,18 @@ impl v1::incident_service_server::IncidentService for Service {
     ) -> Result<Response<v1::IncidentInfo>, Status> {
         authorize(&request, Permission::View)?;
         let id: IncidentId = convert::id(&request.get_ref().incident_id, "incident_id")?;
-        let head = self
-            .0
-            .store
-            .incident(&id)
-            .await
-            .map_err(|error| store_status(&error))?;
+        let head = self.0.store.incident(&id).await;
+        let head = head.map_err(|error| store_status(&error))?;
         let head = head.ok_or_else(|| {
             errors::not_found("incident", id.as_str(), format_args!("there is no incident {id}"))
         })?;
-        let events = load_incident(&self.0, &id)
-            .await
-            .map_err(|error| store_status(&error))?;
-        let history = serde_json::to_string(&events)
+        let events = load_incident(&self.0, &id).await;
+        let events = events.map_err(|error| store_status(&error))?;
+        let (history_json, history_left_out) = bounded(&events, HISTORY_BYTES)
             .map_err(|error| errors::defect("an incident's history cannot be written", error))?;
         Ok(Response::new(v1::IncidentInfo {
-            history_json: history,
+            history_json,
+            history_left_out,
             ..info(&id, head)
         }))
     }

@@ -3,12 +3,16 @@
 mod admin;
 mod agent;
 pub(crate) mod convert;
+mod diagnose;
 pub(crate) mod errors;
 mod events;
 mod health;
+mod incident_watch;
 mod incidents;
 mod logs;
+mod open;
 mod reports;
+mod rerun;
 mod runs;
 mod runs_logs;
 mod runs_view;
@@ -29,6 +33,7 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use types::limits::MESSAGE_BYTES;
 
+use self::errors::{brief, store_status};
 use crate::Core;
 
 macro_rules! limited {

@@ -124,12 +124,7 @@ impl Service {
         };
         let now = self.0.clock.now();
         let run = RunId::new(now, entropy());
-        let first = RunStarted {
-            run: run.clone(),
-            plan,
-            inputs,
-            trigger,
-        };
+        let first = RunStarted::new(run.clone(), plan, inputs, trigger);
         sendable(&first)?;
         let claims = claim(request, &run, now);
         let prepared = self.0.runs.prepare(first);
@@ -149,7 +144,7 @@ impl Service {
 }
 
 /// A run's first event holds its plan, inputs and alert, and goes to watchers in one message.
-fn sendable(first: &RunStarted) -> Result<(), Status> {
+pub(super) fn sendable(first: &RunStarted) -> Result<(), Status> {
     const MOST: usize = limits::MESSAGE_BYTES - 64 * 1024;
     let bytes = serde_json::to_vec(first)
         .map_err(|error| errors::defect("a run's first event cannot be written", error))?
@@ -237,7 +232,11 @@ impl v1::run_service_server::RunService for Service {
     async fn get(&self, request: Request<v1::GetRunRequest>) -> Result<Response<v1::Run>, Status> {
         authorize(&request, Permission::View)?;
         let id: RunId = convert::id(&request.get_ref().run_id, "run_id")?;
-        Ok(Response::new(super::runs_view::message(&self.load(&id).await?)))
+        let run = self.load(&id).await?;
+        Ok(Response::new(super::runs_view::message(
+            &run,
+            &self.0.agents.snapshot(),
+        )))
     }
 
     async fn list(
@@ -277,9 +276,9 @@ impl v1::run_service_server::RunService for Service {
 
     async fn rerun(
         &self,
-        _request: Request<v1::RerunRequest>,
+        request: Request<v1::RerunRequest>,
     ) -> Result<Response<v1::StartRunResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        super::rerun::call(&self.0, request).await
     }
 
     async fn cancel(

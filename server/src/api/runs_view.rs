@@ -1,6 +1,9 @@
 //! A run for the wire, folded from its history.
 
-use engine::{Attempt, Run};
+use engine::{
+    Attempt, Phase, Run,
+    placement::{self, Snapshot, Wanted},
+};
 use prost::Message;
 use proto::v1;
 use protocol::{Resolution, server::State};
@@ -14,8 +17,8 @@ const MOST: usize = limits::MESSAGE_BYTES - 16 * 1024;
 
 /// The run in one message. Where its values are too large for that, they are left out and the step says so: its events
 /// have them all.
-pub(super) fn message(run: &Run) -> v1::Run {
-    let mut view = view(run);
+pub(super) fn message(run: &Run, agents: &Snapshot) -> v1::Run {
+    let mut view = view(run, agents);
     let parts: [fn(&mut v1::Step) -> &mut String; 2] = [|s| &mut s.items_json, |s| &mut s.outputs_json];
     for part in parts {
         if view.encoded_len() <= MOST {
@@ -33,7 +36,7 @@ pub(super) fn message(run: &Run) -> v1::Run {
     view
 }
 
-fn view(run: &Run) -> v1::Run {
+fn view(run: &Run, agents: &Snapshot) -> v1::Run {
     let ended = run.ended.as_ref();
     v1::Run {
         id: run.id.to_string(),
@@ -51,15 +54,15 @@ fn view(run: &Run) -> v1::Run {
             .as_ref()
             .map(ToString::to_string)
             .unwrap_or_default(),
-        steps: (0..run.steps.len()).map(|i| step(run, i)).collect(),
+        steps: (0..run.steps.len()).map(|i| step(run, i, agents)).collect(),
         seq: run.seq,
         cancel_requested: run.cancel.is_some(),
-        rerun_of: String::new(),
+        rerun_of: run.rerun_of.as_ref().map(ToString::to_string).unwrap_or_default(),
         workflow_version: String::new(),
     }
 }
 
-fn step(run: &Run, i: usize) -> v1::Step {
+fn step(run: &Run, i: usize, agents: &Snapshot) -> v1::Step {
     let (plan, step) = (&run.plan.steps[i], &run.steps[i]);
     let fans_out = plan.fan_out.is_some();
     let attempts = step.items.iter().enumerate().flat_map(|(index, item)| {
@@ -97,8 +100,50 @@ fn step(run: &Run, i: usize) -> v1::Step {
         } else {
             String::new()
         },
-        reused_from: String::new(),
-        waits_for: String::new(),
+        reused_from: step
+            .reused_from
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        waits_for: waits_for(run, i, agents),
+    }
+}
+
+/// What a step waits for now, for people; empty when it does not wait. Of a fan-out, the first item that waits.
+fn waits_for(run: &Run, i: usize, agents: &Snapshot) -> String {
+    let (plan, step) = (&run.plan.steps[i], &run.steps[i]);
+    match step.phase {
+        Phase::Ended(_) => String::new(),
+        Phase::Waiting => {
+            let open = |key: &&String| run.step(key).is_some_and(|(_, need)| need.outcome().is_none());
+            let needs: Vec<&str> = plan.needs.iter().filter(open).map(String::as_str).collect();
+            if needs.is_empty() {
+                "the first item of a step that it follows".to_owned()
+            } else {
+                format!("the end of {}", needs.join(", "))
+            }
+        }
+        Phase::Active => {
+            let waits = |item: &engine::Item| {
+                if item.retry_at.is_some() {
+                    return Some("a retry's delay".to_owned());
+                }
+                let attempt = item.attempts.last()?;
+                if !matches!(attempt.life.state(), State::Queued) {
+                    return None;
+                }
+                let wanted = Wanted {
+                    work: &attempt.work,
+                    runs_on: &attempt.runs_on,
+                    connection: attempt.connection.as_deref(),
+                };
+                Some(match placement::place(agents, &wanted) {
+                    Ok(_) => "an agent's answer".to_owned(),
+                    Err(why) => format!("an agent: {why}"),
+                })
+            };
+            step.items.iter().find_map(waits).unwrap_or_default()
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! What is not gRPC: webhooks and health.
 
 mod body;
-mod grouping;
 mod health;
 mod webhooks;
 
@@ -23,7 +22,7 @@ pub(crate) async fn load_incident(
     core: &Core,
     id: &IncidentId,
 ) -> Result<Vec<incident::IncidentEvent>, StoreError> {
-    grouping::events(core, id).await.map(|(events, _)| events)
+    crate::intake::events(core, id).await.map(|(events, _)| events)
 }
 
 pub(crate) fn router(core: Core) -> Router {

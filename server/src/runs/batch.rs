@@ -22,7 +22,24 @@ pub(crate) struct Prepared {
 
 pub(crate) fn prepare(agents: &Agents, clock: Clock, first: RunStarted) -> Prepared {
     let context = clock.context();
-    let (mut run, mut decision) = engine::start(first, context);
+    let (run, decision) = engine::start(first, context);
+    offered_now(agents, context, run, decision)
+}
+
+pub(crate) fn prepare_rerun(
+    agents: &Agents,
+    clock: Clock,
+    earlier: &Run,
+    id: types::RunId,
+    by: String,
+    from: &[String],
+) -> Result<Prepared, engine::NoRerun> {
+    let context = clock.context();
+    let (run, decision) = engine::rerun(earlier, id, by, from, context)?;
+    Ok(offered_now(agents, context, run, decision))
+}
+
+fn offered_now(agents: &Agents, context: Context, mut run: Run, mut decision: Decision) -> Prepared {
     let reserved = offer(&mut run, agents, context, &mut decision);
     Prepared {
         run,

@@ -161,6 +161,20 @@ impl Runs {
         batch::prepare(&self.inner.agents, self.inner.clock, first)
     }
 
+    /// Decides the repetition of a run that has ended, its first offers included. Nothing is stored yet.
+    ///
+    /// # Errors
+    /// See [`engine::NoRerun`].
+    pub(crate) fn prepare_rerun(
+        &self,
+        earlier: &engine::Run,
+        id: RunId,
+        by: String,
+        from: &[String],
+    ) -> Result<Prepared, engine::NoRerun> {
+        batch::prepare_rerun(&self.inner.agents, self.inner.clock, earlier, id, by, from)
+    }
+
     /// Stores prepared runs together with what else belongs into the transaction, then lets them go.
     pub(crate) async fn commit(&self, prepared: Vec<Prepared>, mut append: Append) -> Result<(), StoreError> {
         append.streams.extend(prepared.iter().map(Prepared::append));
@@ -181,6 +195,11 @@ impl Runs {
                 Err(error)
             }
         }
+    }
+
+    /// Gives up what was prepared: its slots are free again.
+    pub(crate) fn abandon(&self, prepared: &Prepared) {
+        prepared.abandon(&self.inner.agents);
     }
 
     /// A flush that failed may have been written all the same: then the runs exist and somebody must own them.

@@ -64,16 +64,14 @@ impl World {
         let plan = workflow::compile(&file, &types::Catalogue::default())
             .plan
             .unwrap();
-        self.runs.prepare(RunStarted {
-            run: RunId::new(self.runs.inner.clock.now(), entropy()),
-            plan,
-            inputs: Object::new(),
-            trigger: Trigger {
-                alert: None,
-                incident: None,
-                by: "test".to_owned(),
-            },
-        })
+        let trigger = Trigger {
+            alert: None,
+            incident: None,
+            by: "test".to_owned(),
+        };
+        let id = RunId::new(self.runs.inner.clock.now(), entropy());
+        self.runs
+            .prepare(RunStarted::new(id, plan, Object::new(), trigger))
     }
 
     /// Waits until the stored run's attempt is out in that session.

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use types::{AgentId, AlertId, AttemptKey, IncidentId, RunId, Timestamp};
 
 use super::{
-    AgentRow, Append, Claim, Evidence, Head, IncidentHead, LogPiece, LogStream, RunFilter, RunHead, Store,
-    StoreError, StoredEvent, StreamAppend, StreamId, WorkflowRow, check,
+    AgentRow, Append, Claim, Drained, Evidence, Head, IncidentFilter, IncidentHead, LogPiece, LogStream,
+    RunFilter, RunHead, Store, StoreError, StoredEvent, StreamAppend, StreamId, WorkflowRow, check,
     log_piece::{Fit, Kept, end_mark, fit},
 };
 
@@ -36,6 +36,7 @@ struct State {
     workflows: BTreeMap<(String, String), WorkflowRow>,
     newest: BTreeMap<String, String>,
     agents: BTreeMap<AgentId, (AgentRow, u64)>,
+    drained: BTreeMap<AgentId, Drained>,
     logs: BTreeMap<(AttemptKey, LogStream), Log>,
 }
 
@@ -218,9 +219,18 @@ impl Store for MemoryStore {
         Ok(self.state().incidents.get(id).cloned())
     }
 
-    async fn incidents(&self, limit: u32) -> Result<Vec<(IncidentId, IncidentHead)>, StoreError> {
+    async fn incidents(
+        &self,
+        filter: &IncidentFilter,
+    ) -> Result<Vec<(IncidentId, IncidentHead)>, StoreError> {
         let state = self.state();
-        let page = state.incidents.iter().rev().take(limit as usize);
+        let page = state
+            .incidents
+            .iter()
+            .rev()
+            .filter(|(id, _)| filter.before.as_ref().is_none_or(|before| *id < before))
+            .filter(|(_, head)| filter.open.is_none_or(|open| head.open == open))
+            .take(filter.limit as usize);
         Ok(page.map(|(id, head)| (id.clone(), head.clone())).collect())
     }
 
@@ -291,6 +301,20 @@ impl Store for MemoryStore {
         }
         state.agents.insert(agent.id.clone(), (agent, dial));
         Ok(None)
+    }
+
+    async fn drain(&self, drained: Drained) -> Result<(), StoreError> {
+        self.writable()?.drained.insert(drained.agent.clone(), drained);
+        Ok(())
+    }
+
+    async fn undrain(&self, agent: &AgentId) -> Result<(), StoreError> {
+        self.writable()?.drained.remove(agent);
+        Ok(())
+    }
+
+    async fn drained(&self) -> Result<Vec<Drained>, StoreError> {
+        Ok(self.state().drained.values().cloned().collect())
     }
 
     async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {

@@ -239,6 +239,30 @@ pub struct AgentRow {
     pub seen_at: Timestamp,
 }
 
+/// That an agent is offered nothing new.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drained {
+    /// Which.
+    pub agent: AgentId,
+    /// Who wanted it.
+    pub by: String,
+    /// Why; may be empty.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Which incidents to list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IncidentFilter {
+    /// At most this many.
+    pub limit: u32,
+    /// Older than this id.
+    pub before: Option<IncidentId>,
+    /// Only open ones, or only those that are over.
+    pub open: Option<bool>,
+}
+
 /// Which stream of an attempt's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LogStream {
@@ -303,7 +327,8 @@ pub trait Store: Send + Sync + 'static {
     /// An incident's head.
     async fn incident(&self, id: &IncidentId) -> Result<Option<IncidentHead>, StoreError>;
     /// Incidents, newest first.
-    async fn incidents(&self, limit: u32) -> Result<Vec<(IncidentId, IncidentHead)>, StoreError>;
+    async fn incidents(&self, filter: &IncidentFilter)
+    -> Result<Vec<(IncidentId, IncidentHead)>, StoreError>;
     /// The newest incident (open or not) of a dedupe key.
     async fn incident_by_key(
         &self,
@@ -322,6 +347,16 @@ pub trait Store: Send + Sync + 'static {
     /// Takes a Hello with its dial (`protocol::session::Gate`): a dial that is not above the highest taken so far changes
     /// nothing and answers that highest; otherwise the row and the dial are kept and the answer is none.
     async fn agent_session(&self, agent: AgentRow, dial: u64) -> Result<Option<u64>, StoreError>;
+    /// Keeps that an agent is drained, in place of what was kept of it; a Hello does not change it.
+    async fn drain(&self, drained: Drained) -> Result<(), StoreError>;
+    /// Undoes it.
+    async fn undrain(&self, agent: &AgentId) -> Result<(), StoreError>;
+    /// The agents that are drained, by id.
+    async fn drained(&self) -> Result<Vec<Drained>, StoreError>;
+    /// Where its files are; none when it has no files.
+    fn directory(&self) -> Option<std::path::PathBuf> {
+        None
+    }
     /// All agents by name.
     async fn agents(&self) -> Result<Vec<AgentRow>, StoreError>;
     /// Writes pieces of logs; answers, for each piece, the offset up to which its stream is now held.

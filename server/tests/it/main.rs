@@ -6,6 +6,7 @@ mod attempts;
 mod faulty;
 mod http;
 mod logs;
+mod operate;
 mod reconnect;
 mod runs;
 mod stack;

@@ -77,7 +77,7 @@ async fn fifty_at_once_and_a_storm_of_repeats() {
     let body = alert("k0", "firing");
     for _ in 0..1_000 {
         let head = format!(
-            "POST {PATH} HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            "POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         stream
@@ -120,7 +120,7 @@ async fn a_body_that_is_too_large_gets_its_answer() {
     // One that asks first is told before it sends; one that is not too large is told to go on.
     let ask = |length: usize| {
         format!(
-            "POST {PATH} HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n\
+            "POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n\
              Content-Length: {length}\r\n\r\n"
         )
     };

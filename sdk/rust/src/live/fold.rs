@@ -12,7 +12,33 @@ impl LiveRun {
         self.seq = event.seq;
         let now = event.at;
         match &event.body {
-            Body::RunStarted { run, plan } => self.start(run.as_str(), plan, now),
+            Body::RunStarted { run, plan, .. } => self.start(run.as_str(), plan, now),
+            Body::ItemReused {
+                step,
+                value,
+                outcome,
+                reasons,
+                ..
+            } => {
+                self.begin(step, Vec::new(), now);
+                if let Some(step) = self.step_mut(step) {
+                    let mut item = LiveItem::new(value.as_ref().and_then(label));
+                    item.state = LiveState::Ended(*outcome);
+                    item.reasons.clone_from(reasons);
+                    step.items.push(item);
+                }
+            }
+            Body::StepReused {
+                step,
+                from,
+                outcome,
+                reasons,
+            } => {
+                self.end(step, *outcome, reasons, now);
+                if let Some(step) = self.step_mut(step) {
+                    step.reused_from = Some(from.to_string());
+                }
+            }
             Body::StepSkipped { step } => self.end(step, StepOutcome::Skipped, &[], now),
             Body::StepOmitted { step, because, ended } => {
                 let reason = format!("{because} {ended}");
@@ -80,6 +106,7 @@ impl LiveRun {
             started_at: None,
             ended_at: None,
             reasons: Vec::new(),
+            reused_from: None,
         });
         self.steps = steps.collect();
     }

@@ -58,6 +58,8 @@ pub struct LiveStep {
     pub ended_at: Option<Timestamp>,
     /// Why not succeeded.
     pub reasons: Vec<String>,
+    /// The run whose outputs it took over instead of running.
+    pub reused_from: Option<String>,
 }
 
 /// An item of a step.

@@ -9,7 +9,9 @@ use super::{
     against_each_store,
     sample::{incident_head, incident_id, only, run_head, run_id, run_stream, to_incident, to_run},
 };
-use crate::store::{Append, Head, RunFilter, SharedStore, StoreError, StreamAppend, StreamId};
+use crate::store::{
+    Append, Head, IncidentFilter, RunFilter, SharedStore, StoreError, StreamAppend, StreamId,
+};
 
 against_each_store!(
     events_come_back_in_order,
@@ -202,7 +204,18 @@ async fn incidents_are_found_by_key(store: SharedStore) {
     for (n, key) in [(1, "disk"), (3, "disk"), (2, "disk"), (4, "cpu")] {
         store.append(only(to_incident(n, 0, key))).await.unwrap();
     }
-    let listed = store.incidents(3).await.unwrap();
+    let page = |limit, before: Option<u16>, open| IncidentFilter {
+        limit,
+        before: before.map(incident_id),
+        open,
+    };
+    let older = store.incidents(&page(9, Some(3), Some(true))).await.unwrap();
+    assert_eq!(
+        older.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(),
+        [2, 1].map(incident_id)
+    );
+    assert_eq!(store.incidents(&page(9, None, Some(false))).await.unwrap(), []);
+    let listed = store.incidents(&page(3, None, None)).await.unwrap();
     assert_eq!(
         listed.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(),
         [4, 3, 2].map(incident_id)

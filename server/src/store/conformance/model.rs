@@ -15,7 +15,9 @@ use super::{
     sample::{to_incident, to_run, workflow},
     sqlite,
 };
-use crate::store::{Append, Head, LogPiece, LogStream, RunFilter, Store, StreamAppend, StreamId};
+use crate::store::{
+    Append, Head, IncidentFilter, LogPiece, LogStream, RunFilter, Store, StreamAppend, StreamId,
+};
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -175,7 +177,14 @@ async fn everything(store: &dyn Store, now: i64) -> Vec<String> {
         };
         all.push(told(store.runs(&filter).await));
     }
-    all.push(told(store.incidents(2).await));
+    all.push(told(
+        store
+            .incidents(&IncidentFilter {
+                limit: 2,
+                ..IncidentFilter::default()
+            })
+            .await,
+    ));
     all.push(told(store.incident_by_key("k").await));
     all.extend([
         told(store.workflows().await),

@@ -4,9 +4,33 @@ use super::{
     against_each_store,
     sample::{agent, workflow},
 };
-use crate::store::{AgentRow, SharedStore, StoreError};
+use crate::store::{AgentRow, Drained, SharedStore, StoreError};
 
-against_each_store!(a_definition_is_kept_by_content, a_dial_counts_once);
+against_each_store!(
+    a_definition_is_kept_by_content,
+    a_dial_counts_once,
+    a_drain_outlives_a_hello
+);
+
+async fn a_drain_outlives_a_hello(store: SharedStore) {
+    let drained = |n, reason: &str| Drained {
+        agent: agent(n, "a").id,
+        by: "ann".to_owned(),
+        reason: reason.to_owned(),
+        at: agent(n, "a").seen_at,
+    };
+    assert_eq!(store.agent_session(agent(1, "a"), 1).await.unwrap(), None);
+    store.drain(drained(2, "")).await.unwrap();
+    store.drain(drained(1, "kernel")).await.unwrap();
+    assert_eq!(store.agent_session(agent(1, "a"), 2).await.unwrap(), None);
+    let mut both = vec![drained(1, "kernel"), drained(2, "")];
+    assert_eq!(store.drained().await.unwrap(), both);
+    both[0].reason = "disk".to_owned();
+    store.drain(both[0].clone()).await.unwrap();
+    store.undrain(&both[1].agent).await.unwrap();
+    store.undrain(&both[1].agent).await.unwrap();
+    assert_eq!(store.drained().await.unwrap(), both[..1]);
+}
 
 async fn a_definition_is_kept_by_content(store: SharedStore) {
     assert!(store.put_workflow(workflow("disk", "aa", 1)).await.unwrap());

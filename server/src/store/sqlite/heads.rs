@@ -8,10 +8,12 @@ use sqlx::{
 };
 use types::{IncidentId, RunId, RunOutcome, Timestamp};
 
-use super::{IncidentHead, RunFilter, RunHead, error::corrupt};
+use super::{IncidentFilter, IncidentHead, RunFilter, RunHead, error::corrupt};
 
 /// Sorts after every id of a run: `~` comes after all letters.
 const AFTER_ALL: &str = "run_~";
+/// And of an incident.
+const AFTER_ALL_INCIDENTS: &str = "inc_~";
 
 macro_rules! run_columns {
     ($rest:literal) => {
@@ -41,7 +43,9 @@ pub(super) const RUNS_OF_LIVE: &str = run_columns!(
      WHERE outcome IS NULL AND workflow = ?3 AND id < ?1 ORDER BY id DESC LIMIT ?2"
 );
 pub(super) const INCIDENT: &str = incident_columns!("WHERE id = ?");
-pub(super) const INCIDENTS: &str = incident_columns!("ORDER BY id DESC LIMIT ?");
+pub(super) const INCIDENTS: &str = incident_columns!("WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
+pub(super) const INCIDENTS_BY_STATE: &str =
+    incident_columns!("WHERE open = ?3 AND id < ?1 ORDER BY id DESC LIMIT ?2");
 pub(super) const INCIDENT_BY_KEY: &str = incident_columns!("WHERE dedupe_key = ? ORDER BY id DESC LIMIT 1");
 
 pub(super) async fn put_run(
@@ -127,15 +131,22 @@ pub(super) async fn incident(
 
 pub(super) async fn incidents(
     pool: &SqlitePool,
-    limit: u32,
+    filter: &IncidentFilter,
 ) -> Result<Vec<(IncidentId, IncidentHead)>, sqlx::Error> {
-    sqlx::query(INCIDENTS)
-        .bind(limit)
-        .fetch_all(pool)
-        .await?
-        .iter()
-        .map(incident_of)
-        .collect()
+    let before = filter
+        .before
+        .as_ref()
+        .map_or(AFTER_ALL_INCIDENTS, IncidentId::as_str);
+    let sql = if filter.open.is_some() {
+        INCIDENTS_BY_STATE
+    } else {
+        INCIDENTS
+    };
+    let mut query = sqlx::query::<sqlx::Sqlite>(sql).bind(before).bind(filter.limit);
+    if let Some(open) = filter.open {
+        query = query.bind(open);
+    }
+    query.fetch_all(pool).await?.iter().map(incident_of).collect()
 }
 
 fn run_of(row: &SqliteRow) -> Result<(RunId, RunHead), sqlx::Error> {

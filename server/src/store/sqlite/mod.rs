@@ -30,8 +30,9 @@ mod writer;
 use std::{fs, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 
 use super::{
-    AgentRow, Append, Claim, Evidence, Head, IncidentHead, LogPiece, LogStream, NewEvent, RunFilter, RunHead,
-    Store, StoreError, StoredEvent, StreamAppend, StreamId, WorkflowRow, check, log_piece,
+    AgentRow, Append, Claim, Drained, Evidence, Head, IncidentFilter, IncidentHead, LogPiece, LogStream,
+    NewEvent, RunFilter, RunHead, Store, StoreError, StoredEvent, StreamAppend, StreamId, WorkflowRow, check,
+    log_piece,
 };
 pub use options::{Database, Failpoint, Moment, SqliteOptions};
 
@@ -42,6 +43,7 @@ use lock::DirLock;
 pub struct SqliteStore {
     history: Open,
     logs: Open,
+    directory: std::path::PathBuf,
 }
 
 impl SqliteStore {
@@ -61,6 +63,7 @@ impl SqliteStore {
         Ok(Self {
             history: Open::open(Database::History, &dir, &options, lock.clone()).await?,
             logs: Open::open(Database::Logs, &dir, &options, lock).await?,
+            directory: dir,
         })
     }
 

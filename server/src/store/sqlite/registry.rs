@@ -3,8 +3,10 @@
 use async_trait::async_trait;
 use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
+use types::AgentId;
+
 use super::{
-    AgentRow, WorkflowRow, check,
+    AgentRow, Drained, WorkflowRow, check,
     heads::{from_json, id, time, to_json},
     job::{Effect, Stop, Write},
 };
@@ -96,6 +98,57 @@ impl Write for AgentSession {
         .await?;
         Ok((None, Effect::wrote(agent.facts.len())))
     }
+}
+
+/// Keeps that an agent is drained.
+pub(super) struct Drain(pub(super) Drained);
+
+#[async_trait]
+impl Write for Drain {
+    type Answer = ();
+
+    async fn apply(&self, conn: &mut SqliteConnection) -> Result<((), Effect), Stop> {
+        let Self(drained) = self;
+        sqlx::query("INSERT OR REPLACE INTO drained (agent, by, reason, at) VALUES (?, ?, ?, ?)")
+            .bind(drained.agent.as_str())
+            .bind(&drained.by)
+            .bind(&drained.reason)
+            .bind(drained.at.unix_ms())
+            .execute(conn)
+            .await?;
+        Ok(((), Effect::wrote(drained.reason.len())))
+    }
+}
+
+/// Undoes it.
+pub(super) struct Undrain(pub(super) AgentId);
+
+#[async_trait]
+impl Write for Undrain {
+    type Answer = ();
+
+    async fn apply(&self, conn: &mut SqliteConnection) -> Result<((), Effect), Stop> {
+        sqlx::query("DELETE FROM drained WHERE agent = ?")
+            .bind(self.0.as_str())
+            .execute(conn)
+            .await?;
+        Ok(((), Effect::wrote(1)))
+    }
+}
+
+pub(super) async fn drained(pool: &SqlitePool) -> Result<Vec<Drained>, sqlx::Error> {
+    let rows = sqlx::query("SELECT agent, by, reason, at FROM drained ORDER BY agent")
+        .fetch_all(pool)
+        .await?;
+    let drained = |row: &SqliteRow| {
+        Ok(Drained {
+            agent: id(row.try_get(0)?)?,
+            by: row.try_get(1)?,
+            reason: row.try_get(2)?,
+            at: time(row.try_get(3)?),
+        })
+    };
+    rows.iter().map(drained).collect()
 }
 
 pub(super) async fn workflow(

@@ -6,7 +6,10 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::{StoreError, error::store_error, options::Database};
 
-const HISTORY: &[&str] = &[include_str!("../../../migrations/sqlite/0001_history.sql")];
+const HISTORY: &[&str] = &[
+    include_str!("../../../migrations/sqlite/0001_history.sql"),
+    include_str!("../../../migrations/sqlite/0002_drained.sql"),
+];
 const LOGS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_logs.sql")];
 
 impl Database {

@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use types::{AlertId, AttemptKey, IncidentId, RunId, Timestamp};
+use types::{AgentId, AlertId, AttemptKey, IncidentId, RunId, Timestamp};
 
 use super::{
-    AgentRow, Append, Claim, Evidence, IncidentHead, LogPiece, LogStream, RunFilter, RunHead, SqliteStore,
-    Store, StoreError, StoredEvent, StreamId, WorkflowRow,
+    AgentRow, Append, Claim, Drained, Evidence, IncidentFilter, IncidentHead, LogPiece, LogStream, RunFilter,
+    RunHead, SqliteStore, Store, StoreError, StoredEvent, StreamId, WorkflowRow,
     error::store_error,
     heads, logs, read,
-    registry::{self, AgentSession, PutWorkflow},
+    registry::{self, AgentSession, Drain, PutWorkflow, Undrain},
 };
 
 /// The answer of a read, or why there is none.
@@ -54,8 +54,11 @@ impl Store for SqliteStore {
         Ok(found.map(|(_, head)| head))
     }
 
-    async fn incidents(&self, limit: u32) -> Result<Vec<(IncidentId, IncidentHead)>, StoreError> {
-        told(heads::incidents(&self.history.readers, limit).await)
+    async fn incidents(
+        &self,
+        filter: &IncidentFilter,
+    ) -> Result<Vec<(IncidentId, IncidentHead)>, StoreError> {
+        told(heads::incidents(&self.history.readers, filter).await)
     }
 
     async fn incident_by_key(
@@ -88,6 +91,22 @@ impl Store for SqliteStore {
 
     async fn agent_session(&self, agent: AgentRow, dial: u64) -> Result<Option<u64>, StoreError> {
         self.history.writer.write(AgentSession { agent, dial }).await
+    }
+
+    async fn drain(&self, drained: Drained) -> Result<(), StoreError> {
+        self.history.writer.write(Drain(drained)).await
+    }
+
+    async fn undrain(&self, agent: &AgentId) -> Result<(), StoreError> {
+        self.history.writer.write(Undrain(agent.clone())).await
+    }
+
+    async fn drained(&self) -> Result<Vec<Drained>, StoreError> {
+        told(registry::drained(&self.history.readers).await)
+    }
+
+    fn directory(&self) -> Option<std::path::PathBuf> {
+        Some(self.directory.clone())
     }
 
     async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {

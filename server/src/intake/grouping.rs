@@ -62,7 +62,7 @@ impl Shard {
 }
 
 /// An incident's events, oldest first, and the seq of the last.
-pub(super) async fn events(core: &Core, id: &IncidentId) -> Result<(Vec<IncidentEvent>, u64), StoreError> {
+pub(crate) async fn events(core: &Core, id: &IncidentId) -> Result<(Vec<IncidentEvent>, u64), StoreError> {
     let stream = StreamId::Incident(id.clone());
     let mut events = Vec::new();
     let mut seq = 0;
@@ -97,6 +97,24 @@ pub(super) struct Grouped {
     pub(super) first: bool,
 }
 
+/// An incident that a run joins, as started for the alert for which another run was; nothing has happened yet.
+pub(super) async fn joined(core: &Core, id: &IncidentId, like: &RunId) -> Result<Grouped, StoreError> {
+    let (events, seq) = events(core, id).await?;
+    let state = incident::fold(&events)
+        .map_err(damaged)?
+        .ok_or_else(|| StoreError::Corrupt(format!("there is no incident {id}")))?;
+    let of = |entry: &&incident::AlertEntry| entry.runs.iter().any(|run| run.run == *like);
+    let alert = state.alerts.iter().find(of).or(state.alerts.last());
+    let alert = alert.map(|entry| entry.id.clone());
+    Ok(Grouped {
+        alert: alert.ok_or_else(|| StoreError::Corrupt(format!("{id} has no alert")))?,
+        after: state.clone(),
+        before: Some(Known { state, seq }),
+        events: Vec::new(),
+        first: false,
+    })
+}
+
 /// Decides what an alert does to the incident of its key.
 pub(super) fn group(known: Option<Known>, read: &Normalised, now: Timestamp) -> Result<Grouped, StoreError> {
     let before = known.filter(|known| known.state.takes(&read.delivery, now));
@@ -108,7 +126,9 @@ pub(super) fn group(known: Option<Known>, read: &Normalised, now: Timestamp) -> 
         alert: read.alert.clone(),
     };
     let state = before.as_ref().map(|known| &known.state);
-    let repeated = state.and_then(|state| state.repeated_by(&read.delivery)).cloned();
+    let repeated = state
+        .and_then(|state| state.repeats(&read.delivery, &read.alert))
+        .cloned();
     if let (Some(entry), Some(state)) = (&repeated, state)
         && entry.repeats >= REPEATS
         && now.since(state.last_at) < REPEAT_EVERY_MS
