@@ -1,13 +1,20 @@
 //! `grpc.health.v1.Health`: overall and for each service, NOT_SERVING while the server stops or its store cannot answer.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
+use tokio_util::sync::CancellationToken;
 use tonic_health::{
     ServingStatus,
     server::{HealthReporter, HealthService},
 };
 
-use crate::{Core, store::Append};
+use crate::{
+    Core,
+    store::{Append, Store},
+};
 
 /// Between looks at the store.
 const EVERY: Duration = Duration::from_secs(2);
@@ -29,25 +36,28 @@ const SERVICES: &[&str] = &[
 /// The service, kept true by a task until the server stops.
 pub(super) fn service(core: &Core) -> HealthService {
     let reporter = HealthReporter::new();
-    tokio::spawn(watch(core.clone(), reporter.clone()));
+    let (store, shutdown) = (Arc::downgrade(&core.store), core.shutdown.clone());
+    tokio::spawn(watch(store, shutdown, reporter.clone()));
     HealthService::from_health_reporter(reporter)
 }
 
-async fn watch(core: Core, mut reporter: HealthReporter) {
-    loop {
+/// It does not keep the store open: the server's end does not wait for it.
+async fn watch(store: Weak<dyn Store>, shutdown: CancellationToken, mut reporter: HealthReporter) {
+    while let Some(store) = store.upgrade() {
         // Nothing is written, but the writer must be there to say so.
-        let look = tokio::time::timeout(PATIENCE, core.store.append(Append::default()));
+        let look = tokio::time::timeout(PATIENCE, store.append(Append::default()));
         let status = tokio::select! {
             done = look => match done {
                 Ok(Ok(_)) => ServingStatus::Serving,
                 Ok(Err(_)) | Err(_) => ServingStatus::NotServing,
             },
-            () = core.shutdown.cancelled() => break,
+            () = shutdown.cancelled() => break,
         };
+        drop(store);
         tell(&reporter, status).await;
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
-            () = core.shutdown.cancelled() => break,
+            () = shutdown.cancelled() => break,
         }
     }
     tell(&reporter, ServingStatus::NotServing).await;
