@@ -15,7 +15,7 @@ fn work() -> Work {
         secrets: BTreeMap::new(),
         resources: types::Resources::default(),
         network: types::Network::None,
-        host_view: std::collections::BTreeSet::new(),
+        host_view: BTreeSet::new(),
         workdir: None,
         user: None,
         output_from: types::OutputFrom::default(),

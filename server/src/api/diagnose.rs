@@ -109,12 +109,14 @@ fn disk(core: &Core) -> v1::Finding {
     let place = dir.display();
     match nix::sys::statvfs::statvfs(&dir) {
         Ok(stat) => {
-            let free = u64::from(stat.blocks_available()).saturating_mul(stat.fragment_size());
+            let free = stat.blocks_available().saturating_mul(stat.fragment_size());
             let said = format!("{} MiB are free in {place}", free / (1024 * 1024));
-            match free {
-                ..DISK_ERROR => finding("disk.free", "error", said, "free some space before writes fail"),
-                ..DISK_WARNING => finding("disk.free", "warning", said, "free some space"),
-                _ => finding("disk.free", "ok", said, ""),
+            if free < DISK_ERROR {
+                finding("disk.free", "error", said, "free some space before writes fail")
+            } else if free < DISK_WARNING {
+                finding("disk.free", "warning", said, "free some space")
+            } else {
+                finding("disk.free", "ok", said, "")
             }
         }
         Err(error) => finding(

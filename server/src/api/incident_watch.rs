@@ -118,10 +118,7 @@ fn event(id: &IncidentId, run: Option<&RunId>, stored: StoredEvent) -> v1::Event
         seq: stored.seq,
         cursor: stored.cursor.to_string(),
         at_ms: stored.at.unix_ms(),
-        kind: match run {
-            Some(_) => stored.kind,
-            None => format!("incident.{}", stored.kind),
-        },
+        kind: stored.kind,
         version: stored.version,
         body_json: stored.body,
         incident_id: id.to_string(),

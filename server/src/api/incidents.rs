@@ -163,3 +163,33 @@ impl v1::incident_service_server::IncidentService for Service {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use incident::{IncidentEvent, What};
+    use types::{AlertId, Timestamp};
+
+    use super::bounded;
+
+    #[test]
+    fn a_history_too_large_keeps_both_ends_and_counts_the_middle() {
+        let event = |n: u8| IncidentEvent {
+            at: Timestamp::from_unix_ms(i64::from(n)),
+            what: What::AlertRepeated {
+                alert_id: AlertId::new(Timestamp::from_unix_ms(1), [n; 10]),
+            },
+        };
+        let events: Vec<IncidentEvent> = (0..50).map(event).collect();
+        let whole = serde_json::to_string(&events).unwrap();
+        assert_eq!(bounded(&events, whole.len() + 1).unwrap(), (whole.clone(), 0));
+        let (cut, left_out) = bounded(&events, whole.len() / 5).unwrap();
+        assert!(cut.len() <= whole.len() / 5);
+        let kept: Vec<IncidentEvent> = serde_json::from_str(&cut).unwrap();
+        assert_eq!(kept.len() + left_out as usize, 50);
+        assert!(kept.len() >= 8);
+        assert_eq!((kept.first(), kept.last()), (events.first(), events.last()));
+        assert_eq!(bounded(&events, 10).unwrap(), ("[]".to_owned(), 50));
+        assert_eq!(bounded(&[], 10).unwrap(), ("[]".to_owned(), 0));
+    }
+}

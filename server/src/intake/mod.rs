@@ -61,7 +61,6 @@ pub(crate) struct Arrival<'a> {
     pub(crate) content_type: String,
     pub(crate) body: &'a [u8],
     /// Keys that must be free, by the answer.
-    #[expect(clippy::type_complexity, reason = "one callback")]
     pub(crate) claims: &'a (dyn Fn(&Accepted, Timestamp) -> Vec<Claim> + Send + Sync),
 }
 

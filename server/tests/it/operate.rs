@@ -282,7 +282,7 @@ async fn an_incident_is_watched_with_runs_that_join_later() {
         events.push(event);
     }
     assert!(events.iter().all(|event| event.incident_id == opened.incident_id));
-    assert_eq!((&*events[0].kind, events[0].seq), ("incident.opened", 1));
+    assert_eq!((&*events[0].kind, events[0].seq), ("opened", 1));
     let cursors: Vec<u64> = events.iter().map(|event| event.cursor.parse().unwrap()).collect();
     assert!(cursors.is_sorted_by(|a, b| a < b), "in commit order, each once");
     for run in [&opened.run_ids[0], &second] {
