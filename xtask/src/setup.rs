@@ -38,10 +38,52 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
     for need in &missing {
         println!("missing: {} ({})", need.program, need.why);
     }
+    install(missing.iter().map(|need| need.package))
+}
+
+/// The packages that tests in Python use, pinned by hash, in an environment of their own below the target directory.
+///
+/// # Errors
+/// Python or its packages cannot be installed.
+pub(crate) fn python() -> Result<()> {
+    let requirements = sh::root().join("tests/python/requirements.txt");
+    let wanted = std::fs::read_to_string(&requirements).context("tests/python/requirements.txt")?;
+    let home = sh::target_dir().join("python");
+    // Says which packages the environment holds; written last.
+    let stamp = home.join("requirements.txt");
+    if std::fs::read_to_string(&stamp).is_ok_and(|had| had == wanted) {
+        return Ok(());
+    }
+    // Debian has python3 without what makes environments.
+    if sh::Cmd::new("python3")
+        .args(["-c", "import ensurepip, venv"])
+        .read()
+        .is_err()
+    {
+        println!("missing: python3-venv (the API is called from another language)");
+        install(["python3-venv"].into_iter())?;
+    }
+    sh::Cmd::new("python3")
+        .args(["-m", "venv", "--clear"])
+        .args([&home])
+        .run()?;
+    sh::Cmd::new(home.join("bin/pip"))
+        .args([
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--require-hashes",
+            "--requirement",
+        ])
+        .args([&requirements])
+        .run()?;
+    std::fs::write(&stamp, wanted).context("the environment's stamp")
+}
+
+fn install<'a>(packages: impl Iterator<Item = &'a str>) -> Result<()> {
     if !sh::has("apt-get") {
         bail!("no apt-get here: install the above by hand");
     }
-    let packages = missing.iter().map(|need| need.package);
     let apt = |args: &[&str]| {
         sh::Cmd::new("apt-get")
             .args(args)

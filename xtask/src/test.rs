@@ -43,6 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         bail!("cargo-nextest is missing: https://nexte.st/docs/installation/pre-built-binaries/");
     }
     let mut parts = Parts::default();
+    parts.run("python for the tests", setup::python);
     parts.run("format", || sh::cargo(&["fmt", "--all", "--check"]).run());
     // Tests cannot run on what does not build: the one part that ends everything.
     parts.run("build", || {

@@ -20,7 +20,7 @@ pub use error::{Details, Error, Refusal, Violation};
 pub use event::{At, Body, Event, PlanHead, Reason, StepHead};
 pub use incidents::{IncidentFilter, OpenIncident, OpenedView};
 pub use logs::LogPiece;
-pub use operate::{DiagnoseView, FindingView, Level, PlanView, SourceView};
+pub use operate::{DiagnoseView, FindingView, Level, SourceView};
 pub use runs::{Page, RunFilter};
 pub use subscribe::{Subscribe, Subscription};
 pub use time::rfc3339;

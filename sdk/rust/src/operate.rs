@@ -1,16 +1,13 @@
-//! What an operator asks and does: draining, sources, a diagnosis, and what a run would do.
+//! What an operator asks and does: draining, sources, a diagnosis.
 
-use proto::v1::{
-    DiagnoseRequest, DrainAgentRequest, ListSourcesRequest, ListWorkflowsRequest, PlanRequest, plan_request,
-};
+use proto::v1::{DiagnoseRequest, DrainAgentRequest, ListSourcesRequest, ListWorkflowsRequest};
 use serde::Serialize;
-use serde_json::Value;
-use types::{Object, Timestamp};
+use types::Timestamp;
 
 use crate::{
-    AgentView, Client, DiagnosticView, Error, Page, What, WorkflowView,
+    AgentView, Client, Error, Page, WorkflowView,
     client::unary,
-    view::{at, instant, json, some},
+    view::{at, instant, some},
 };
 
 /// A way in for alerts.
@@ -72,15 +69,6 @@ pub enum Level {
     Error,
 }
 
-/// What a run would do.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PlanView {
-    /// What is wrong or doubtful.
-    pub diagnostics: Vec<DiagnosticView>,
-    /// docs/plan.md; none when something is wrong.
-    pub outlook: Option<Value>,
-}
-
 impl Client {
     /// Offers an agent nothing new, or undoes that; `agt_…` or its name. Durable when it answers.
     ///
@@ -137,37 +125,6 @@ impl Client {
             version: answer.version,
             now: at(answer.now_ms),
             findings: findings.collect(),
-        })
-    }
-
-    /// What a run would do, without doing it. An empty `payload` leaves what depends on an alert open.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown workflow, `Invalid` for wrong inputs or a wrong payload; a definition's own errors are
-    /// in the answer.
-    pub async fn plan(&self, what: What, payload: Vec<u8>, inputs: Object) -> Result<PlanView, Error> {
-        let (what, file) = match what {
-            What::Source { source, file } => (plan_request::What::Source(source), file),
-            What::Kept(name) => (plan_request::What::Workflow(name), String::new()),
-        };
-        let request = PlanRequest {
-            what: Some(what),
-            file,
-            payload,
-            inputs_json: if inputs.is_empty() {
-                String::new()
-            } else {
-                Value::Object(inputs).to_string()
-            },
-        };
-        let answer = self.take(self.workflows().plan(unary(request)).await)?;
-        Ok(PlanView {
-            diagnostics: answer
-                .diagnostics
-                .into_iter()
-                .map(DiagnosticView::from_wire)
-                .collect(),
-            outlook: json("the outlook", &answer.outlook_json)?,
         })
     }
 

@@ -33,8 +33,6 @@ pub struct RunView {
     pub seq: u64,
     /// The run that it repeats.
     pub rerun_of: Option<String>,
-    /// SHA-256 of the source that it was started from, hex; none when that was not kept.
-    pub workflow_version: Option<String>,
     /// Its steps; empty in a list of runs.
     pub steps: Vec<StepView>,
 }
@@ -363,7 +361,6 @@ impl RunView {
             cancel_requested: run.cancel_requested,
             seq: run.seq,
             rerun_of: some(run.rerun_of),
-            workflow_version: some(run.workflow_version),
             steps: run
                 .steps
                 .into_iter()

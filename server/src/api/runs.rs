@@ -6,7 +6,7 @@ use proto::v1;
 use protocol::Resolution;
 use sha2::{Digest, Sha256};
 use tonic::{Request, Response, Status};
-use types::{Object, RunId, Timestamp, limits};
+use types::{Object, RunId, RunOutcome, Timestamp, limits};
 
 use super::{
     convert,
@@ -205,6 +205,59 @@ fn claim(request: &v1::StartRunRequest, run: &RunId, now: Timestamp) -> Vec<Clai
     }]
 }
 
+/// What a list is asked for; its limit is one more, which says whether there is another page.
+fn filter(request: v1::ListRunsRequest) -> Result<RunFilter, Status> {
+    let id = |text: &str, field| match text {
+        "" => Ok(None),
+        text => convert::id::<RunId>(text, field).map(Some),
+    };
+    let (before, after_page) = (
+        id(&request.before, "before")?,
+        id(&request.page_token, "page_token")?,
+    );
+    let limit = match request.limit {
+        0 => LIST,
+        limit => limit.min(LIST_MAX),
+    };
+    let mut outcomes = Vec::new();
+    for (at, outcome) in request.outcomes.iter().enumerate() {
+        outcomes.push(match v1::Outcome::try_from(*outcome) {
+            Ok(v1::Outcome::Succeeded) => RunOutcome::Succeeded,
+            Ok(v1::Outcome::Degraded) => RunOutcome::Degraded,
+            Ok(v1::Outcome::Failed) => RunOutcome::Failed,
+            Ok(v1::Outcome::Cancelled) => RunOutcome::Cancelled,
+            Ok(v1::Outcome::Unspecified) | Err(_) => {
+                return Err(errors::invalid(
+                    format!("outcomes[{at}]"),
+                    format!("{outcome} is no outcome of a run that has ended"),
+                ));
+            }
+        });
+    }
+    outcomes.sort_unstable();
+    outcomes.dedup();
+    let incident = match request.incident_id.as_str() {
+        "" => None,
+        text => Some(convert::id(text, "incident_id")?),
+    };
+    let at = |ms: i64, field| match ms {
+        0 => Ok(None),
+        ms if ms < 0 => Err(errors::invalid(field, "before 1970")),
+        ms => Ok(Some(Timestamp::from_unix_ms(ms))),
+    };
+    Ok(RunFilter {
+        limit: limit + 1,
+        // Both say "older than": the older one holds.
+        before: before.into_iter().chain(after_page).min(),
+        workflow: Some(request.workflow).filter(|name| !name.is_empty()),
+        live: request.live,
+        outcomes,
+        incident,
+        started_from: at(request.started_from_ms, "started_from_ms")?,
+        started_before: at(request.started_before_ms, "started_before_ms")?,
+    })
+}
+
 #[tonic::async_trait]
 impl v1::run_service_server::RunService for Service {
     type WatchStream = BoxStream<'static, Result<v1::Event, Status>>;
@@ -245,32 +298,21 @@ impl v1::run_service_server::RunService for Service {
     ) -> Result<Response<v1::ListRunsResponse>, Status> {
         authorize(&request, Permission::View)?;
         let request = request.into_inner();
-        let before = match request.before.as_str() {
-            "" => None,
-            text => Some(convert::id(text, "before")?),
-        };
-        let limit = if request.limit == 0 {
-            LIST
-        } else {
-            request.limit.min(LIST_MAX)
-        };
-        let workflow = Some(request.workflow).filter(|name| !name.is_empty());
-        let filter = RunFilter {
-            limit,
-            before,
-            workflow,
-            live: false,
-        };
-        let runs = self
+        let filter = filter(request)?;
+        let limit = filter.limit as usize - 1;
+        let mut runs = self
             .0
             .store
             .runs(&filter)
             .await
             .map_err(|error| store_status(&error))?;
+        let more = runs.len() > limit;
+        runs.truncate(limit);
+        let last = runs.last().filter(|_| more).map(|(id, _)| id.to_string());
         let runs = runs.into_iter().map(|(id, head)| listed(&id, head)).collect();
         Ok(Response::new(v1::ListRunsResponse {
             runs,
-            next_page_token: String::new(),
+            next_page_token: last.unwrap_or_default(),
         }))
     }
 

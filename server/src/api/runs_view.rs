@@ -58,7 +58,6 @@ fn view(run: &Run, agents: &Snapshot) -> v1::Run {
         seq: run.seq,
         cancel_requested: run.cancel.is_some(),
         rerun_of: run.rerun_of.as_ref().map(ToString::to_string).unwrap_or_default(),
-        workflow_version: String::new(),
     }
 }
 

@@ -14,6 +14,9 @@ use crate::{
 
 pub(super) struct Service(pub(super) Core);
 
+/// Workflows on a page at most.
+const LIST_MAX: u32 = 500;
+
 fn row(row: WorkflowRow, whole: bool) -> v1::Workflow {
     v1::Workflow {
         name: row.name,
@@ -97,20 +100,27 @@ impl v1::workflow_service_server::WorkflowService for Service {
         request: Request<v1::ListWorkflowsRequest>,
     ) -> Result<Response<v1::ListWorkflowsResponse>, Status> {
         authorize(&request, Permission::View)?;
-        let rows = self
+        let request = request.into_inner();
+        let limit = match request.limit {
+            0 => LIST_MAX,
+            limit => limit.min(LIST_MAX),
+        };
+        let mut rows = self
             .0
             .store
             .workflows()
             .await
             .map_err(|error| store_status(&error))?;
+        // A token is the last name of the page before.
+        rows.retain(|row| row.name > request.page_token);
+        rows.sort_by(|a, b| a.name.cmp(&b.name));
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let last = rows.last().filter(|_| more).map(|row| row.name.clone());
         let workflows = rows.into_iter().map(|found| row(found, false)).collect();
         Ok(Response::new(v1::ListWorkflowsResponse {
             workflows,
-            next_page_token: String::new(),
+            next_page_token: last.unwrap_or_default(),
         }))
-    }
-
-    async fn plan(&self, _request: Request<v1::PlanRequest>) -> Result<Response<v1::PlanResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
     }
 }

@@ -136,8 +136,8 @@ impl Runs {
             let filter = RunFilter {
                 limit: 500,
                 before: before.clone(),
-                workflow: None,
                 live: true,
+                ..RunFilter::default()
             };
             let page = self.inner.store.runs(&filter).await?;
             let Some((last, _)) = page.last() else {

@@ -210,6 +210,15 @@ impl Store for MemoryStore {
             filter.before.as_ref().is_none_or(|before| *id < before)
                 && filter.workflow.as_ref().is_none_or(|name| head.workflow == *name)
                 && (!filter.live || head.outcome.is_none())
+                && (filter.outcomes.is_empty()
+                    || head
+                        .outcome
+                        .is_some_and(|outcome| filter.outcomes.contains(&outcome)))
+                && (filter.incident.is_none() || head.incident == filter.incident)
+                && filter.started_from.is_none_or(|from| head.started_at >= from)
+                && filter
+                    .started_before
+                    .is_none_or(|before| head.started_at < before)
         });
         let page = wanted.take(filter.limit as usize);
         Ok(page.map(|(id, head)| (id.clone(), head.clone())).collect())

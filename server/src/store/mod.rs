@@ -300,6 +300,24 @@ pub struct RunFilter {
     pub workflow: Option<String>,
     /// Only live ones.
     pub live: bool,
+    /// Only with one of these outcomes; empty for all.
+    pub outcomes: Vec<RunOutcome>,
+    /// Only of this incident.
+    pub incident: Option<IncidentId>,
+    /// Only started then or later.
+    pub started_from: Option<Timestamp>,
+    /// Only started earlier than then.
+    pub started_before: Option<Timestamp>,
+}
+
+impl RunFilter {
+    /// Whether it asks for more than a workflow and what is live, which have indices of their own.
+    pub(crate) fn is_narrow(&self) -> bool {
+        !self.outcomes.is_empty()
+            || self.incident.is_some()
+            || self.started_from.is_some()
+            || self.started_before.is_some()
+    }
 }
 
 /// A store. Each method that writes has its bytes on disk (fsync) before it answers.

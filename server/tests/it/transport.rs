@@ -135,7 +135,7 @@ async fn what_is_wrong_with_a_subscription_is_named_by_its_field() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn foreign_pages_and_names_are_refused_and_own_ones_are_not() {
     let stack = Stack::start().await;
-    let own = format!("GET /healthz HTTP/1.1\r\nOrigin: http://localhost");
+    let own = "GET /healthz HTTP/1.1\r\nOrigin: http://localhost".to_owned();
     assert_eq!(send(&stack, &own, b"").await.status, 200);
     for head in [
         "GET /healthz HTTP/1.1\r\nOrigin: http://evil.example",

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
+mod api;
 mod bad_luck;
 mod crash;
 mod demo;

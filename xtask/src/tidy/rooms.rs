@@ -15,12 +15,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("incident", &["types"]),
     ("proto", &[]),
     ("node", &["types"]),
-    ("pages", &["types", "proto"]),
     ("actions", &["types", "incident", "node"]),
     (
         "server",
         &[
-            "types", "workflow", "protocol", "engine", "incident", "proto", "node", "pages",
+            "types", "workflow", "protocol", "engine", "incident", "proto", "node",
         ],
     ),
     ("runtime", &["types"]),

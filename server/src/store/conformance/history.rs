@@ -7,7 +7,7 @@ use types::RunOutcome;
 
 use super::{
     against_each_store,
-    sample::{incident_head, incident_id, only, run_head, run_id, run_stream, to_incident, to_run},
+    sample::{at, incident_head, incident_id, only, run_head, run_id, run_stream, to_incident, to_run},
 };
 use crate::store::{
     Append, Head, IncidentFilter, RunFilter, SharedStore, StoreError, StreamAppend, StreamId,
@@ -128,7 +128,11 @@ async fn runs_are_listed_newest_first(store: SharedStore) {
         store.run(&run_id(4)).await.unwrap(),
         Some(run_head("disk", Some(RunOutcome::Failed)))
     );
-    let cases: [(RunFilter, &[u16]); 6] = [
+    let nine = RunFilter {
+        limit: 9,
+        ..RunFilter::default()
+    };
+    let cases: [(RunFilter, &[u16]); 12] = [
         (
             RunFilter {
                 limit: 9,
@@ -165,11 +169,57 @@ async fn runs_are_listed_newest_first(store: SharedStore) {
                 limit: 9,
                 live: true,
                 workflow: Some("cpu".to_owned()),
-                before: None,
+                ..RunFilter::default()
             },
             &[3],
         ),
         (RunFilter::default(), &[]),
+        (
+            RunFilter {
+                outcomes: vec![RunOutcome::Failed],
+                ..nine.clone()
+            },
+            &[4, 1],
+        ),
+        (
+            RunFilter {
+                outcomes: vec![RunOutcome::Degraded, RunOutcome::Failed],
+                workflow: Some("disk".to_owned()),
+                ..nine.clone()
+            },
+            &[5, 4],
+        ),
+        (
+            RunFilter {
+                incident: Some(incident_id(4)),
+                before: Some(run_id(5)),
+                ..nine.clone()
+            },
+            &[4, 2, 1],
+        ),
+        (
+            RunFilter {
+                incident: Some(incident_id(5)),
+                ..nine.clone()
+            },
+            &[],
+        ),
+        (
+            RunFilter {
+                started_from: Some(at(1)),
+                started_before: Some(at(2)),
+                live: true,
+                ..nine.clone()
+            },
+            &[6, 3],
+        ),
+        (
+            RunFilter {
+                started_from: Some(at(2)),
+                ..nine
+            },
+            &[],
+        ),
     ];
     for (filter, wanted) in cases {
         let listed = store.runs(&filter).await.unwrap();

@@ -174,6 +174,7 @@ async fn everything(store: &dyn Store, now: i64) -> Vec<String> {
             before,
             workflow: workflow.map(str::to_owned),
             live,
+            ..RunFilter::default()
         };
         all.push(told(store.runs(&filter).await));
     }

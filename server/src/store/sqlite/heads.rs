@@ -42,6 +42,17 @@ pub(super) const RUNS_OF_LIVE: &str = run_columns!(
     "INDEXED BY runs_live_by_workflow
      WHERE outcome IS NULL AND workflow = ?3 AND id < ?1 ORDER BY id DESC LIMIT ?2"
 );
+/// Every filter at once, over the runs from the newest on: it stops when the page is full.
+pub(super) const RUNS_NARROW: &str = run_columns!(
+    "WHERE id < ?1
+       AND (?3 IS NULL OR workflow = ?3)
+       AND (?4 = 0 OR outcome IS NULL)
+       AND (?5 = '[]' OR outcome IN (SELECT value FROM json_each(?5)))
+       AND (?6 IS NULL OR incident = ?6)
+       AND (?7 IS NULL OR started_at >= ?7)
+       AND (?8 IS NULL OR started_at < ?8)
+     ORDER BY id DESC LIMIT ?2"
+);
 pub(super) const INCIDENT: &str = incident_columns!("WHERE id = ?");
 pub(super) const INCIDENTS: &str = incident_columns!("WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
 pub(super) const INCIDENTS_BY_STATE: &str =
@@ -110,6 +121,21 @@ pub(super) async fn runs(
         (Some(_), true) => RUNS_OF_LIVE,
     };
     let before = filter.before.as_ref().map_or(AFTER_ALL, RunId::as_str);
+    if filter.is_narrow() {
+        let outcomes: Vec<&str> = filter.outcomes.iter().map(|outcome| outcome.as_str()).collect();
+        let rows = sqlx::query::<sqlx::Sqlite>(RUNS_NARROW)
+            .bind(before)
+            .bind(filter.limit)
+            .bind(&filter.workflow)
+            .bind(filter.live)
+            .bind(to_json(&outcomes)?)
+            .bind(filter.incident.as_ref().map(IncidentId::as_str))
+            .bind(filter.started_from.map(Timestamp::unix_ms))
+            .bind(filter.started_before.map(Timestamp::unix_ms))
+            .fetch_all(pool)
+            .await?;
+        return rows.iter().map(run_of).collect();
+    }
     let mut query = sqlx::query::<sqlx::Sqlite>(sql).bind(before).bind(filter.limit);
     if let Some(workflow) = &filter.workflow {
         query = query.bind(workflow);
