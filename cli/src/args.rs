@@ -38,8 +38,14 @@ pub(crate) enum Command {
     Cancel(commands::cancel::CancelArgs),
     /// Decide about a step that may have run
     Resolve(commands::resolve::ResolveArgs),
+    /// Repeat a run from where it went wrong
+    Rerun(commands::rerun::RerunArgs),
     /// List agents
     Agents(commands::agents::AgentsArgs),
+    /// Offer an agent nothing new, or undo that
+    Drain(commands::drain::DrainArgs),
+    /// Open an incident by hand; list and show incidents
+    Incident(commands::incident::IncidentArgs),
     /// List incidents, or show one
     Incidents(commands::incidents::IncidentsArgs),
     /// List the built-in actions with their parameters and outputs

@@ -36,10 +36,17 @@ fn host(core: &Core, uri: &Uri, headers: &HeaderMap) -> Result<Authority, String
     let Some(authority) = given else {
         return Err("the request names no host".to_owned());
     };
-    if core.config.listen.ip().is_loopback() && !is_own(authority.host()) {
+    if core.config.listen.ip().is_loopback()
+        && !is_own(authority.host())
+        && !core
+            .config
+            .public_hosts
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(authority.host()))
+    {
         return Err(format!(
-            "this server listens on loopback and does not answer for the host {:?}: use an IP address or localhost (a \
-             reverse proxy must send one of them as Host)",
+            "this server listens on loopback and does not answer for the host {:?}: use an IP address or localhost, or \
+             start it with --public-host NAME for a reverse proxy",
             authority.host()
         ));
     }

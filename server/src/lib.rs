@@ -35,6 +35,8 @@ pub struct Config {
     pub seed: Vec<(String, String)>,
     /// `GET /healthz` answers 503 until this many agents are connected.
     pub healthy_with_agents: usize,
+    /// Names besides `localhost` under which a reverse proxy passes requests on; without a port.
+    pub public_hosts: Vec<String>,
 }
 
 /// What everything in the server shares.

@@ -45,6 +45,7 @@ pub(crate) async fn main(args: AgentsArgs) -> Done {
 
 fn row(agent: &AgentView) -> Vec<String> {
     let state = match agent.state {
+        AgentState::Connected if agent.draining => "draining",
         AgentState::Connected => "connected",
         AgentState::Disconnected => "disconnected",
     };

@@ -72,6 +72,7 @@ async fn both(mut args: DevArgs, taken: Taken) -> Done {
         catalogue: ::actions::Registry::builtin().catalogue(),
         seed: seed(args.workflows.as_deref())?,
         healthy_with_agents: 1,
+        public_hosts: Vec::new(),
     };
     server::make_private(&args.data_dir)?;
     let store = server::open(&args.data_dir.join("server")).await?;

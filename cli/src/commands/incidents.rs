@@ -1,7 +1,7 @@
 //! `firehall incidents [INCIDENT]`
 
 use clap::Args;
-use sdk::IncidentView;
+use sdk::IncidentFilter;
 
 use crate::{
     args::Remote,
@@ -21,13 +21,50 @@ pub(crate) struct IncidentsArgs {
     limit: u32,
 }
 
+/// List incidents.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    remote: Remote,
+    /// How many, 500 at most
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
+    limit: u32,
+    /// Only open or only resolved ones
+    #[arg(long, value_parser = ["open", "resolved"])]
+    state: Option<String>,
+}
+
+/// Show one incident.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    remote: Remote,
+    /// The incident's id
+    incident: String,
+}
+
 pub(crate) async fn main(args: IncidentsArgs) -> Done {
+    let IncidentsArgs {
+        remote,
+        incident,
+        limit,
+    } = args;
+    match incident {
+        Some(incident) => show(ShowArgs { remote, incident }).await,
+        None => {
+            list(ListArgs {
+                remote,
+                limit,
+                state: None,
+            })
+            .await
+        }
+    }
+}
+
+pub(super) async fn show(args: ShowArgs) -> Done {
     let client = args.remote.connect().await?;
-    let Some(id) = &args.incident else {
-        let incidents = client.list_incidents(args.limit).await?;
-        return list(&args, &incidents);
-    };
-    let incident = client.incident(id).await?;
+    let incident = client.incident(&args.incident).await?;
     if args.remote.json() {
         out::json(&incident)?;
         return Ok(Exit::Succeeded);
@@ -48,7 +85,14 @@ pub(crate) async fn main(args: IncidentsArgs) -> Done {
     Ok(Exit::Succeeded)
 }
 
-fn list(args: &IncidentsArgs, incidents: &[IncidentView]) -> Done {
+pub(super) async fn list(args: ListArgs) -> Done {
+    let client = args.remote.connect().await?;
+    let filter = IncidentFilter {
+        limit: args.limit,
+        state: args.state.unwrap_or_default(),
+        ..IncidentFilter::default()
+    };
+    let incidents = client.incidents_page(&filter).await?.items;
     if args.remote.json() {
         out::json(&incidents)?;
     } else if incidents.is_empty() {

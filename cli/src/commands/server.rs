@@ -28,6 +28,15 @@ pub(crate) struct ServerArgs {
     /// Where the store lives; made when it is not there
     #[arg(long, env = "FIREHALL_DATA_DIR", value_name = "DIR")]
     data_dir: PathBuf,
+    /// A host name under which a reverse proxy passes requests on; on loopback all others but localhost and addresses
+    /// are refused. Repeatable
+    #[arg(
+        long = "public-host",
+        env = "FIREHALL_PUBLIC_HOST",
+        value_delimiter = ',',
+        value_name = "NAME"
+    )]
+    public_hosts: Vec<String>,
     /// Listen beyond loopback without TLS
     #[arg(long)]
     insecure: bool,
@@ -53,6 +62,7 @@ async fn serve(args: ServerArgs, webhook_secret: Option<Secret>) -> Done {
         catalogue: ::actions::Registry::builtin().catalogue(),
         seed: Vec::new(),
         healthy_with_agents: 0,
+        public_hosts: args.public_hosts,
     };
     let store = open(&args.data_dir).await?;
     let shutdown = process::shutdown_on_signals(args.lifetime)?;

@@ -54,11 +54,13 @@ pub(crate) async fn read(stream: &mut TcpStream) -> Answer {
 }
 
 pub(crate) async fn send(stack: &Stack, head: &str, body: &[u8]) -> Answer {
+    send_to(stack, "localhost", head, body).await
+}
+
+/// As somebody who knows the server by this name.
+pub(crate) async fn send_to(stack: &Stack, host: &str, head: &str, body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(stack.address).await.unwrap();
-    let head = format!(
-        "{head}\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
+    let head = format!("{head}\r\nHost: {host}\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(body).await.unwrap();
     read(&mut stream).await

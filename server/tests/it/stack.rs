@@ -45,6 +45,7 @@ impl Stack {
             catalogue: types::Catalogue::default(),
             seed: Vec::new(),
             healthy_with_agents: 0,
+            public_hosts: vec!["firehall.example".to_owned()],
         };
         let shutdown = CancellationToken::new();
         let (tx, rx) = oneshot::channel();

@@ -4,7 +4,7 @@ use proto::v1::{self, event_service_client::EventServiceClient};
 use tonic::Code;
 
 use crate::{
-    http::send,
+    http::{send, send_to},
     stack::{ONE, Stack, soon},
 };
 
@@ -146,6 +146,19 @@ async fn foreign_pages_and_names_are_refused_and_own_ones_are_not() {
         let answer = send(&stack, head, b"").await;
         assert_eq!(answer.status, 403, "{head}");
         assert!(!answer.head.contains("access-control-allow"), "{}", answer.head);
+    }
+    // Names: a page that points its own at this machine is refused, the proxy's is not.
+    for (name, status) in [
+        ("evil.example", 403),
+        ("localhost.evil.example", 403),
+        ("firehall.example", 200),
+        ("127.0.0.1", 200),
+    ] {
+        assert_eq!(
+            send_to(&stack, name, "GET /healthz HTTP/1.1", b"").await.status,
+            status,
+            "{name}"
+        );
     }
     let link = "GET /healthz HTTP/1.1\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document";
     assert_eq!(send(&stack, link, b"").await.status, 200);

@@ -10,6 +10,7 @@ mod full;
 mod hostile;
 mod incident;
 mod limits;
+mod operate;
 mod secrets;
 mod slack_faults;
 mod thread;

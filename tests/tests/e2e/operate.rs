@@ -1,0 +1,107 @@
+//! What operators do by hand: open an incident, repeat a run, drain an agent.
+
+use e2e::Stack;
+
+const BOUND: &str = "\
+name: bound
+on:
+  alert: {}
+inputs:
+  responders: { type: list<string>, default: [] }
+steps:
+  first:
+    image: host
+    run: echo \"id=$RANDOM$RANDOM\" >> \"$FIREHALL_OUTPUT\"; echo once
+    outputs: { id: string }
+  second:
+    needs: first
+    image: host
+    run: exit 3
+";
+
+#[test]
+fn an_incident_opened_by_hand_starts_a_run_that_is_repeated_from_where_it_failed() {
+    let stack = Stack::with_agent();
+    let file = stack.file("bound.yaml", BOUND);
+    assert!(stack.cli(&["put", &file]).status.success());
+    let open = [
+        "incident",
+        "open",
+        "--id",
+        "INC-1",
+        "--title",
+        "Disk full",
+        "--severity",
+        "critical",
+        "--users",
+        "a@example.com,b@example.com",
+        "-o",
+        "json",
+    ];
+    let opened = stack.json(&open).unwrap();
+    assert_eq!(opened["opened"], true, "{opened:#}");
+    let run = opened["runs"][0].as_str().unwrap();
+    let view = stack.finished(run);
+    assert_eq!(view["outcome"], "failed", "{view:#}");
+    let joined = stack.json(&open).unwrap();
+    assert_eq!(
+        (&joined["opened"], &joined["incident"]),
+        (&false.into(), &opened["incident"])
+    );
+    let listed = stack
+        .json(&["incident", "list", "--state", "open", "-o", "json"])
+        .unwrap();
+    assert_eq!(listed[0]["id"], opened["incident"], "{listed:#}");
+
+    let again = stack.json(&["rerun", run, "-o", "json"]).unwrap();
+    let again = stack.finished(again["id"].as_str().unwrap());
+    assert_eq!(again["outcome"], "failed", "{again:#}");
+    assert_eq!(again["rerun_of"], run, "{again:#}");
+    let (old, new) = (&view["steps"][0], &again["steps"][0]);
+    assert_eq!(
+        new["outputs"], old["outputs"],
+        "taken over, not run again: {again:#}"
+    );
+    assert_eq!(new["reused_from"], run, "{again:#}");
+    assert_eq!(new["attempts"], serde_json::json!([]), "{again:#}");
+}
+
+#[test]
+fn an_incident_that_nobody_can_make_sense_of_is_refused() {
+    let stack = Stack::server();
+    let open = |more: &[&str]| {
+        let mut args = vec!["incident", "open", "--title", "t"];
+        args.extend(more);
+        let ended = stack.cli(&args);
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+    };
+    let (code, said) = open(&["--severity", "dire"]);
+    assert!(code == Some(2) && said.contains("critical"), "{said}");
+    let (code, said) = open(&["--severity", "high", "--users", "a,,b"]);
+    assert!(code == Some(2) && said.contains("--users"), "{said}");
+    // No workflow is bound, so none takes the input.
+    let (code, said) = open(&["--severity", "high", "--users", "a"]);
+    assert!(code == Some(2) && said.contains("responders"), "{said}");
+}
+
+#[test]
+fn a_drained_agent_gets_nothing_new_until_it_is_undone() {
+    let stack = Stack::with_agent();
+    let agents = stack.json(&["agents", "-o", "json"]).unwrap();
+    let name = agents[0]["name"].as_str().unwrap();
+    let drained = stack.json(&["drain", name, "-o", "json"]).unwrap();
+    assert_eq!(drained["draining"], true, "{drained:#}");
+    let run = stack.start("name: w\nsteps:\n  s:\n    image: host\n    run: echo hi\n", &[]);
+    let waiting = stack.show(&run);
+    assert_eq!(waiting["outcome"], serde_json::Value::Null, "{waiting:#}");
+    assert!(
+        waiting["steps"][0]["waits_for"]
+            .as_str()
+            .is_some_and(|why| why.contains("draining")),
+        "{waiting:#}"
+    );
+    assert!(stack.cli(&["drain", name, "--undo"]).status.success());
+    assert_eq!(stack.finished(&run)["outcome"], "succeeded");
+    let unknown = stack.cli(&["drain", "nobody"]);
+    assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
+}
