@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Rerun(commands::rerun::RerunArgs),
     /// List agents
     Agents(commands::agents::AgentsArgs),
+    /// Follow what happens on a server, as JSON Lines
+    Events(commands::events::EventsArgs),
     /// Offer an agent nothing new, or undo that
     Drain(commands::drain::DrainArgs),
     /// Open an incident by hand; list and show incidents

@@ -73,6 +73,7 @@ async fn dispatch(command: Command) -> Done {
         Command::Cancel(args) => commands::cancel::main(args).await,
         Command::Resolve(args) => commands::resolve::main(args).await,
         Command::Rerun(args) => commands::rerun::main(args).await,
+        Command::Events(args) => commands::events::main(args).await,
         Command::Drain(args) => commands::drain::main(args).await,
         Command::Incident(args) => commands::incident::main(args).await,
         Command::Agents(args) => commands::agents::main(args).await,

@@ -9,6 +9,7 @@ pub(crate) mod demo;
 pub(crate) mod dev;
 pub(crate) mod drain;
 pub(crate) mod emulator;
+pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod incident;
 pub(crate) mod incidents;

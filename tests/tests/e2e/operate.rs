@@ -85,6 +85,30 @@ fn an_incident_that_nobody_can_make_sense_of_is_refused() {
 }
 
 #[test]
+fn events_go_on_after_a_cursor() {
+    let stack = Stack::with_agent();
+    let run = stack.start("name: w\nsteps:\n  s:\n    image: host\n    run: echo hi\n", &[]);
+    assert_eq!(stack.finished(&run)["outcome"], "succeeded");
+    let lines = |args: &[&str]| -> Vec<serde_json::Value> {
+        let ended = stack.cli(args);
+        assert!(ended.status.success(), "{ended:?}");
+        let text = String::from_utf8(ended.stdout).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let all = lines(&["events", "--from-start", "--run", &run, "--count", "4"]);
+    let seqs: Vec<_> = all.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    assert_eq!(seqs, [1, 2, 3, 4], "{all:?}");
+    assert_eq!(all[0]["kind"], "run.started");
+    let cursor = all[1]["cursor"].as_str().unwrap();
+    let rest = lines(&["events", "--cursor", cursor, "--count", "2"]);
+    assert_eq!(rest, all[2..], "neither a gap nor a repeat");
+    let unknown = stack.cli(&["events", "--cursor", "x"]);
+    assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
+}
+
+#[test]
 fn a_drained_agent_gets_nothing_new_until_it_is_undone() {
     let stack = Stack::with_agent();
     let agents = stack.json(&["agents", "-o", "json"]).unwrap();
