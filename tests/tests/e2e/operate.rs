@@ -1,6 +1,8 @@
 //! What operators do by hand: open an incident, repeat a run, drain an agent.
 
-use e2e::Stack;
+use std::time::Duration;
+
+use e2e::{Stack, wait};
 
 const BOUND: &str = "\
 name: bound
@@ -111,8 +113,12 @@ fn events_go_on_after_a_cursor() {
 #[test]
 fn a_drained_agent_gets_nothing_new_until_it_is_undone() {
     let stack = Stack::with_agent();
-    let agents = stack.json(&["agents", "-o", "json"]).unwrap();
-    let name = agents[0]["name"].as_str().unwrap();
+    let name = "one";
+    // The agent is started, which is not yet known to the server.
+    wait::until("the agent to be connected", Duration::from_secs(20), || {
+        let agents = stack.json(&["agents", "-o", "json"])?;
+        (agents[0]["state"] == "connected").then_some(())
+    });
     let drained = stack.json(&["drain", name, "-o", "json"]).unwrap();
     assert_eq!(drained["draining"], true, "{drained:#}");
     let run = stack.start("name: w\nsteps:\n  s:\n    image: host\n    run: echo hi\n", &[]);
