@@ -3,6 +3,7 @@
 
 pub mod http;
 pub mod process;
+pub mod python;
 pub mod slack;
 pub mod stack;
 pub mod wait;
