@@ -13,18 +13,31 @@ use crate::{
 /// How long a container that nobody knows may take to end.
 const ORPHAN: Duration = Duration::from_secs(60);
 
+/// Waits between tries to remove an attempt: a shim that has told the end is still on its way out for a moment, and on a
+/// loaded host that moment is long. About a minute in all.
+const AGAIN_MS: [u64; 10] = [20, 50, 100, 250, 500, 1_000, 4_000, 10_000, 20_000, 25_000];
+
 /// Removes an attempt's directory, and its container's rest where it was one.
 pub(crate) async fn remove(context: &Context, token: &LeaseToken) {
+    let mut waits = AGAIN_MS.into_iter();
+    while let Err(error) = try_remove(context, token).await {
+        let Some(wait) = waits.next() else {
+            tracing::error!(%token, %error, "cannot remove what is left of an attempt; the next start of the agent tries again");
+            return;
+        };
+        tracing::debug!(%token, %error, "what is left of an attempt cannot be removed yet");
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+    }
+}
+
+async fn try_remove(context: &Context, token: &LeaseToken) -> Result<(), RuntimeError> {
     let dir = context.dir.attempt(token);
-    let removed = match &context.runtime {
+    match &context.runtime {
         Ok(runtime) => runtime.remove(&dir).await,
         Err(_) => match fs_err::remove_dir_all(&dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RuntimeError(error.to_string())),
             _ => Ok(()),
         },
-    };
-    if let Err(error) = removed {
-        tracing::error!(%token, %error, "cannot remove what is left of an attempt; the next start of the agent tries again");
     }
 }
 

@@ -85,6 +85,30 @@ async fn outputs_logs_and_environment_come_back_and_nothing_is_left() {
     swept(place.tmp.path()).await;
 }
 
+/// Something holds a place in the attempt's directory, as a mount does, when its step has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_removed_at_once_is_removed_later() {
+    let place = Place::new().await;
+    let token = token();
+    place.fake.offer(&token, &script("sleep 1")).await;
+    place.fake.started(&token).await;
+    let dir = place.tmp.path().join("attempts").join(token.as_str());
+    let held = dir.join("held");
+    std::fs::create_dir(&held).unwrap();
+    let run = |program: &str, args: &[&std::ffi::OsStr]| {
+        let done = std::process::Command::new(program).args(args).status().unwrap();
+        assert!(done.success(), "{program}: {done}");
+    };
+    let tmpfs = ["-t", "tmpfs", "held"].map(std::ffi::OsStr::new);
+    run("mount", &[&tmpfs[..], &[held.as_os_str()]].concat());
+    place.fake.finished(&token).await;
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let stayed = held.exists();
+    run("umount", &[held.as_os_str()]);
+    assert!(stayed, "a mount cannot be removed");
+    swept(place.tmp.path()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_end_is_told_apart() {
     let place = Place::new().await;

@@ -331,6 +331,8 @@ async fn one_of_many_rivals_wins_each_seq(store: SharedStore) {
 }
 
 async fn what_is_announced_can_be_read(store: SharedStore) {
+    // Before the writer: what was committed by then is no change, and a store in memory is done at once.
+    let mut committed = store.committed();
     let writer = tokio::spawn({
         let store = store.clone();
         async move {
@@ -339,7 +341,6 @@ async fn what_is_announced_can_be_read(store: SharedStore) {
             }
         }
     });
-    let mut committed = store.committed();
     let mut last = 0;
     while last < 80 {
         tokio::time::timeout(Duration::from_secs(20), committed.changed())

@@ -19,11 +19,17 @@ use super::{StoreError, connect, error::store_error};
 const WORTH: u64 = 1000;
 /// Pages in the log at which the writer waits for readers and starts it anew: 64 MiB.
 const FULL: u32 = 16_384;
+/// Pages in the log at which the writer does so without being asked: 96 MiB. The checkpointer finds out only when it has
+/// moved what there was, and on a slow disk a flood of writes outruns it.
+const BRIM: u64 = 24_576;
 
 /// Between the writer and the checkpointer.
 #[derive(Default)]
 pub(super) struct Pressure {
+    /// Written since the checkpointer last looked.
     pages: AtomicU64,
+    /// In the log when it last looked.
+    log: AtomicU64,
     worth: Notify,
     full: AtomicBool,
 }
@@ -36,14 +42,25 @@ impl Pressure {
         }
     }
 
+    /// What was written counts as in the log until the log itself is asked.
+    fn look(&self) {
+        let written = self.pages.swap(0, Ordering::Relaxed);
+        self.log.fetch_add(written, Ordering::Relaxed);
+    }
+
     /// On the writer, between two transactions: when writes never paused long enough for the log to be used from its
     /// start again, makes that happen.
     pub(super) async fn relieve(&self, conn: Option<&mut SqliteConnection>) {
         let Some(conn) = conn else { return };
-        if !self.full.swap(false, Ordering::Relaxed) {
+        let brim = self.log.load(Ordering::Relaxed) + self.pages.load(Ordering::Relaxed) >= BRIM;
+        if !self.full.swap(false, Ordering::Relaxed) && !brim {
             return;
         }
-        match checkpoint(conn, "PRAGMA wal_checkpoint(RESTART)").await {
+        let restarted = checkpoint(conn, "PRAGMA wal_checkpoint(RESTART)").await;
+        // Counted anew also when a reader held the log: the writer waits for it once in so many pages, not at each commit.
+        self.pages.store(0, Ordering::Relaxed);
+        self.log.store(0, Ordering::Relaxed);
+        match restarted {
             Ok(moved) => tracing::info!(
                 frames = moved.frames,
                 busy = moved.busy,
@@ -83,7 +100,6 @@ impl Checkpointer {
             .await
             .is_some()
         {
-            pressure.pages.store(0, Ordering::Relaxed);
             self.relieve().await;
         }
         if let Err(error) = self.conn.close().await {
@@ -92,8 +108,12 @@ impl Checkpointer {
     }
 
     async fn relieve(&mut self) {
+        self.pressure.look();
         match checkpoint(&mut self.conn, "PRAGMA wal_checkpoint(PASSIVE)").await {
             Ok(moved) => {
+                self.pressure
+                    .log
+                    .store(u64::from(moved.frames), Ordering::Relaxed);
                 // The log was started anew since the writer was asked.
                 self.asked = if moved.frames < self.asked { 0 } else { self.asked };
                 if moved.frames - self.asked >= FULL {
