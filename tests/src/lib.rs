@@ -1,6 +1,7 @@
 //! What the end-to-end tests stand on: the real binary in real processes, a witness that the product never reads, and
 //! a plain HTTP client. Every wait is bounded.
 
+pub mod browser;
 pub mod http;
 pub mod process;
 pub mod python;

@@ -13,11 +13,28 @@ pub(crate) struct Need {
 }
 
 /// For building and testing.
-pub(crate) const TEST: &[Need] = &[Need {
-    program: "cc",
-    package: "build-essential",
-    why: "SQLite and ring are compiled from C",
-}];
+pub(crate) const TEST: &[Need] = &[
+    Need {
+        program: "cc",
+        package: "build-essential",
+        why: "SQLite and ring are compiled from C",
+    },
+    Need {
+        program: "chromium",
+        package: "chromium",
+        why: "the pages and gRPC-Web are tested in a browser",
+    },
+    Need {
+        program: "node",
+        package: "nodejs",
+        why: "it drives the browser",
+    },
+    Need {
+        program: "npm",
+        package: "npm",
+        why: "it installs what drives the browser",
+    },
+];
 
 /// For measuring.
 pub(crate) const BENCH: &[Need] = &[Need {
@@ -78,6 +95,38 @@ pub(crate) fn python() -> Result<()> {
         .args([&requirements])
         .run()?;
     std::fs::write(&stamp, wanted).context("the environment's stamp")
+}
+
+/// The oldest Node.js that playwright-core runs on.
+const NODE: u32 = 20;
+
+/// The packages that drive the browser, pinned by hash, where Node.js looks for them.
+///
+/// # Errors
+/// Node.js is too old, or its packages cannot be installed.
+pub(crate) fn node() -> Result<()> {
+    let version = sh::Cmd::new("node").args(["--version"]).read()?;
+    let version = version.trim();
+    let major = version.trim_start_matches('v').split('.').next();
+    if major
+        .and_then(|major| major.parse::<u32>().ok())
+        .is_none_or(|major| major < NODE)
+    {
+        bail!("node --version says {version:?}: the browser's driver needs Node.js {NODE} or newer");
+    }
+    let home = sh::root().join("tests/browser");
+    let wanted =
+        std::fs::read_to_string(home.join("package-lock.json")).context("tests/browser/package-lock.json")?;
+    // Says which packages are there; written last.
+    let stamp = home.join("node_modules/.firehall-lock.json");
+    if std::fs::read_to_string(&stamp).is_ok_and(|had| had == wanted) {
+        return Ok(());
+    }
+    sh::Cmd::new("npm")
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix"])
+        .args([&home])
+        .run()?;
+    std::fs::write(&stamp, wanted).context("the packages' stamp")
 }
 
 fn install<'a>(packages: impl Iterator<Item = &'a str>) -> Result<()> {

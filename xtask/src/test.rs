@@ -44,6 +44,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     let mut parts = Parts::default();
     parts.run("python for the tests", setup::python);
+    parts.run("node for the tests", setup::node);
     parts.run("format", || sh::cargo(&["fmt", "--all", "--check"]).run());
     // Tests cannot run on what does not build: the one part that ends everything.
     parts.run("build", || {

@@ -16,7 +16,7 @@ fn files() -> Vec<PathBuf> {
             let entry = entry.unwrap();
             let name = entry.file_name().into_string().unwrap();
             let kind = entry.file_type().unwrap();
-            if kind.is_dir() && !matches!(name.as_str(), "target" | ".git" | ".firehall") {
+            if kind.is_dir() && !matches!(name.as_str(), "target" | "node_modules" | ".git" | ".firehall") {
                 folders.push(entry.path());
             } else if kind.is_file() {
                 found.push(entry.path().strip_prefix(sh::root()).unwrap().to_path_buf());

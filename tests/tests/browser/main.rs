@@ -1,0 +1,5 @@
+//! The product in a real browser: each test starts a stack and lets a script of `tests/browser/` drive Chromium.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod grpc_web;
