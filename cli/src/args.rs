@@ -1,13 +1,20 @@
 //! The command line. Every flag that a process needs at its start can come from the environment too.
 
-use clap::{Args, Parser, Subcommand};
+use std::{path::PathBuf, time::Duration};
 
-use crate::{commands, out::Format};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::{
+    commands,
+    out::{Colour, Format},
+};
 
 /// Firehall: from an alert to a staffed war room with findings.
 #[derive(Debug, Parser)]
-#[command(name = "firehall", version, disable_help_subcommand = true)]
+#[command(name = "firehall", version)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -65,36 +72,143 @@ pub(crate) enum Command {
     Emulator(commands::emulator::EmulatorArgs),
 }
 
-/// What every client command takes.
+/// What every command takes, before or after its name.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Colours: on a terminal, always, or never
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        env = "FIREHALL_COLOR",
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN"
+    )]
+    pub(crate) color: Colour,
+    /// The same as --color never
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        conflicts_with = "color"
+    )]
+    pub(crate) no_color: bool,
+    /// One more configuration file, laid over /etc/firehall/config.toml and ~/.config/firehall/config.toml
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        env = "FIREHALL_CONFIG",
+        value_name = "FILE"
+    )]
+    pub(crate) config: Option<PathBuf>,
+    /// Read no configuration file
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        conflicts_with = "config"
+    )]
+    pub(crate) no_config: bool,
+    /// Print each setting and where it comes from, and do nothing else; `-o json` for programs
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) print_config: bool,
+}
+
+/// Where the server is, and how long to wait for it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Connection {
+    /// The server's URL
+    #[arg(long, env = "FIREHALL_SERVER", help_heading = "Server options", default_value = DEFAULT_SERVER, value_name = "URL")]
+    server: String,
+    /// To open a connection
+    #[arg(long, env = "FIREHALL_CONNECT_TIMEOUT", help_heading = "Server options", default_value = "3s", value_parser = duration, value_name = "DURATION")]
+    connect_timeout: Duration,
+    /// For one answer of the server
+    #[arg(long, env = "FIREHALL_TIMEOUT", help_heading = "Server options", default_value = "30s", value_parser = duration, value_name = "DURATION")]
+    timeout: Duration,
+    /// For a server that goes away while something is followed
+    #[arg(long, env = "FIREHALL_AWAY_TIMEOUT", help_heading = "Server options", default_value = "2m", value_parser = duration, value_name = "DURATION")]
+    away_timeout: Duration,
+}
+
+/// What every client command takes that answers once.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Remote {
-    /// The server's URL
-    #[arg(long, env = "FIREHALL_SERVER", default_value = DEFAULT_SERVER, value_name = "URL")]
-    pub(crate) server: String,
+    #[command(flatten)]
+    at: Connection,
+    #[command(flatten)]
+    form: Form,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Form {
     /// Output for people or for programs
-    #[arg(short, long, value_enum, default_value = "text")]
+    #[arg(
+        short,
+        long,
+        value_enum,
+        env = "FIREHALL_OUTPUT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
     pub(crate) output: Format,
 }
 
 /// Where `firehall dev` listens by default.
 pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:7911";
 
+impl Connection {
+    pub(crate) async fn connect(&self) -> Result<sdk::Client, sdk::Error> {
+        let timeouts = sdk::Timeouts {
+            connect: self.connect_timeout,
+            call: self.timeout,
+            away: self.away_timeout,
+        };
+        sdk::Client::connect_within(&self.server, timeouts).await
+    }
+}
+
+/// A duration such as `500ms`, `3s` or `1h30m`; longer than zero.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = "expected a duration such as 500ms, 3s or 1h30m";
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong.to_owned())?;
+    Duration::try_from(parsed)
+        .ok()
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| format!("{wrong}, longer than zero"))
+}
+
 impl Remote {
     pub(crate) async fn connect(&self) -> Result<sdk::Client, sdk::Error> {
-        sdk::Client::connect(&self.server).await
+        self.at.connect().await
+    }
+
+    pub(crate) fn output(&self) -> Format {
+        self.form.output
     }
 
     pub(crate) fn json(&self) -> bool {
-        self.output == Format::Json
+        self.form.output == Format::Json
     }
+}
+
+/// The command line as it is shown: what an environment variable holds is nobody's business but its owner's.
+pub(crate) fn command() -> clap::Command {
+    fn hide(command: clap::Command) -> clap::Command {
+        command
+            .mut_args(|arg| arg.hide_env_values(true))
+            .mut_subcommands(hide)
+    }
+    hide(Cli::command())
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        super::command().debug_assert();
     }
 }

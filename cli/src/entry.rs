@@ -1,33 +1,20 @@
 //! From the command line to an exit code.
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
-use clap::Parser;
+use clap::FromArgMatches;
 
 use crate::{
-    args::{Cli, Command},
-    commands,
+    args::{self, Cli, Command},
+    commands, config,
     exit::{Done, Exit, Fault},
-    out, text,
+    out::{self, Colour},
+    text,
 };
 
 pub(crate) fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are asked for and come on standard output; clap knows which is which.
-            let code = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Succeeded
-            };
-            return match error.print() {
-                Ok(()) => code.into(),
-                Err(_) => Exit::Pipe.into(),
-            };
-        }
-    };
-    match run(cli.command) {
+    let argv: Vec<OsString> = std::env::args_os().collect();
+    match start(&argv) {
         Ok(exit) => exit.into(),
         Err(fault) => {
             if !fault.message.is_empty() {
@@ -36,6 +23,53 @@ pub(crate) fn main() -> ExitCode {
             fault.exit.into()
         }
     }
+}
+
+fn start(argv: &[OsString]) -> Done {
+    let command = args::command();
+    // Help and version come without a configuration: they must be there when it is wrong.
+    if let Err(error) = command.clone().try_get_matches_from(argv)
+        && !error.use_stderr()
+    {
+        return refused(&error, None);
+    }
+    let early = config::Early::of(&command, argv);
+    let files = config::load(&command, &early.files)?;
+    if early.print {
+        return config::print(&command, argv, &early.files, &files);
+    }
+    let matches = match config::lay(command.clone(), &files).try_get_matches_from(argv) {
+        Ok(matches) => matches,
+        Err(error) => {
+            let variable = config::blame(&command, &error);
+            return refused(&error, variable.as_deref());
+        }
+    };
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| Fault::usage(error.to_string()))?;
+    out::choose_colour(if cli.global.no_color {
+        Colour::Never
+    } else {
+        cli.global.color
+    });
+    run(cli.command)
+}
+
+/// Says what clap has to say: help and version were asked for and come on standard output.
+fn refused(error: &clap::Error, variable: Option<&str>) -> Done {
+    let code = if error.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Succeeded
+    };
+    if error.print().is_err() {
+        return Ok(Exit::Pipe);
+    }
+    if let Some(variable) = variable {
+        out::note(&format!(
+            "  the value is that of the environment variable {variable}"
+        ));
+    }
+    Ok(code)
 }
 
 fn run(command: Command) -> Done {

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod config;
 mod entry;
 mod exit;
 mod input;

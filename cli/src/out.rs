@@ -2,7 +2,9 @@
 
 use std::{
     env,
+    ffi::OsString,
     io::{self, IsTerminal, Write},
+    sync::OnceLock,
 };
 
 use serde::Serialize;
@@ -14,8 +16,42 @@ use crate::exit::{Exit, Fault};
 pub(crate) enum Format {
     /// For people.
     Text,
-    /// For programs.
+    /// For people: a heading and a row for each thing, where there is more than one.
+    Table,
+    /// For programs: field names stay.
     Json,
+}
+
+/// What `--color` chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal, unless NO_COLOR or TERM=dumb says no; elsewhere when CLICOLOR_FORCE says so.
+    Auto,
+    /// Also where no terminal is.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+static COLOURED: OnceLock<bool> = OnceLock::new();
+
+/// Fixes for the whole process whether there are colours. The first word counts.
+pub(crate) fn choose_colour(colour: Colour) {
+    let _chosen = COLOURED.set(match colour {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => by_environment(is_terminal(), &|name| env::var_os(name)),
+    });
+}
+
+/// `NO_COLOR` (<https://no-color.org>) first, then `CLICOLOR_FORCE` (<https://bixense.com/clicolors>), then the terminal.
+fn by_environment(terminal: bool, get: &dyn Fn(&str) -> Option<OsString>) -> bool {
+    let set = |name: &str| get(name).filter(|value| !value.is_empty());
+    match (set("NO_COLOR"), set("CLICOLOR_FORCE")) {
+        (Some(_), _) => false,
+        (None, Some(force)) if force != "0" => true,
+        (None, _) => terminal,
+    }
 }
 
 /// Whether standard output is shown by a terminal that can be redrawn.
@@ -23,9 +59,9 @@ pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Whether standard output is coloured: a terminal, and `NO_COLOR` (<https://no-color.org>) is unset or empty.
+/// Whether standard output is coloured.
 pub(crate) fn is_coloured() -> bool {
-    is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    *COLOURED.get_or_init(|| by_environment(is_terminal(), &|name| env::var_os(name)))
 }
 
 fn wrote(result: io::Result<()>) -> Result<(), Fault> {

@@ -14,7 +14,7 @@ use crate::{
     entry,
     exit::{Done, Exit, Fault},
     process::{self, Lifetime},
-    telemetry,
+    telemetry::{self, LogArgs},
 };
 
 /// Run an agent. It dials the server; nobody dials it.
@@ -27,13 +27,15 @@ pub(crate) struct AgentArgs {
     #[arg(long, env = "FIREHALL_DATA_DIR", value_name = "DIR")]
     data_dir: PathBuf,
     /// Its name for people; the host's name when not given
-    #[arg(long, env = "FIREHALL_NAME")]
+    #[arg(long, env = "FIREHALL_NAME", value_name = "NAME")]
     name: Option<String>,
     #[command(flatten)]
     what: WhatArgs,
     /// What steps may have beyond the ordinary: host-view:proc, host-view:sys, network:host
-    #[arg(long, value_name = "GRANTS", value_delimiter = ',')]
+    #[arg(long, env = "FIREHALL_ALLOW", value_name = "GRANTS", value_delimiter = ',')]
     allow: Vec<Grant>,
+    #[command(flatten)]
+    log: LogArgs,
     #[command(flatten)]
     lifetime: Lifetime,
 }
@@ -42,13 +44,18 @@ pub(crate) struct AgentArgs {
 #[derive(Debug, Args)]
 pub(crate) struct WhatArgs {
     /// A label that steps can ask for. Repeatable, also with the same key
-    #[arg(long = "label", value_name = "KEY=VALUE")]
+    #[arg(
+        long = "label",
+        env = "FIREHALL_LABEL",
+        value_delimiter = ',',
+        value_name = "KEY=VALUE"
+    )]
     labels: Vec<Label>,
     /// An environment variable that is a secret which steps may name. Repeatable
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, env = "FIREHALL_SECRET_ENV", value_delimiter = ',', value_name = "NAME")]
     secret_env: Vec<String>,
     /// Attempts at once
-    #[arg(long, env = "FIREHALL_CAPACITY", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, env = "FIREHALL_CAPACITY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
     capacity: u32,
 }
 
@@ -138,7 +145,7 @@ pub(crate) fn hostname() -> Result<String, Fault> {
 
 pub(crate) fn main(args: AgentArgs) -> Done {
     let taken = Taken::take(&args.what)?;
-    telemetry::init()?;
+    telemetry::init(&args.log)?;
     let allow = args.allow.into_iter().collect();
     let config = taken.config(&args.what, args.server, args.data_dir, args.name, allow)?;
     entry::block_on(async move {

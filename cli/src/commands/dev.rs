@@ -21,7 +21,7 @@ use crate::{
     exit::{Done, Exit, Fault},
     input, out,
     process::{self, Lifetime},
-    telemetry,
+    telemetry::{self, LogArgs},
 };
 
 /// Run a server and an agent in one process.
@@ -39,17 +39,19 @@ pub(crate) struct DevArgs {
     #[arg(long, env = "FIREHALL_DATA_DIR", value_name = "DIR")]
     data_dir: PathBuf,
     /// Definitions to begin with, in place of the shipped runbooks, when the store holds none
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, env = "FIREHALL_WORKFLOWS", value_name = "DIR")]
     workflows: Option<PathBuf>,
     #[command(flatten)]
     what: WhatArgs,
+    #[command(flatten)]
+    log: LogArgs,
     #[command(flatten)]
     lifetime: Lifetime,
 }
 
 pub(crate) fn main(args: DevArgs) -> Done {
     let taken = Taken::take(&args.what)?;
-    telemetry::init()?;
+    telemetry::init(&args.log)?;
     if !args.listen.ip().is_loopback() {
         return Err(
             Fault::usage(format!("dev listens on loopback only, not on {}", args.listen))

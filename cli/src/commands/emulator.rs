@@ -10,7 +10,7 @@ use crate::{
     exit::{Done, Exit, Fault},
     out,
     process::{self, Lifetime},
-    telemetry,
+    telemetry::{self, LogArgs},
 };
 
 /// A vendor's API, faked with state.
@@ -23,6 +23,8 @@ pub(crate) struct EmulatorArgs {
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
     listen: SocketAddr,
     #[command(flatten)]
+    log: LogArgs,
+    #[command(flatten)]
     lifetime: Lifetime,
 }
 
@@ -33,7 +35,7 @@ enum Vendor {
 }
 
 pub(crate) async fn main(args: EmulatorArgs) -> Done {
-    telemetry::init()?;
+    telemetry::init(&args.log)?;
     let Vendor::Slack = args.vendor;
     if !args.listen.ip().is_loopback() {
         return Err(Fault::usage(format!(

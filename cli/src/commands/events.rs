@@ -5,7 +5,7 @@ use sdk::{Event, Notice, Subscribe, Subscription};
 use serde_json::{Value, json};
 
 use crate::{
-    args::DEFAULT_SERVER,
+    args::Connection,
     exit::{Done, Exit, Fault},
     out, text,
 };
@@ -19,9 +19,8 @@ use crate::{
   firehall events --kind 'step.*' --kind run.ended --workflow incident-response
   firehall events --cursor \"$(tail -n1 seen | jq -r .cursor)\" >> seen")]
 pub(crate) struct EventsArgs {
-    /// The server's URL
-    #[arg(long, env = "FIREHALL_SERVER", default_value = DEFAULT_SERVER, value_name = "URL")]
-    server: String,
+    #[command(flatten)]
+    at: Connection,
     /// Only these kinds; `step.*` stands for all that begin with `step.`. Repeatable
     #[arg(long = "kind", value_name = "KIND")]
     kinds: Vec<String>,
@@ -46,7 +45,7 @@ pub(crate) struct EventsArgs {
 }
 
 pub(crate) async fn main(args: EventsArgs) -> Done {
-    let client = sdk::Client::connect(&args.server).await?;
+    let client = args.at.connect().await?;
     let subscription = client.subscribe(Subscribe {
         cursor: args.cursor.unwrap_or_default(),
         from_start: args.from_start,

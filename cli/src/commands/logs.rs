@@ -5,7 +5,7 @@ use sdk::{LogPiece, LogStream, LogsOf};
 use types::AttemptKey;
 
 use crate::{
-    args::DEFAULT_SERVER,
+    args::Connection,
     exit::{Done, Exit, Fault},
     out,
 };
@@ -13,9 +13,8 @@ use crate::{
 /// Print what steps wrote, unchanged. Nothing is added to standard output: remarks go to standard error.
 #[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
-    /// The server's URL
-    #[arg(long, env = "FIREHALL_SERVER", default_value = DEFAULT_SERVER, value_name = "URL")]
-    server: String,
+    #[command(flatten)]
+    at: Connection,
     /// The run's id
     run: String,
     /// The step; all in order when not given
@@ -35,7 +34,7 @@ pub(crate) struct LogsArgs {
 }
 
 pub(crate) async fn main(args: LogsArgs) -> Done {
-    let client = sdk::Client::connect(&args.server).await?;
+    let client = args.at.connect().await?;
     let of = LogsOf {
         run: args.run,
         step: args.step.unwrap_or_default(),

@@ -31,7 +31,7 @@ pub(crate) async fn main(args: RerunArgs) -> Done {
     let client = args.remote.connect().await?;
     let run = client.rerun(&args.run, &args.from, &args.idempotency_key).await?;
     if args.watch {
-        return super::watch::follow(&client, &run, args.remote.output).await;
+        return super::watch::follow(&client, &run, args.remote.output()).await;
     }
     if args.remote.json() {
         out::json(&json!({ "id": run, "rerun_of": args.run }))?;

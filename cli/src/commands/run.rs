@@ -78,7 +78,7 @@ pub(crate) async fn main(args: RunArgs) -> Done {
     };
     let run = client.start(start).await?;
     if args.watch {
-        return super::watch::follow(&client, &run, args.remote.output).await;
+        return super::watch::follow(&client, &run, args.remote.output()).await;
     }
     if args.remote.json() {
         out::json(&json!({ "id": run }))?;

@@ -11,7 +11,7 @@ use crate::{
     exit::{Done, Exit, Fault},
     out,
     process::{self, Lifetime},
-    telemetry,
+    telemetry::{self, LogArgs},
 };
 
 /// Run the control plane.
@@ -38,11 +38,24 @@ pub(crate) struct ServerArgs {
     )]
     public_hosts: Vec<String>,
     /// Listen beyond loopback without TLS
-    #[arg(long)]
+    // Not a plain switch: `--insecure=false` takes back what a file says.
+    #[arg(
+        long,
+        env = "FIREHALL_INSECURE",
+        action = clap::ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        hide_possible_values = true,
+        value_name = "BOOL"
+    )]
     insecure: bool,
     /// The environment variable that holds the bearer secret of webhooks
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, env = "FIREHALL_WEBHOOK_SECRET_ENV", value_name = "NAME")]
     webhook_secret_env: Option<String>,
+    #[command(flatten)]
+    log: LogArgs,
     #[command(flatten)]
     lifetime: Lifetime,
 }
@@ -54,7 +67,7 @@ pub(crate) fn main(args: ServerArgs) -> Done {
 }
 
 async fn serve(args: ServerArgs, webhook_secret: Option<Secret>) -> Done {
-    telemetry::init()?;
+    telemetry::init(&args.log)?;
     let config = ::server::Config {
         listen: args.listen,
         insecure: args.insecure,

@@ -19,7 +19,7 @@ pub(crate) struct WatchArgs {
 
 pub(crate) async fn main(args: WatchArgs) -> Done {
     let client = args.remote.connect().await?;
-    follow(&client, &args.run, args.remote.output).await
+    follow(&client, &args.run, args.remote.output()).await
 }
 
 /// Follows a run and turns its outcome into an exit code.

@@ -68,7 +68,7 @@ pub(crate) async fn follow(client: &Client, run: &str, format: out::Format) -> R
     let mut view = match format {
         out::Format::Json => View::Json,
         out::Format::Text if out::is_terminal() => View::Tree(Screen::default()),
-        out::Format::Text => View::Lines,
+        out::Format::Text | out::Format::Table => View::Lines,
     };
     let mut heard = listen(client, run);
     let mut live = LiveRun::default();

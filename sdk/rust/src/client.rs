@@ -22,16 +22,33 @@ use crate::{
     watch::Watch,
 };
 
-/// To open a connection.
-const CONNECT: Duration = Duration::from_secs(3);
-/// For a whole unary call.
-const CALL: Duration = Duration::from_secs(30);
+/// How long a client waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To open a connection; 3 s by default.
+    pub connect: Duration,
+    /// For a whole unary call, told to the server as the call's deadline; 30 s by default.
+    pub call: Duration,
+    /// For a server that is away while something of it is followed; 2 min by default.
+    pub away: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            call: Duration::from_secs(30),
+            away: Duration::from_secs(120),
+        }
+    }
+}
 
 /// A client. Cheap to clone; all clones share the connection, which reopens itself.
 #[derive(Debug, Clone)]
 pub struct Client {
     url: String,
     channel: Channel,
+    timeouts: Timeouts,
 }
 
 /// What a run is started from.
@@ -81,20 +98,47 @@ pub struct LogsOf {
 type Answer<T> = Result<Response<T>, Status>;
 
 impl Client {
-    /// Connects to `http://HOST:PORT`.
+    /// Connects to `http://HOST:PORT` with the usual timeouts.
     ///
     /// # Errors
     /// For another kind of URL, and when nothing answers within three seconds.
     pub async fn connect(url: &str) -> Result<Self, Error> {
-        let endpoint = endpoint(url)?;
-        let channel = endpoint.connect().await.map_err(|error| Error::Unreachable {
+        Self::connect_within(url, Timeouts::default()).await
+    }
+
+    /// Connects to `http://HOST:PORT`.
+    ///
+    /// # Errors
+    /// For another kind of URL, and when nothing answers within `timeouts.connect`.
+    pub async fn connect_within(url: &str, timeouts: Timeouts) -> Result<Self, Error> {
+        let endpoint = endpoint(url, timeouts.connect)?;
+        let unreachable = |reason: String| Error::Unreachable {
             url: url.to_owned(),
-            reason: causes(&error),
-        })?;
+            reason,
+        };
+        // The endpoint's own timeout is for the TCP connection; one that is accepted and stays silent counts too.
+        let channel = tokio::time::timeout(timeouts.connect, endpoint.connect())
+            .await
+            .map_err(|_| unreachable(format!("no connection within {:?}", timeouts.connect)))?
+            .map_err(|error| unreachable(causes(&error)))?;
         Ok(Self {
             url: url.to_owned(),
             channel,
+            timeouts,
         })
+    }
+
+    /// How long it waits.
+    #[must_use]
+    pub const fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
+    /// A request with the deadline of a unary call.
+    pub(crate) fn unary<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(self.timeouts.call);
+        request
     }
 
     /// Where it connects.
@@ -154,7 +198,7 @@ impl Client {
             payload: start.payload,
             idempotency_key: start.idempotency_key,
         };
-        let answer = self.runs().start(unary(request)).await;
+        let answer = self.runs().start(self.unary(request)).await;
         Ok(self.take(answer)?.run_id)
     }
 
@@ -165,7 +209,7 @@ impl Client {
     pub async fn run(&self, run: &str) -> Result<RunView, Error> {
         let answer = self
             .runs()
-            .get(unary(GetRunRequest {
+            .get(self.unary(GetRunRequest {
                 run_id: run.to_owned(),
             }))
             .await;
@@ -183,7 +227,7 @@ impl Client {
             workflow: workflow.to_owned(),
             ..ListRunsRequest::default()
         };
-        let answer = self.runs().list(unary(request)).await;
+        let answer = self.runs().list(self.unary(request)).await;
         self.take(answer)?
             .runs
             .into_iter()
@@ -200,7 +244,7 @@ impl Client {
             run_id: run.to_owned(),
             reason: reason.to_owned(),
         };
-        let answer = self.runs().cancel(unary(request)).await;
+        let answer = self.runs().cancel(self.unary(request)).await;
         Ok(self.take(answer)?.accepted)
     }
 
@@ -221,7 +265,7 @@ impl Client {
             index,
             verdict: verdict.to_owned(),
         };
-        let answer = self.runs().resolve(unary(request)).await;
+        let answer = self.runs().resolve(self.unary(request)).await;
         self.take(answer).map(drop)
     }
 
@@ -279,7 +323,7 @@ impl Client {
             file: file.to_owned(),
             source: source.to_owned(),
         };
-        let answer = self.workflows().compile(unary(request)).await;
+        let answer = self.workflows().compile(self.unary(request)).await;
         CompileView::from_wire(self.take(answer)?)
     }
 
@@ -292,7 +336,7 @@ impl Client {
             file: file.to_owned(),
             source: source.to_owned(),
         };
-        let answer = self.workflows().put(unary(request)).await;
+        let answer = self.workflows().put(self.unary(request)).await;
         let put = self.take(answer)?;
         Ok((put.name, put.version, put.changed))
     }
@@ -306,7 +350,7 @@ impl Client {
             name: name.to_owned(),
             version: version.to_owned(),
         };
-        let answer = self.workflows().get(unary(request)).await;
+        let answer = self.workflows().get(self.unary(request)).await;
         WorkflowView::from_wire(self.take(answer)?)
     }
 
@@ -317,7 +361,7 @@ impl Client {
     pub async fn list_workflows(&self) -> Result<Vec<WorkflowView>, Error> {
         let answer = self
             .workflows()
-            .list(unary(ListWorkflowsRequest::default()))
+            .list(self.unary(ListWorkflowsRequest::default()))
             .await;
         self.take(answer)?
             .workflows
@@ -333,7 +377,7 @@ impl Client {
     pub async fn list_incidents(&self, limit: u32) -> Result<Vec<IncidentView>, Error> {
         let answer = self
             .incident_service()
-            .list(unary(ListIncidentsRequest {
+            .list(self.unary(ListIncidentsRequest {
                 limit,
                 ..ListIncidentsRequest::default()
             }))
@@ -353,7 +397,7 @@ impl Client {
         let request = GetIncidentRequest {
             incident_id: id.to_owned(),
         };
-        let answer = self.incident_service().get(unary(request)).await;
+        let answer = self.incident_service().get(self.unary(request)).await;
         IncidentView::from_wire(self.take(answer)?)
     }
 
@@ -362,7 +406,7 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn agents(&self) -> Result<Vec<AgentView>, Error> {
-        let answer = self.admin().list_agents(unary(ListAgentsRequest {})).await;
+        let answer = self.admin().list_agents(self.unary(ListAgentsRequest {})).await;
         Ok(self
             .take(answer)?
             .agents
@@ -372,13 +416,7 @@ impl Client {
     }
 }
 
-pub(crate) fn unary<T>(message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(CALL);
-    request
-}
-
-fn endpoint(url: &str) -> Result<Endpoint, Error> {
+fn endpoint(url: &str, connect: Duration) -> Result<Endpoint, Error> {
     let wrong = |reason: &str| Error::Url {
         url: url.to_owned(),
         reason: reason.to_owned(),
@@ -393,7 +431,7 @@ fn endpoint(url: &str) -> Result<Endpoint, Error> {
     }
     let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| wrong(&error.to_string()))?;
     endpoint
-        .connect_timeout(CONNECT)
+        .connect_timeout(connect)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10))

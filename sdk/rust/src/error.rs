@@ -145,6 +145,17 @@ impl Error {
         }
     }
 
+    /// The same, with how long was waited for the server before it was given up.
+    pub(crate) fn after(self, waited: std::time::Duration) -> Self {
+        match self {
+            Self::Unreachable { url, reason } => Self::Unreachable {
+                url,
+                reason: format!("{reason}; given up after {waited:?}"),
+            },
+            other => other,
+        }
+    }
+
     /// What is wrong where, when it is a refusal.
     #[must_use]
     pub const fn details(&self) -> Option<&Details> {

@@ -4,7 +4,7 @@ use proto::v1::{ListIncidentsRequest, OpenIncidentRequest};
 use serde::Serialize;
 use types::Object;
 
-use crate::{Client, Error, IncidentView, Page, client::unary, view::some};
+use crate::{Client, Error, IncidentView, Page, view::some};
 
 /// An incident that a person opens.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -69,7 +69,7 @@ impl Client {
             test: open.test,
             idempotency_key: open.idempotency_key,
         };
-        let answer = self.take(self.incident_service().open(unary(request)).await)?;
+        let answer = self.take(self.incident_service().open(self.unary(request)).await)?;
         Ok(OpenedView {
             incident: answer.incident_id,
             runs: answer.run_ids,
@@ -87,7 +87,7 @@ impl Client {
             page_token: filter.page_token.clone(),
             state: filter.state.clone(),
         };
-        let answer = self.take(self.incident_service().list(unary(request)).await)?;
+        let answer = self.take(self.incident_service().list(self.unary(request)).await)?;
         let items = answer.incidents.into_iter().map(IncidentView::from_wire);
         Ok(Page {
             items: items.collect::<Result<_, _>>()?,

@@ -15,7 +15,7 @@ mod time;
 mod view;
 mod watch;
 
-pub use client::{Client, LogsOf, Start, What};
+pub use client::{Client, LogsOf, Start, Timeouts, What};
 pub use error::{Details, Error, Refusal, Violation};
 pub use event::{At, Body, Event, PlanHead, Reason, StepHead};
 pub use incidents::{IncidentFilter, OpenIncident, OpenedView};

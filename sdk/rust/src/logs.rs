@@ -6,9 +6,6 @@ use types::AttemptKey;
 
 use crate::{Client, Error, LogsOf};
 
-/// How long a server may be away while its logs are followed.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Some bytes of one stream of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogPiece {
@@ -77,8 +74,12 @@ pub(crate) async fn read<E: From<Error>>(
         };
         let Some(error) = error else { continue };
         let since = *away.get_or_insert_with(Instant::now);
-        if !(error.is_unreachable() && since.elapsed() < PATIENCE && place.resume(last.as_ref())) {
+        if !(error.is_unreachable() && place.resume(last.as_ref())) {
             return Err(error.into());
+        }
+        let patience = client.timeouts().away;
+        if since.elapsed() >= patience {
+            return Err(error.after(patience).into());
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }

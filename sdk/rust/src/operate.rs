@@ -6,7 +6,6 @@ use types::Timestamp;
 
 use crate::{
     AgentView, Client, Error, Page, WorkflowView,
-    client::unary,
     view::{at, instant, some},
 };
 
@@ -80,7 +79,7 @@ impl Client {
             undo,
             reason: reason.to_owned(),
         };
-        let answer = self.take(self.admin().drain_agent(unary(request)).await)?;
+        let answer = self.take(self.admin().drain_agent(self.unary(request)).await)?;
         let missing = || Error::Answer("draining: no agent in the answer".to_owned());
         answer.agent.map(AgentView::from_wire).ok_or_else(missing)
     }
@@ -90,7 +89,7 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn sources(&self) -> Result<Vec<SourceView>, Error> {
-        let answer = self.admin().list_sources(unary(ListSourcesRequest {})).await;
+        let answer = self.admin().list_sources(self.unary(ListSourcesRequest {})).await;
         let sources = self.take(answer)?.sources.into_iter().map(|source| SourceView {
             name: source.name,
             path: source.path,
@@ -109,7 +108,7 @@ impl Client {
     /// # Errors
     /// See [`Error`]; what is wrong with the server's parts is in the answer.
     pub async fn diagnose(&self) -> Result<DiagnoseView, Error> {
-        let answer = self.take(self.admin().diagnose(unary(DiagnoseRequest {})).await)?;
+        let answer = self.take(self.admin().diagnose(self.unary(DiagnoseRequest {})).await)?;
         let findings = answer.findings.into_iter().map(|finding| FindingView {
             check: finding.check,
             level: match finding.level.as_str() {
@@ -137,7 +136,7 @@ impl Client {
             limit,
             page_token: page_token.to_owned(),
         };
-        let answer = self.take(self.workflows().list(unary(request)).await)?;
+        let answer = self.take(self.workflows().list(self.unary(request)).await)?;
         let items = answer.workflows.into_iter().map(WorkflowView::from_wire);
         Ok(Page {
             items: items.collect::<Result<_, _>>()?,

@@ -3,7 +3,7 @@
 use proto::v1::{ListRunsRequest, Outcome, RerunRequest};
 use types::{RunOutcome, Timestamp};
 
-use crate::{Client, Error, RunView, client::unary};
+use crate::{Client, Error, RunView};
 
 /// A part of a list.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,7 +58,7 @@ impl Client {
             started_before_ms: filter.before.map_or(0, Timestamp::unix_ms),
             page_token: filter.page_token.clone(),
         };
-        let answer = self.take(self.runs().list(unary(request)).await)?;
+        let answer = self.take(self.runs().list(self.unary(request)).await)?;
         let items = answer.runs.into_iter().map(RunView::from_wire);
         Ok(Page {
             items: items.collect::<Result<_, _>>()?,
@@ -77,7 +77,7 @@ impl Client {
             from: from.to_vec(),
             idempotency_key: idempotency_key.to_owned(),
         };
-        let answer = self.runs().rerun(unary(request)).await;
+        let answer = self.runs().rerun(self.unary(request)).await;
         Ok(self.take(answer)?.run_id)
     }
 }

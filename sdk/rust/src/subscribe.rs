@@ -7,8 +7,6 @@ use tonic::Streaming;
 
 use crate::{Client, Error, Event, Notice, Refusal};
 
-/// How long a server may be away before a subscriber gives up.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two calls.
 const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_MOST: Duration = Duration::from_secs(2);
@@ -106,7 +104,7 @@ impl Subscription {
     /// The next notice. Dropped before it is ready it loses nothing, but a pause before a reconnection begins anew.
     ///
     /// # Errors
-    /// When the server refuses or stays away for two minutes; and, for a subscription that began "from now on" and has
+    /// When the server refuses or stays away longer than [`crate::Timeouts::away`]; and, for a subscription that began "from now on" and has
     /// heard nothing, at the first interruption: where to go on is not known.
     pub async fn next(&mut self) -> Result<Notice, Error> {
         loop {
@@ -194,8 +192,9 @@ impl Subscription {
         if !(slow || error.is_unreachable()) || (slow && self.barren > BARREN_MOST) {
             return Err(error);
         }
+        let patience = self.client.timeouts().away;
         match &mut self.away {
-            Some(away) if away.since.elapsed() >= PATIENCE => Err(error),
+            Some(away) if away.since.elapsed() >= patience => Err(error.after(patience)),
             Some(away) if away.told || slow => Ok(None),
             Some(away) => {
                 away.told = true;

@@ -6,8 +6,6 @@ use tonic::Streaming;
 
 use crate::{Client, Error, Event, Refusal};
 
-/// How long a server may be away before a watcher gives up.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two calls.
 const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_MOST: Duration = Duration::from_secs(2);
@@ -62,7 +60,7 @@ impl Watch {
     /// before a reconnection begins anew.
     ///
     /// # Errors
-    /// When the server refuses, stays away for two minutes, or its history has a gap.
+    /// When the server refuses, stays away longer than [`crate::Timeouts::away`], or its history has a gap.
     pub async fn next(&mut self) -> Result<Option<Notice>, Error> {
         while !self.ended {
             let Some(stream) = &mut self.stream else {
@@ -139,8 +137,9 @@ impl Watch {
         if !(slow || error.is_unreachable()) || self.barren > BARREN_MOST {
             return Err(error);
         }
+        let patience = self.client.timeouts().away;
         match &mut self.away {
-            Some(away) if away.since.elapsed() >= PATIENCE => Err(error),
+            Some(away) if away.since.elapsed() >= patience => Err(error.after(patience)),
             Some(away) if away.told || slow => Ok(None),
             Some(away) => {
                 away.told = true;

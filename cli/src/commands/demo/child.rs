@@ -45,7 +45,9 @@ impl Child {
         let log = dir.join(format!("{name}.log"));
         let file = std::fs::File::create(&log).map_err(failed)?;
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+        // The demo is the same on every machine.
         command
+            .arg("--no-config")
             .args(args)
             .env_clear()
             .envs(inherited())

@@ -1,0 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+//! The command line itself, without a server: configuration, output, completions.
+
+mod config;
+mod home;
