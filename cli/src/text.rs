@@ -1,33 +1,8 @@
 //! Text from outside, made harmless for a terminal. Whatever was written by another (titles, reasons, names of
 //! agents and channels, messages of a server) goes through here before it is shown; bytes of `logs` do not.
 
-use std::borrow::Cow;
-
+pub(crate) use types::text::{duration, line};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
-/// Characters that steer a terminal, or that hide or reorder what stands around them: control characters (C0, DEL,
-/// C1, thus every escape sequence), marks and overrides of direction (as in "Trojan Source", CVE-2021-42574),
-/// invisible separators, interlinear annotations, and tags.
-const fn is_unsafe(c: char) -> bool {
-    matches!(c,
-        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'
-        | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-}
-
-/// One line: line breaks and tabs become spaces, each unsafe character becomes U+FFFD.
-pub(crate) fn line(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_unsafe) {
-        return Cow::Borrowed(text);
-    }
-    let text = text.replace("\r\n", " ");
-    let safe = text.chars().map(|c| match c {
-        '\n' | '\r' | '\t' => ' ',
-        c if is_unsafe(c) => '\u{fffd}',
-        c => c,
-    });
-    Cow::Owned(safe.collect())
-}
 
 /// Several lines: as [`line`], with line breaks kept.
 pub(crate) fn block(text: &str) -> String {
@@ -62,17 +37,10 @@ pub(crate) fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(missing))
 }
 
-/// Milliseconds for people: `17 ms`, `2.4 s`, `3 min 05 s`.
-pub(crate) fn duration(ms: u64) -> String {
-    match ms {
-        0..1_000 => format!("{ms} ms"),
-        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
-        _ => format!("{} min {:02} s", ms / 60_000, ms % 60_000 / 1_000),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     #[test]
@@ -121,8 +89,8 @@ mod tests {
     #[test]
     fn durations() {
         assert_eq!(
-            [duration(17), duration(2_449), duration(185_000)],
-            ["17 ms", "2.4 s", "3 min 05 s"]
+            [17, 2_449, 185_000, 7_620_000, 273_600_000].map(duration),
+            ["17 ms", "2.4 s", "3 min 05 s", "2 h 07 min", "3 d 04 h"]
         );
     }
 }

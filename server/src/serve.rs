@@ -178,7 +178,10 @@ async fn prepare(core: &Core) -> Result<(), ServerError> {
 async fn serve(core: &Core, listener: TcpListener) -> Result<(), ServerError> {
     let router = api::router(core)
         .merge(http::router(core.clone()))
-        .fallback(http::unknown)
+        .fallback({
+            let core = core.clone();
+            move |request| http::unknown(core, request)
+        })
         .method_not_allowed_fallback(http::not_allowed)
         .layer(axum::middleware::from_fn_with_state(
             core.clone(),

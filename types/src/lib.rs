@@ -12,6 +12,7 @@ mod people;
 mod record;
 mod secret;
 mod signature;
+pub mod text;
 mod time;
 mod ty;
 mod work;

@@ -33,7 +33,7 @@ const PAGE: u32 = 256;
 /// Runs of which a subscription remembers workflow and incident.
 const HEADS: usize = 4_096;
 
-pub(super) struct Service(pub(super) Core);
+pub(crate) struct Service(pub(super) Core);
 
 /// What a subscriber wants; an empty list stands for all.
 struct Filter {

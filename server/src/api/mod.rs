@@ -67,6 +67,27 @@ async fn speaks_grpc(request: Request, next: Next) -> Response {
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, Json(body)).into_response()
 }
 
+/// The services as calls in this process, for the pages.
+pub(crate) fn runs(core: &Core) -> impl v1::run_service_server::RunService + use<> {
+    runs::Service(core.clone())
+}
+
+pub(crate) fn incidents(core: &Core) -> impl v1::incident_service_server::IncidentService + use<> {
+    incidents::Service(core.clone())
+}
+
+pub(crate) fn workflows(core: &Core) -> impl v1::workflow_service_server::WorkflowService + use<> {
+    workflows::Service(core.clone())
+}
+
+pub(crate) fn admin(core: &Core) -> impl v1::admin_service_server::AdminService + use<> {
+    admin::Service(core.clone())
+}
+
+pub(crate) fn events(core: &Core) -> events::Service {
+    events::Service(core.clone())
+}
+
 fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)

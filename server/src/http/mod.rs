@@ -1,7 +1,8 @@
-//! What is not gRPC: webhooks and health.
+//! What is not gRPC: webhooks, health and pages.
 
 mod body;
 mod health;
+mod pages;
 mod webhooks;
 
 use axum::{
@@ -27,7 +28,9 @@ pub(crate) async fn load_incident(
 
 pub(crate) fn router(core: Core) -> Router {
     let ingest = webhooks::Ingest::new(core.clone());
-    let mut router = Router::new().route("/healthz", get(health::healthz).with_state(core));
+    let mut router = Router::new()
+        .route("/healthz", get(health::healthz).with_state(core.clone()))
+        .merge(pages::router(core));
     for source in Source::ALL {
         let ingest = ingest.clone();
         let handler = move |request: Request| async move { ingest.receive(source, request).await };
@@ -36,11 +39,14 @@ pub(crate) fn router(core: Core) -> Router {
     router
 }
 
-/// The answer where no route is: to a gRPC client in its own words, to all others 404.
-pub(crate) async fn unknown(request: Request) -> Response {
+/// The answer where no route is: to a gRPC client in its own words, to a browser a page, to all others 404.
+pub(crate) async fn unknown(core: Core, request: Request) -> Response {
     let content_type = request.headers().get(header::CONTENT_TYPE);
     if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
         return tonic::Status::unimplemented("no such service or method").into_http::<axum::body::Body>();
+    }
+    if pages::wants_html(&request) {
+        return pages::unknown(&core, request.uri().path());
     }
     let reason =
         "no such path; webhooks are posted to /webhook/datadog-incident or /webhook/incident-response";

@@ -7,6 +7,7 @@ mod faulty;
 mod http;
 mod logs;
 mod operate;
+mod pages;
 mod reconnect;
 mod runs;
 mod stack;

@@ -16,10 +16,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proto", &[]),
     ("node", &["types"]),
     ("actions", &["types", "incident", "node"]),
+    ("pages", &["types", "proto"]),
     (
         "server",
         &[
-            "types", "workflow", "protocol", "engine", "incident", "proto", "node",
+            "types", "workflow", "protocol", "engine", "incident", "proto", "node", "pages",
         ],
     ),
     ("runtime", &["types"]),
