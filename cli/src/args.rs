@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Dev(commands::dev::DevArgs),
     /// Check definitions without a server
     Check(commands::check::CheckArgs),
+    /// Say what a run would do, before it does anything
+    Plan(commands::plan::PlanArgs),
     /// Say what a diagnostic's code means
     Explain(commands::explain::ExplainArgs),
     /// Start a run of a definition's file or of a kept workflow

@@ -98,6 +98,7 @@ pub(crate) fn block_on(future: impl Future<Output = Done>) -> Done {
 async fn dispatch(command: Command) -> Done {
     match command {
         Command::Check(args) => commands::check::main(&args),
+        Command::Plan(args) => commands::plan::main(args).await,
         Command::Explain(args) => commands::explain::main(&args),
         Command::Run(args) => commands::run::main(args).await,
         Command::Runs(args) => commands::runs::main(args).await,

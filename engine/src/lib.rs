@@ -11,6 +11,7 @@ mod ending;
 mod event;
 mod fold;
 pub mod history;
+pub mod outlook;
 mod outputs;
 pub mod placement;
 mod record;

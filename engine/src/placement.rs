@@ -106,6 +106,12 @@ pub fn place<'a>(snapshot: &'a Snapshot, wanted: &Wanted<'_>) -> Result<&'a Cand
         })
 }
 
+/// Whether the agent has all that is wanted, be it free and connected or not.
+#[must_use]
+pub fn fits(agent: &Candidate, wanted: &Wanted<'_>) -> bool {
+    missing(agent, wanted).is_none()
+}
+
 /// The first thing that the agent lacks, for ever as it is now; not whether it is free.
 fn missing(agent: &Candidate, wanted: &Wanted<'_>) -> Option<String> {
     if let Some((key, value)) = wanted

@@ -10,6 +10,7 @@ mod fan_out;
 mod follow;
 mod golden;
 mod lost;
+mod outlook;
 mod place;
 mod reports;
 mod rerun;

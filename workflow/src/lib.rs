@@ -8,6 +8,7 @@ mod eval;
 mod expr;
 mod graph;
 mod plan;
+mod reads;
 mod render;
 mod source;
 mod spec;
@@ -19,6 +20,7 @@ pub use compile::{Compiled, compile};
 pub use diagnostic::{Diagnostic, Label, Severity, Span, Suggestion, to_json};
 pub use eval::{EvalError, Expr, NeedsStatus, Scope, Template};
 pub use plan::{Body, FanOut, Input, InputError, OnAlert, Plan, PlanStep};
+pub use reads::Reads;
 pub use render::render_text;
 pub use source::SourceFile;
 

@@ -14,6 +14,7 @@ pub(crate) mod explain;
 pub(crate) mod incident;
 pub(crate) mod incidents;
 pub(crate) mod logs;
+pub(crate) mod plan;
 pub(crate) mod put;
 pub(crate) mod rerun;
 pub(crate) mod resolve;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
-use sdk::{Client, CompileView, Start, What};
+use sdk::{Client, CompileView, DiagnosticView, Start, What};
 use serde_json::{Value, json};
 use types::limits;
 
@@ -89,7 +89,7 @@ pub(crate) async fn main(args: RunArgs) -> Done {
 }
 
 /// A kept workflow's name has neither a dot nor a slash.
-fn is_file(what: &str) -> bool {
+pub(crate) fn is_file(what: &str) -> bool {
     what == "-" || what.contains(['/', '.']) || Path::new(what).is_file()
 }
 
@@ -99,6 +99,11 @@ pub(crate) async fn plan_of(client: &Client, file: &str, source: &str) -> Result
     if plan.is_some() {
         return Ok(plan);
     }
+    Err(wrong(file, &diagnostics))
+}
+
+/// A definition that the server does not take.
+pub(crate) fn wrong(file: &str, diagnostics: &[DiagnosticView]) -> Fault {
     let said: Vec<String> = diagnostics
         .iter()
         .map(|one| {
@@ -113,8 +118,6 @@ pub(crate) async fn plan_of(client: &Client, file: &str, source: &str) -> Result
             )
         })
         .collect();
-    Err(
-        Fault::usage(format!("{file} is no valid definition\n{}", said.join("\n")))
-            .hint(format!("`firehall check {file}` shows each place")),
-    )
+    Fault::usage(format!("{file} is no valid definition\n{}", said.join("\n")))
+        .hint(format!("`firehall check {file}` shows each place"))
 }

@@ -7,7 +7,7 @@ use types::{ActionWork, ContainerWork, HostView, Labels, Network, Object, Work, 
 use super::bench::{agent, session};
 use crate::placement::{Candidate, Snapshot, Wanted, place};
 
-fn candidate(n: u64, free: u32) -> Candidate {
+pub(super) fn candidate(n: u64, free: u32) -> Candidate {
     Candidate {
         id: agent(n),
         name: format!("agent-{n}"),

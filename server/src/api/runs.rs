@@ -6,11 +6,12 @@ use proto::v1;
 use protocol::Resolution;
 use sha2::{Digest, Sha256};
 use tonic::{Request, Response, Status};
-use types::{Object, RunId, RunOutcome, Timestamp, limits};
+use types::{RunId, RunOutcome, Timestamp, limits};
 
 use super::{
     convert,
-    errors::{self, Violation, no_run, no_workflow, run_status, store_status},
+    errors::{self, no_run, no_workflow, run_status, store_status},
+    given,
     stream::answer,
     watch,
 };
@@ -103,19 +104,9 @@ impl Service {
 
     async fn start_once(&self, request: &v1::StartRunRequest, by: &str) -> Result<RunId, Status> {
         let plan = self.plan(request).await?;
-        let given: Object = if request.inputs_json.trim().is_empty() {
-            Object::new()
-        } else {
-            serde_json::from_str(&request.inputs_json)
-                .map_err(|error| errors::invalid("inputs_json", format_args!("not a JSON object: {error}")))?
-        };
-        let inputs = plan.bind_inputs(&given).map_err(|errors| {
-            let violation = |error: workflow::InputError| Violation {
-                field: format!("inputs_json.{}", error.name),
-                why: error.message,
-            };
-            errors::invalid_all(errors.into_iter().map(violation).collect())
-        })?;
+        let inputs = plan
+            .bind_inputs(&given::inputs(&request.inputs_json)?)
+            .map_err(given::refused)?;
         let alert = alert(&plan, &request.payload)?;
         let trigger = Trigger {
             alert,
@@ -172,18 +163,7 @@ fn alert(plan: &workflow::Plan, payload: &[u8]) -> Result<Option<types::Value>, 
             None => Ok(None),
         };
     }
-    if payload.len() > limits::WEBHOOK_BODY_BYTES {
-        return Err(errors::invalid(
-            "payload",
-            format_args!("at most {} bytes", limits::WEBHOOK_BODY_BYTES),
-        ));
-    }
-    // The Datadog path takes every shape that the generic one does.
-    let read = incident::normalise(incident::Source::Datadog, None, payload)
-        .map_err(|refused| errors::invalid("payload", refused))?;
-    serde_json::to_value(&read.alert)
-        .map(Some)
-        .map_err(|error| errors::defect("an alert cannot be written", error))
+    given::alert(payload).map(Some)
 }
 
 fn request_hash(request: &v1::StartRunRequest) -> String {

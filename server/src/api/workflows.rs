@@ -123,4 +123,8 @@ impl v1::workflow_service_server::WorkflowService for Service {
             next_page_token: last.unwrap_or_default(),
         }))
     }
+
+    async fn plan(&self, request: Request<v1::PlanRequest>) -> Result<Response<v1::PlanResponse>, Status> {
+        super::plan::call(&self.0, request).await
+    }
 }

@@ -8,6 +8,7 @@ mod http;
 mod logs;
 mod operate;
 mod pages;
+mod plan;
 mod reconnect;
 mod runs;
 mod stack;

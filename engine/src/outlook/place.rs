@@ -1,0 +1,129 @@
+//! Which agents fit a step as of now: the same rule as a run's placement.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use types::{ActionWork, ContainerWork, HostView, Network, Object, Work, WorkBody};
+use workflow::{Body, PlanStep};
+
+use super::view::{Agents, Foreseen, Where};
+use crate::placement::{self, Snapshot, Wanted};
+
+/// Names of one answer.
+const NAMES: usize = 50;
+
+/// What a step wants of an agent, whatever its values are.
+pub(super) fn wants(plan: &PlanStep, runs_on: BTreeMap<String, Foreseen>) -> Where {
+    let mut wants = Where {
+        runs_on,
+        action: None,
+        runtime: false,
+        connection: None,
+        secrets: BTreeSet::new(),
+        grants: BTreeSet::new(),
+        agents: None,
+    };
+    match &plan.body {
+        Body::Action {
+            action, connection, ..
+        } => {
+            wants.action = Some(action.clone());
+            wants.connection.clone_from(connection);
+        }
+        Body::Container {
+            secrets,
+            network,
+            host_view,
+            ..
+        } => {
+            wants.runtime = true;
+            wants.secrets = secrets.values().cloned().collect();
+            let views = host_view
+                .iter()
+                .map(|view| format!("host-view:{}", HostView::as_str(*view)));
+            let host = (*network == Network::Host).then(|| format!("network:{}", network.as_str()));
+            wants.grants = views.chain(host).collect();
+        }
+    }
+    wants
+}
+
+/// The agents that fit, as far as the labels are known.
+pub(super) fn agents(snapshot: &Snapshot, plan: &PlanStep, labels: &BTreeMap<String, Foreseen>) -> Agents {
+    let mut runs_on = BTreeMap::new();
+    let mut open_labels = Vec::new();
+    for (key, value) in labels {
+        match value {
+            Foreseen::Value(value) => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                runs_on.insert(key.clone(), text);
+            }
+            Foreseen::Large(_) | Foreseen::Wrong(_) | Foreseen::Later { .. } => open_labels.push(key.clone()),
+        }
+    }
+    let work = work(plan);
+    let wanted = Wanted {
+        work: &work,
+        runs_on: &runs_on,
+        connection: match &plan.body {
+            Body::Action { connection, .. } => connection.as_deref(),
+            Body::Container { .. } => None,
+        },
+    };
+    let fit = snapshot
+        .agents
+        .iter()
+        .filter(|agent| placement::fits(agent, &wanted));
+    let fit = fit.take(NAMES).map(|agent| agent.name.clone()).collect();
+    let placed = placement::place(snapshot, &wanted);
+    Agents {
+        fit,
+        takes: placed.as_ref().ok().map(|agent| agent.name.clone()),
+        why_none: placed.err(),
+        open_labels,
+    }
+}
+
+/// The work as placement reads it: no values.
+fn work(plan: &PlanStep) -> Work {
+    let body = match &plan.body {
+        Body::Action {
+            action,
+            major,
+            digest,
+            ..
+        } => WorkBody::Action(ActionWork {
+            action: action.clone(),
+            major: *major,
+            digest: digest.clone(),
+            params: Object::new(),
+        }),
+        Body::Container {
+            secrets,
+            resources,
+            network,
+            host_view,
+            workdir,
+            user,
+            output_from,
+            ..
+        } => WorkBody::Container(ContainerWork {
+            image: String::new(),
+            argv: Vec::new(),
+            env: BTreeMap::new(),
+            secrets: secrets.clone(),
+            resources: *resources,
+            network: *network,
+            host_view: host_view.clone(),
+            workdir: workdir.clone(),
+            user: *user,
+            output_from: *output_from,
+        }),
+    };
+    Work {
+        body,
+        outputs: BTreeMap::new(),
+        timeout_ms: plan.timeout_ms,
+        grace_ms: plan.grace_ms,
+        disconnect_ms: plan.disconnect_ms,
+    }
+}
