@@ -136,3 +136,22 @@ pub fn of_agent(agent: &v1::AgentInfo) -> Safe<Status<'_>> {
         (other, _) => Status::new(Shape::Doubt, other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_has_a_shape_a_word_and_a_colour() {
+        let shown = of_outcome(v1::Outcome::Failed).0.to_string();
+        assert!(shown.starts_with("<span class=\"status bad\"><svg"), "{shown}");
+        assert!(shown.ends_with("</svg>failed</span>"), "{shown}");
+        assert!(of_step("in_doubt").0.to_string().ends_with(">in doubt</span>"));
+        assert!(
+            of_step("new <word>")
+                .0
+                .to_string()
+                .ends_with(">new &lt;word&gt;</span>")
+        );
+    }
+}
