@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Check(commands::check::CheckArgs),
     /// Say what a run would do, before it does anything
     Plan(commands::plan::PlanArgs),
+    /// Print a definition's graph of steps as JSON, for Graphviz or for Mermaid
+    Compile(commands::compile::CompileArgs),
     /// Say what a diagnostic's code means
     Explain(commands::explain::ExplainArgs),
     /// Start a run of a definition's file or of a kept workflow

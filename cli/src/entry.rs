@@ -99,6 +99,7 @@ async fn dispatch(command: Command) -> Done {
     match command {
         Command::Check(args) => commands::check::main(&args),
         Command::Plan(args) => commands::plan::main(args).await,
+        Command::Compile(args) => commands::compile::main(&args),
         Command::Explain(args) => commands::explain::main(&args),
         Command::Run(args) => commands::run::main(args).await,
         Command::Runs(args) => commands::runs::main(args).await,

@@ -1,6 +1,9 @@
 //! `--input k=v`, files, and standard input.
 
-use std::io::Read;
+use std::{
+    fs::File,
+    io::{self, Read},
+};
 
 use serde_json::Value;
 use types::{Object, Type, limits};
@@ -46,24 +49,22 @@ pub(crate) fn value(name: &str, text: &str, ty: Option<&Type>) -> Result<Value, 
     }
 }
 
-/// A file's text, or that of standard input for `-`; of at most the given bytes.
-pub(crate) fn read(path: &str, most: usize) -> Result<Vec<u8>, Fault> {
-    let failed = |error: std::io::Error| Fault::usage(error.to_string());
+/// A file's bytes, or those of standard input for `-`; at most one more than the given number is read.
+pub(crate) fn read_most(path: &str, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = most as u64 + 1;
     if path == "-" {
-        std::io::stdin()
-            .lock()
-            .take(limit)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
+        io::stdin().lock().take(limit).read_to_end(&mut bytes)?;
     } else {
-        fs_err::File::open(path)
-            .map_err(failed)?
-            .take(limit)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
+        File::open(path)?.take(limit).read_to_end(&mut bytes)?;
     }
+    Ok(bytes)
+}
+
+/// A file's bytes, or those of standard input for `-`; of at most the given number.
+pub(crate) fn read(path: &str, most: usize) -> Result<Vec<u8>, Fault> {
+    let bytes =
+        read_most(path, most).map_err(|error| Fault::usage(format!("{path} cannot be read: {error}")))?;
     if bytes.len() > most {
         return Err(Fault::usage(format!("{path} is larger than {most} bytes")));
     }

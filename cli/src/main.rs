@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod config;
+mod definition;
 mod entry;
 mod exit;
 mod input;

@@ -9,7 +9,10 @@ use std::{
 
 use serde::Serialize;
 
-use crate::exit::{Exit, Fault};
+use crate::{
+    exit::{Exit, Fault},
+    text,
+};
 
 /// What `-o` chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -86,7 +89,14 @@ pub(crate) fn line(text: &str) -> Result<(), Fault> {
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Fault> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Fault::failed(format!("the answer has no JSON form: {error}")))?;
-    line(&text)
+    line(&text::json(&text))
+}
+
+/// A value as one line of JSON.
+pub(crate) fn json_line(value: &impl Serialize) -> Result<(), Fault> {
+    let text = serde_json::to_string(value)
+        .map_err(|error| Fault::failed(format!("the answer has no JSON form: {error}")))?;
+    line(&text::json(&text))
 }
 
 /// A remark for people, on standard error. That it cannot be written is no reason to end.

@@ -1,8 +1,30 @@
 //! Text from outside, made harmless for a terminal. Whatever was written by another (titles, reasons, names of
 //! agents and channels, messages of a server) goes through here before it is shown; bytes of `logs` do not.
 
+use std::borrow::Cow;
+
+use types::text::is_unsafe;
 pub(crate) use types::text::{duration, line};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// JSON in which nothing steers a terminal: such characters stand only in its texts, where an escape means the same.
+pub(crate) fn json(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unsafe(c) && c != '\n' {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                safe.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
 
 /// Several lines: as [`line`], with line breaks kept.
 pub(crate) fn block(text: &str) -> String {

@@ -152,8 +152,12 @@ fn check_tells_wrong_from_right() {
         "{out}"
     );
     let (code, out, _) = run(&["check", "-o", "json", &wrong]);
-    let answers: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((code, &answers[0]["ok"]), (2, &false.into()), "{answers}");
+    let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (code, &answer["diagnostics"][0]["code"]),
+        (2, &"FH0201".into()),
+        "{answer}"
+    );
 }
 
 #[test]

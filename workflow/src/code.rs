@@ -65,6 +65,12 @@ codes! {
     /// More errors than are shown.
     TooMany = "FH0110", "too many errors",
         "Only the first 200 errors of a file are shown. Fix some and compile again.";
+    /// The file cannot be read.
+    Unreadable = "FH0111", "the file cannot be read",
+        "The file does not exist, is a directory without definitions, or may not be read by you. The other files of the same command are checked nevertheless.";
+    /// The file is not UTF-8.
+    Encoding = "FH0112", "not UTF-8",
+        "A definition is UTF-8 text, with or without a byte order mark. Save the file as UTF-8, or convert it with `iconv`.";
 
     /// A key that the language does not have.
     UnknownKey = "FH0201", "unknown key",

@@ -1,6 +1,6 @@
 //! Diagnostics: what is wrong, where, why, and the way out.
 
-use serde::Serialize;
+use std::{cell::Cell, rc::Rc};
 
 use crate::{code::Code, source::SourceFile};
 
@@ -8,8 +8,7 @@ use crate::{code::Code, source::SourceFile};
 pub(crate) use crate::expr::Span as Loc;
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// There is no plan.
     Error,
@@ -18,7 +17,7 @@ pub enum Severity {
 }
 
 /// A place in a file: lines and columns from 1, columns in characters, and the same in bytes from 0.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
     /// The file's name.
     pub file: String,
@@ -37,7 +36,7 @@ pub struct Span {
 }
 
 /// A second place with what it has to do with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
     /// Where.
     pub span: Span,
@@ -46,7 +45,7 @@ pub struct Label {
 }
 
 /// A replacement that probably is the fix.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suggestion {
     /// What is replaced.
     pub span: Span,
@@ -55,10 +54,9 @@ pub struct Suggestion {
 }
 
 /// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// `FH0301`.
-    #[serde(serialize_with = "code_text")]
     pub code: Code,
     /// How bad.
     pub severity: Severity,
@@ -67,27 +65,24 @@ pub struct Diagnostic {
     /// Where.
     pub span: Span,
     /// At that place: a few words.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// Other places.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Label>,
     /// The way out.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
     /// The probable fix.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub suggestion: Option<Suggestion>,
 }
 
-fn code_text<S: serde::Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(code.as_str())
-}
-
-/// A diagnostic as JSON.
-#[must_use]
-pub fn to_json(diagnostic: &Diagnostic) -> serde_json::Value {
-    serde_json::to_value(diagnostic).unwrap_or_default()
+impl Severity {
+    /// `error`, `warning`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
 }
 
 /// A diagnostic before its places are turned into lines and columns.
@@ -100,6 +95,9 @@ pub(crate) struct Draft {
     pub(crate) labels: Vec<(Loc, String)>,
     pub(crate) help: Option<String>,
     pub(crate) suggestion: Option<(Loc, String)>,
+    /// Beyond the bound: counted only, so what costs time to say is not worked out.
+    unheard: bool,
+    patience: Rc<Cell<usize>>,
 }
 
 impl Draft {
@@ -130,30 +128,46 @@ impl Draft {
         word: &str,
         known: impl IntoIterator<Item = &'a str> + Clone,
     ) -> &mut Self {
-        if let Some(near) = crate::nearest(word, known.clone()) {
-            return self.help(format!("did you mean `{near}`?")).suggest(at, near);
-        }
-        let mut known: Vec<&str> = known.into_iter().collect();
-        known.sort_unstable();
-        if known.is_empty() {
+        if self.unheard {
             return self;
         }
-        let more = known.len().saturating_sub(20);
-        known.truncate(20);
-        let rest = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
-        };
-        self.help(format!("known: {}{rest}", known.join(", ")))
+        let left = self.patience.get();
+        let count = known.clone().into_iter().take(left).count();
+        self.patience.set(left - count);
+        if let Some(near) = crate::nearest(word, known.clone().into_iter().take(count)) {
+            return self.help(format!("did you mean `{near}`?")).suggest(at, near);
+        }
+        if (1..=LISTED).contains(&count) {
+            let mut known: Vec<&str> = known.into_iter().collect();
+            known.sort_unstable();
+            self.help(format!("known: {}", known.join(", ")));
+        }
+        self
     }
 }
 
+/// More known words than these are no help in a message.
+const LISTED: usize = 40;
+/// The known words that wrong ones of a file are compared with: ten thousand wrong references to ten thousand steps
+/// would take minutes.
+const PATIENCE: usize = 300_000;
+
 /// Collects what is wrong; all of a file in one pass, up to a bound.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sink {
     drafts: Vec<Draft>,
     dropped: usize,
+    patience: Rc<Cell<usize>>,
+}
+
+impl Default for Sink {
+    fn default() -> Self {
+        Self {
+            drafts: Vec::new(),
+            dropped: 0,
+            patience: Rc::new(Cell::new(PATIENCE)),
+        }
+    }
 }
 
 /// The errors of one file that are shown.
@@ -161,7 +175,8 @@ const SHOWN: usize = 200;
 
 impl Sink {
     pub(crate) fn error(&mut self, code: Code, at: Loc, message: impl Into<String>) -> &mut Draft {
-        if self.drafts.len() > SHOWN {
+        let unheard = self.drafts.len() >= SHOWN;
+        if unheard {
             self.drafts.truncate(SHOWN);
             self.dropped += 1;
         }
@@ -173,6 +188,8 @@ impl Sink {
             labels: Vec::new(),
             help: None,
             suggestion: None,
+            unheard,
+            patience: Rc::clone(&self.patience),
         });
         let last = self.drafts.len() - 1;
         &mut self.drafts[last]
@@ -184,17 +201,15 @@ impl Sink {
 
     /// In the order of the source.
     pub(crate) fn finish(mut self, source: &SourceFile) -> Vec<Diagnostic> {
-        if self.drafts.len() > SHOWN {
-            self.drafts.truncate(SHOWN);
-            self.dropped += 1;
-        }
+        self.drafts.truncate(SHOWN);
         self.drafts
             .sort_by_key(|draft| (draft.at.start, draft.at.end, draft.code));
         if self.dropped > 0 {
             let at = self.drafts.last().map_or(Loc::default(), |draft| draft.at);
-            let message = format!("{} more errors are not shown", self.dropped);
-            self.dropped = 0;
-            self.drafts.truncate(SHOWN);
+            let message = match self.dropped {
+                1 => "1 more error is not shown".to_owned(),
+                more => format!("{more} more errors are not shown"),
+            };
             self.error(Code::TooMany, at, message);
         }
         let lines = source.lines();

@@ -1,6 +1,14 @@
 //! A definition's source and its lines.
 
-use crate::diagnostic::{Loc, Span};
+use std::string::FromUtf8Error;
+
+use types::limits;
+
+use crate::{
+    code::Code,
+    diagnostic::{Diagnostic, Loc, Sink, Span},
+    yaml,
+};
 
 /// A definition with the name that diagnostics show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,13 +29,90 @@ impl SourceFile {
         }
     }
 
-    pub(crate) fn lines(&self) -> Lines<'_> {
+    /// A definition's bytes as they were read.
+    ///
+    /// # Errors
+    /// What is wrong with them as a whole (larger than `limits::DEFINITION_BYTES`, not UTF-8), and what can be shown of
+    /// them beside it.
+    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, Refused> {
+        let name = name.into();
+        if bytes.len() > limits::DEFINITION_BYTES {
+            let source = Self::new(name, "");
+            let diagnostics = refusal(&source, yaml::too_large);
+            return Err(Refused { source, diagnostics });
+        }
+        String::from_utf8(bytes)
+            .map(|text| Self {
+                name: name.clone(),
+                text,
+            })
+            .map_err(|error| not_utf8(name, &error))
+    }
+
+    /// What is said of a definition that could not be read at all: `why` names the reason, `help` the way out.
+    #[must_use]
+    pub fn unreadable(name: impl Into<String>, why: &str, help: &str) -> Refused {
+        let source = Self::new(name, "");
+        let diagnostics = refusal(&source, |sink| {
+            sink.error(Code::Unreadable, Loc::default(), why).help(help);
+        });
+        Refused { source, diagnostics }
+    }
+
+    /// Where each line starts.
+    pub(crate) fn line_starts(&self) -> impl Iterator<Item = usize> {
         let breaks = self.text.match_indices('\n').map(|(at, _)| at + 1);
+        std::iter::once(0).chain(breaks)
+    }
+
+    pub(crate) fn lines(&self) -> Lines<'_> {
         Lines {
             source: self,
-            starts: std::iter::once(0).chain(breaks).collect(),
+            starts: self.line_starts().collect(),
         }
     }
+}
+
+/// A definition that is no text to compile.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refused {
+    /// What can be shown of it.
+    pub source: SourceFile,
+    /// What is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+fn refusal(source: &SourceFile, say: impl FnOnce(&mut Sink)) -> Vec<Diagnostic> {
+    let mut sink = Sink::default();
+    say(&mut sink);
+    sink.finish(source)
+}
+
+fn not_utf8(name: String, error: &FromUtf8Error) -> Refused {
+    let (bytes, start) = (error.as_bytes(), error.utf8_error().valid_up_to());
+    // What is shown has one U+FFFD in place of what is no character; before it nothing moves.
+    let source = SourceFile::new(name, String::from_utf8_lossy(bytes));
+    let at = Loc {
+        start,
+        end: start + char::REPLACEMENT_CHARACTER.len_utf8(),
+    };
+    let (message, help) = match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => (
+            "this file is UTF-16, not UTF-8".to_owned(),
+            "save it as UTF-8: `iconv -f utf-16 -t utf-8`",
+        ),
+        _ => (
+            format!(
+                "this file is not UTF-8: the byte 0x{:02X} here is no part of a character",
+                bytes[start]
+            ),
+            "save it as UTF-8; from Latin-1 `iconv -f latin1 -t utf-8` does it",
+        ),
+    };
+    let diagnostics = refusal(&source, |sink| {
+        sink.error(Code::Encoding, at, message).help(help);
+    });
+    Refused { source, diagnostics }
 }
 
 /// Where each line starts.

@@ -77,17 +77,12 @@ enum OpenKind {
 /// Reads one document.
 pub(crate) fn read(source: &SourceFile, sink: &mut Sink) -> Option<Node> {
     if source.text.len() > limits::DEFINITION_BYTES {
-        let message = format!(
-            "the definition has {} bytes; at most {} are allowed",
-            source.text.len(),
-            limits::DEFINITION_BYTES
-        );
-        sink.error(Code::TooLarge, Loc::default(), message);
+        too_large(sink);
         return None;
     }
     let mut reader = Reader {
+        text: &source.text,
         offsets: offsets(&source.text),
-        length: source.text.len(),
         sink,
         open: Vec::new(),
         root: None,
@@ -95,7 +90,7 @@ pub(crate) fn read(source: &SourceFile, sink: &mut Sink) -> Option<Node> {
         refused: false,
         aliased: false,
     };
-    reader.run(&source.text);
+    reader.run();
     if reader.refused {
         return None;
     }
@@ -116,14 +111,22 @@ pub(crate) fn read(source: &SourceFile, sink: &mut Sink) -> Option<Node> {
     }
 }
 
+/// Says that a definition is too large; how large is not said, since no more of it is read than that tells.
+pub(crate) fn too_large(sink: &mut Sink) {
+    let most = limits::DEFINITION_BYTES;
+    let message = format!("the definition is larger than {} MiB ({most} bytes)", most >> 20);
+    sink.error(Code::TooLarge, Loc::default(), message)
+        .help("split it into several workflows, or move data out of it into an input");
+}
+
 /// The byte of each character, when they differ.
 fn offsets(text: &str) -> Option<Vec<usize>> {
     (!text.is_ascii()).then(|| text.char_indices().map(|(at, _)| at).collect())
 }
 
 struct Reader<'a> {
+    text: &'a str,
     offsets: Option<Vec<usize>>,
-    length: usize,
     sink: &'a mut Sink,
     open: Vec<Open>,
     root: Option<Node>,
@@ -136,8 +139,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn byte(&self, index: usize) -> usize {
         match &self.offsets {
-            Some(offsets) => offsets.get(index).copied().unwrap_or(self.length),
-            None => index.min(self.length),
+            Some(offsets) => offsets.get(index).copied().unwrap_or(self.text.len()),
+            None => index.min(self.text.len()),
         }
     }
 
@@ -148,8 +151,8 @@ impl Reader<'_> {
         }
     }
 
-    fn run(&mut self, text: &str) {
-        let mut parser = Parser::new_from_str(text);
+    fn run(&mut self) {
+        let mut parser = Parser::new_from_str(self.text);
         while let Some(next) = parser.next_event() {
             match next {
                 Ok((event, span)) => {
@@ -158,7 +161,7 @@ impl Reader<'_> {
                 }
                 Err(error) => {
                     let start = self.byte(error.marker().index());
-                    self.syntax(error.info(), start, text);
+                    self.syntax(error.info(), start);
                     self.refused = true;
                 }
             }
@@ -168,7 +171,8 @@ impl Reader<'_> {
         }
     }
 
-    fn syntax(&mut self, info: &str, start: usize, text: &str) {
+    fn syntax(&mut self, info: &str, start: usize) {
+        let text = self.text;
         let at = Loc {
             start,
             end: start + 1,
@@ -298,9 +302,11 @@ impl Reader<'_> {
 
     fn end(&mut self, at: Loc) {
         let Some(open) = self.open.pop() else { return };
+        // A block ends where the next thing begins; what is pointed at ends with its own text.
+        let whole = self.text.get(open.at.start..at.end.max(open.at.end));
         let at = Loc {
             start: open.at.start,
-            end: at.end.max(open.at.end),
+            end: open.at.start + whole.map_or(0, |whole| whole.trim_end().len()),
         };
         let data = match open.kind {
             OpenKind::List(items) => Data::List(items),

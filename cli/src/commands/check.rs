@@ -1,66 +1,143 @@
 //! `firehall check FILE…`
 
-use clap::Args;
-use serde_json::json;
-use workflow::{Severity, SourceFile};
+use std::collections::BTreeSet;
+
+use clap::{Args, ValueEnum};
+use terminal_size::{Width, terminal_size};
+use workflow::{Code, FileReport, Look};
 
 use crate::{
-    exit::{Done, Exit},
-    input, out,
+    definition::{self, Checked},
+    exit::{Done, Exit, Fault},
+    out, text,
 };
 
 /// Check definitions with this binary's own actions, without a server.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Definitions; `-` for standard input
+    /// Definitions; a folder stands for every .yaml, .yml and .json below it, `-` for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// Output for people or for programs
+    /// Output for people, as JSON Lines (one object a file), or as SARIF 2.1.0 for code hosts
     #[arg(short, long, value_enum, default_value = "text")]
-    output: out::Format,
+    output: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One line a file
+    Json,
+    /// SARIF 2.1.0
+    Sarif,
 }
 
 pub(crate) fn main(args: &CheckArgs) -> Done {
     let catalogue = ::actions::Registry::builtin().catalogue();
-    let mut answers = Vec::new();
-    let mut wrong = false;
-    for file in &args.files {
-        let source = SourceFile {
-            name: file.clone(),
-            text: input::definition(file)?,
+    let mut seen = BTreeSet::new();
+    let mut told = Told::default();
+    for argument in &args.files {
+        match definition::files(argument) {
+            Ok(files) => {
+                for file in files {
+                    if seen.insert(file.clone()) {
+                        told.file(definition::check(&file, &catalogue), args.output)?;
+                    }
+                }
+            }
+            Err(refused) => told.file(refused.into(), args.output)?,
+        }
+    }
+    told.end(args.output)
+}
+
+/// What has been found so far.
+#[derive(Default)]
+struct Told {
+    files: usize,
+    wrong: usize,
+    errors: usize,
+    codes: BTreeSet<Code>,
+    sarif: Vec<workflow::Checked>,
+}
+
+impl Told {
+    fn file(&mut self, checked: Checked, format: Format) -> Result<(), Fault> {
+        self.files += 1;
+        self.wrong += usize::from(checked.plan.is_none());
+        self.errors += checked.diagnostics.len();
+        self.codes.extend(checked.diagnostics.iter().map(|one| one.code));
+        match format {
+            Format::Text => show(&checked),
+            Format::Json => out::json_line(&FileReport::new(&checked.source.name, &checked.diagnostics)),
+            Format::Sarif => {
+                self.sarif.push(workflow::Checked {
+                    file: checked.source.name,
+                    diagnostics: checked.diagnostics,
+                });
+                Ok(())
+            }
+        }
+    }
+
+    fn end(self, format: Format) -> Done {
+        match format {
+            Format::Text => self.total()?,
+            Format::Json => {}
+            Format::Sarif => out::json(&workflow::sarif(&self.sarif, env!("CARGO_PKG_VERSION")))?,
+        }
+        Ok(if self.wrong > 0 {
+            Exit::Usage
+        } else {
+            Exit::Succeeded
+        })
+    }
+
+    fn total(&self) -> Result<(), Fault> {
+        if self.files > 1 {
+            let (files, right) = (self.files, self.files - self.wrong);
+            out::line(&format!(
+                "{files} files: {right} ok, {} wrong with {}",
+                self.wrong,
+                errors(self.errors)
+            ))?;
+        }
+        let codes: Vec<&str> = self.codes.iter().map(|code| code.as_str()).collect();
+        match codes.as_slice() {
+            [] => Ok(()),
+            [one] => out::line(&format!("`firehall explain {one}` says more.")),
+            [first, rest @ ..] => out::line(&format!(
+                "`firehall explain {first}` says more; also of {}.",
+                rest.join(", ")
+            )),
+        }
+    }
+}
+
+fn show(checked: &Checked) -> Result<(), Fault> {
+    let name = text::line(&checked.source.name);
+    if let Some(plan) = &checked.plan {
+        let steps = match plan.steps.len() {
+            1 => "1 step".to_owned(),
+            n => format!("{n} steps"),
         };
-        let compiled = workflow::compile(&source, &catalogue);
-        let errors = compiled
-            .diagnostics
-            .iter()
-            .filter(|one| one.severity == Severity::Error)
-            .count();
-        wrong |= compiled.plan.is_none() || errors > 0;
-        if args.output == out::Format::Json {
-            let diagnostics: Vec<_> = compiled.diagnostics.iter().map(workflow::to_json).collect();
-            let name = compiled.plan.as_ref().map(|plan| &plan.name);
-            answers
-                .push(json!({ "file": file, "ok": errors == 0, "name": name, "diagnostics": diagnostics }));
-            continue;
-        }
-        if !compiled.diagnostics.is_empty() {
-            let shown = workflow::render_text(&compiled.diagnostics, &source, out::is_coloured());
-            out::bytes(shown.as_bytes())?;
-        }
-        match &compiled.plan {
-            Some(plan) => out::line(&format!(
-                "{file}: ok, {} with {} steps",
-                plan.name,
-                plan.steps.len()
-            ))?,
-            None => out::line(&format!(
-                "{file}: {errors} {}",
-                if errors == 1 { "error" } else { "errors" }
-            ))?,
-        }
+        return out::line(&format!("{name}: ok, {} with {steps}", plan.name));
     }
-    if args.output == out::Format::Json {
-        out::json(&answers)?;
+    out::bytes(excerpts(checked, out::is_coloured()).as_bytes())?;
+    out::line(&format!("{name}: {}", errors(checked.diagnostics.len())))
+}
+
+/// The diagnostics for people, as wide as the terminal is.
+pub(crate) fn excerpts(checked: &Checked, color: bool) -> String {
+    let width = terminal_size().map(|(Width(columns), _)| usize::from(columns));
+    let columns = width.unwrap_or(Look::PLAIN.columns).min(Look::PLAIN.columns);
+    workflow::render(&checked.diagnostics, &checked.source, Look { color, columns })
+}
+
+pub(crate) fn errors(count: usize) -> String {
+    match count {
+        1 => "1 error".to_owned(),
+        n => format!("{n} errors"),
     }
-    Ok(if wrong { Exit::Usage } else { Exit::Succeeded })
 }

@@ -83,7 +83,7 @@ impl Infer<'_> {
             }
             return Info::trusted(Ty::Space(Space::Step(*index)));
         }
-        let names: Vec<&str> = world.by_name.keys().map(String::as_str).collect();
+        let names = world.by_name.keys().map(String::as_str);
         let message = format!("there is no step `{name}`");
         self.unknown(Code::UnknownStep, span, message, name, names)
     }

@@ -9,9 +9,8 @@ use clap::Args;
 use engine::outlook::{Outlook, Question, outlook};
 use incident::Source;
 use sdk::{Preview, What};
-use serde_json::json;
 use types::{Object, Value, limits};
-use workflow::{Compiled, Plan, SourceFile};
+use workflow::{Compiled, FileReport, Plan, SourceFile};
 
 use crate::{
     args::Remote,
@@ -158,8 +157,7 @@ async fn remote(
 /// Says what is wrong, as `firehall check` does.
 fn wrong(args: &PlanArgs, source: &SourceFile, compiled: &Compiled) -> Result<(), Fault> {
     if args.remote.json() {
-        let diagnostics: Vec<Value> = compiled.diagnostics.iter().map(workflow::to_json).collect();
-        return out::json(&json!({ "file": source.name, "diagnostics": diagnostics }));
+        return out::json_line(&FileReport::new(&source.name, &compiled.diagnostics));
     }
     let shown = workflow::render_text(&compiled.diagnostics, source, out::is_coloured());
     out::bytes(shown.as_bytes())?;
