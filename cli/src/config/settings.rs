@@ -113,7 +113,8 @@ fn collect(command: &Command, section_name: &str, path: &[String], found: &mut V
             .iter()
             .any(|one| one.section == section_name && one.key == key);
         // A flag of all commands is said once, by the top.
-        if !known && !(arg.is_global_set() && !path.is_empty()) {
+        let repeated = arg.is_global_set() && !path.is_empty();
+        if !known && !repeated {
             found.push(Setting {
                 section: section_name.to_owned(),
                 key: key.to_owned(),
