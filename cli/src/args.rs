@@ -71,6 +71,11 @@ pub(crate) enum Command {
     Sources(commands::sources::SourcesArgs),
     /// The whole path on real input, on this machine, with one command
     Demo(commands::demo::DemoArgs),
+    /// Print a shell's completion script
+    Completions(commands::completions::CompletionsArgs),
+    /// Print docs/cli.md
+    #[command(hide = true)]
+    Reference,
     /// A vendor's API, faked with state
     #[command(hide = true)]
     Emulator(commands::emulator::EmulatorArgs),
@@ -91,12 +96,7 @@ pub(crate) struct Global {
     )]
     pub(crate) color: Colour,
     /// The same as --color never
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Global options",
-        conflicts_with = "color"
-    )]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) no_color: bool,
     /// One more configuration file, laid over /etc/firehall/config.toml and ~/.config/firehall/config.toml
     #[arg(
@@ -108,12 +108,7 @@ pub(crate) struct Global {
     )]
     pub(crate) config: Option<PathBuf>,
     /// Read no configuration file
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Global options",
-        conflicts_with = "config"
-    )]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) no_config: bool,
     /// Print each setting and where it comes from, and do nothing else; `-o json` for programs
     #[arg(long, global = true, help_heading = "Global options")]
@@ -126,13 +121,13 @@ pub(crate) struct Connection {
     /// The server's URL
     #[arg(long, env = "FIREHALL_SERVER", help_heading = "Server options", default_value = DEFAULT_SERVER, value_name = "URL")]
     server: String,
-    /// To open a connection
+    /// How long to wait for a connection
     #[arg(long, env = "FIREHALL_CONNECT_TIMEOUT", help_heading = "Server options", default_value = "3s", value_parser = duration, value_name = "DURATION")]
     connect_timeout: Duration,
-    /// For one answer of the server
+    /// How long to wait for one answer of the server
     #[arg(long, env = "FIREHALL_TIMEOUT", help_heading = "Server options", default_value = "30s", value_parser = duration, value_name = "DURATION")]
     timeout: Duration,
-    /// For a server that goes away while something is followed
+    /// How long to wait for a server that goes away while something is followed
     #[arg(long, env = "FIREHALL_AWAY_TIMEOUT", help_heading = "Server options", default_value = "2m", value_parser = duration, value_name = "DURATION")]
     away_timeout: Duration,
 }

@@ -27,13 +27,14 @@ pub(crate) fn main() -> ExitCode {
 
 fn start(argv: &[OsString]) -> Done {
     let command = args::command();
+    let early = config::Early::of(&command, argv);
+    let command = command.color(early.colour);
     // Help and version come without a configuration: they must be there when it is wrong.
     if let Err(error) = command.clone().try_get_matches_from(argv)
         && !error.use_stderr()
     {
         return refused(&error, None);
     }
-    let early = config::Early::of(&command, argv);
     let files = config::load(&command, &early.files)?;
     if early.print {
         return config::print(&command, argv, &early.files, &files);
@@ -118,6 +119,8 @@ async fn dispatch(command: Command) -> Done {
         Command::Workflows(args) => commands::workflows::main(args).await,
         Command::Put(args) => commands::put::main(args).await,
         Command::Sources(args) => commands::sources::main(&args),
+        Command::Completions(args) => commands::completions::main(&args),
+        Command::Reference => commands::reference::main(),
         Command::Emulator(args) => commands::emulator::main(args).await,
         Command::Demo(args) => Box::pin(commands::demo::main(args)).await,
         Command::Agent(_) | Command::Dev(_) | Command::Server(_) => Err(Fault::failed("dispatched before")),

@@ -14,6 +14,7 @@ mod splice;
 mod table;
 mod telemetry;
 mod text;
+mod when;
 
 use std::process::ExitCode;
 

@@ -62,6 +62,24 @@ pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
+/// Columns that a line on standard output may have: `COLUMNS`, else the terminal's. None in a pipe or a file: nothing is
+/// cut there.
+pub(crate) fn columns() -> Option<usize> {
+    let told = env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.parse::<usize>().ok());
+    let columns = match told {
+        Some(columns) => columns,
+        None if io::stdout().is_terminal() => usize::from(terminal_size::terminal_size()?.0.0),
+        None => return None,
+    };
+    // A terminal of no width does not know it.
+    (columns > 0).then_some(columns.max(COLUMNS_LEAST))
+}
+
+/// A narrower place is taken for one of this many columns.
+const COLUMNS_LEAST: usize = 20;
+
 /// Whether standard output is coloured.
 pub(crate) fn is_coloured() -> bool {
     *COLOURED.get_or_init(|| by_environment(is_terminal(), &|name| env::var_os(name)))

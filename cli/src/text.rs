@@ -59,6 +59,15 @@ pub(crate) fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(missing))
 }
 
+/// An instant for people, to the second: `2026-11-25 10:02:21Z`.
+pub(crate) fn instant(at: types::Timestamp) -> String {
+    let whole = sdk::rfc3339(at);
+    match whole.split_once('.') {
+        Some((seconds, _)) => format!("{}Z", seconds.replace('T', " ")),
+        None => whole,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;

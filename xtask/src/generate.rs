@@ -19,6 +19,7 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
     }
     let pages = [
         ("docs/actions.md", actions()?),
+        ("docs/cli.md", cli()?),
         ("docs/promises.md", promises_page()?),
     ];
     let mut stale = Vec::new();
@@ -50,6 +51,14 @@ fn actions() -> Result<String> {
          after `gives`, the vendor's scopes last.\n\n```text\n{}\n```\n",
         described.trim_end()
     ))
+}
+
+/// The reference of the command line, as the binary itself describes it.
+fn cli() -> Result<String> {
+    let described = sh::Cmd::new(sh::firehall())
+        .args(["--no-config", "reference"])
+        .read()?;
+    Ok(format!("{HEAD}{described}"))
 }
 
 fn promises_page() -> Result<String> {

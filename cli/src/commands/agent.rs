@@ -19,6 +19,13 @@ use crate::{
 
 /// Run an agent. It dials the server; nobody dials it.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "It dials the server; nobody dials it. Steps outlive it: one that is started again adopts what runs.
+
+Examples:
+  firehall agent --server http://127.0.0.1:7911 --data-dir /var/lib/firehall-agent --label host=web-1
+  firehall agent --data-dir d --allow host-view:proc,network:host --secret-env DEPLOY_TOKEN"
+)]
 pub(crate) struct AgentArgs {
     /// The server's URL
     #[arg(long, env = "FIREHALL_SERVER", default_value = DEFAULT_SERVER, value_name = "URL")]

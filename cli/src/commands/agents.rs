@@ -11,6 +11,12 @@ use crate::{
 
 /// List agents.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  firehall agents
+  firehall agents -o json | jq -r '.[] | select(.state == \"disconnected\") | .name'
+
+With -o json, an array of {id, name, version, state, labels, capacity, running, runtimes, grants, connections, last_seen,
+draining}.")]
 pub(crate) struct AgentsArgs {
     #[command(flatten)]
     remote: Remote,

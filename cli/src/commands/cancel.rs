@@ -11,6 +11,14 @@ use crate::{
 
 /// Ask for a run's end. It is durable at once; the run ends when every step is confirmed gone.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "It is durable at once; the run ends when every step is confirmed gone.
+
+Examples:
+  firehall cancel run_01jx… --reason \"the wrong host\"
+
+With -o json: {id, accepted}; accepted is false when the run had ended already."
+)]
 pub(crate) struct CancelArgs {
     #[command(flatten)]
     remote: Remote,

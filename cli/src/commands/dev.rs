@@ -26,6 +26,13 @@ use crate::{
 
 /// Run a server and an agent in one process.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "The agent grants host-view:proc and network:host, what the shipped runbooks need, and has the label host=HOSTNAME.
+
+Examples:
+  firehall dev --data-dir /tmp/firehall
+  SLACK_BOT_TOKEN=xoxb-… firehall dev --data-dir d --workflows ./workflows"
+)]
 pub(crate) struct DevArgs {
     /// Where to listen; loopback only
     #[arg(

@@ -10,6 +10,15 @@ use crate::{
 
 /// Offer an agent nothing new; what it runs goes on. It lasts over restarts, until `--undo`.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "What it runs goes on. It lasts over restarts, until --undo.
+
+Examples:
+  firehall drain web-1 --reason \"kernel upgrade\"
+  firehall drain web-1 --undo
+
+With -o json: the agent, as `firehall agents -o json` has it."
+)]
 pub(crate) struct DrainArgs {
     #[command(flatten)]
     remote: Remote,

@@ -13,7 +13,7 @@ use crate::{
 /// Follow what happens on a server: one JSON object on each line, in commit order, until Ctrl-C. Each line has its
 /// `cursor`: whoever keeps the last one goes on after it without a gap.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   firehall events                                  everything from now on
   firehall events --from-start --count 100         the oldest hundred that are kept
   firehall events --kind 'step.*' --kind run.ended --workflow incident-response

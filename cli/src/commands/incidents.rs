@@ -11,6 +11,12 @@ use crate::{
 
 /// List incidents, newest first, or show one.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  firehall incidents
+  firehall incidents inc_01jx… -o json
+
+With -o json, an array of {id, state, title, severity, source, opened_at, resolved_at, alerts, runs, external_id}; with an
+id one of them, with its history.")]
 pub(crate) struct IncidentsArgs {
     #[command(flatten)]
     remote: Remote,

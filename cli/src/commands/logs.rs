@@ -12,6 +12,14 @@ use crate::{
 
 /// Print what steps wrote, unchanged. Nothing is added to standard output: remarks go to standard error.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "Standard output has the bytes of the steps and nothing else; remarks go to standard error.
+
+Examples:
+  firehall logs run_01jx…                        all steps in order
+  firehall logs run_01jx… checks --index 2 -f    one item, until it has ended
+  firehall logs run_01jx… checks --stderr --attempt 1"
+)]
 pub(crate) struct LogsArgs {
     #[command(flatten)]
     at: Connection,

@@ -12,6 +12,13 @@ use crate::{
 
 /// Keep a definition under its name: alerts start the newest version.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Alerts start the newest version from now on.
+
+Examples:
+  firehall put disk-check.yaml
+  firehall put incident-response --default 'responders=[\"ann@example.com\"]'
+
+With -o json: {name, version, changed}.")]
 pub(crate) struct PutArgs {
     #[command(flatten)]
     remote: Remote,

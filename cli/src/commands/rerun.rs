@@ -11,6 +11,15 @@ use crate::{
 
 /// Start a new run of the same plan, inputs and alert. What went well before is taken over, not done again.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "A new run of the same plan, inputs and alert. What went well before is taken over, not done again.
+
+Examples:
+  firehall rerun run_01jx… --watch                the steps that did not succeed
+  firehall rerun run_01jx… --from room            this one and what depends on it
+
+With -o json: {id, rerun_of}."
+)]
 pub(crate) struct RerunArgs {
     #[command(flatten)]
     remote: Remote,

@@ -11,6 +11,15 @@ use crate::{
 
 /// Decide about a step in doubt: it may have run, and nobody knows how it ended.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "A step is in doubt when it may have run and nobody knows how it ended. Look first, then say what it counts as.
+
+Examples:
+  firehall resolve run_01jx… deploy --as succeeded
+  firehall resolve run_01jx… checks --index 2 --as rerun
+
+With -o json: {id, step, index, verdict}."
+)]
 pub(crate) struct ResolveArgs {
     #[command(flatten)]
     remote: Remote,

@@ -15,6 +15,17 @@ use crate::{
 
 /// Start a run. Without --watch it prints the run's id alone and ends once the run is durable.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "Without --watch it prints the run's id alone, once the run is durable. With --watch the exit code is the run's outcome:
+0 succeeded, 3 degraded, 1 failed or cancelled; Ctrl-C is 130, and the run goes on.
+
+Examples:
+  firehall run incident-response --payload alert.json --watch
+  firehall run check.yaml --input limit=90 --input 'hosts=[\"web-1\",\"web-2\"]'
+  id=$(firehall run nightly --idempotency-key \"$(date +%F)\")
+
+With -o json: {id}; with --watch a JSON object a line for each event."
+)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     remote: Remote,

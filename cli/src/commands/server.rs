@@ -16,6 +16,15 @@ use crate::{
 
 /// Run the control plane.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "It listens on loopback without TLS; --insecure lifts the former. The first line on standard output says where it listens.
+TERM and Ctrl-C end it; runs go on when it is started again.
+
+Examples:
+  firehall server --data-dir /var/lib/firehall
+  firehall server --data-dir d --webhook-secret-env FIREHALL_WEBHOOK_SECRET --public-host firehall.example.com
+  firehall server --print-config"
+)]
 pub(crate) struct ServerArgs {
     /// Where to listen; beyond loopback only with --insecure
     #[arg(

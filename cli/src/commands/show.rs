@@ -12,6 +12,13 @@ use crate::{
 
 /// Show one run with its steps.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  firehall show run_01jx…
+  firehall show run_01jx… --outputs
+  firehall show run_01jx… -o json | jq '.steps[] | {key, state, reasons}'
+
+With -o json: {id, workflow, outcome, started_at, finished_at, reasons, incident, cancel_requested, seq, rerun_of, steps};
+a step is {key, what, state, reasons, needs, started_at, finished_at, attempts, outputs, items, reused_from, waits_for}.")]
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     remote: Remote,

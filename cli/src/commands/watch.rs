@@ -10,6 +10,16 @@ use crate::{
 
 /// Follow one run to its end; the exit code tells its outcome.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "The exit code is the run's outcome: 0 succeeded, 3 degraded, 1 failed or cancelled. Ctrl-C is 130, and the run goes on.
+In a terminal a tree that redraws itself; elsewhere a line for each event that matters.
+
+Examples:
+  firehall watch run_01jx…
+  firehall watch run_01jx… -o json | jq -c 'select(.kind == \"step.ended\")'
+
+With -o json, a line for each event: {run, seq, at, kind, body}."
+)]
 pub(crate) struct WatchArgs {
     #[command(flatten)]
     remote: Remote,

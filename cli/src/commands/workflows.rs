@@ -10,6 +10,11 @@ use crate::{
 
 /// List kept workflows, or print the source of one.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  firehall workflows
+  firehall workflows incident-response > incident-response.yaml
+
+With -o json, an array of {name, version, stored_at}; with a name {name, version, stored_at, source, plan}.")]
 pub(crate) struct WorkflowsArgs {
     #[command(flatten)]
     remote: Remote,

@@ -7,17 +7,19 @@ mod settings;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{ArgMatches, Command};
+use clap::{ArgMatches, ColorChoice, Command};
 use node::config::{self, Candidate, ConfigError, Problem, Settings};
 
-use crate::exit::Fault;
+use crate::{exit::Fault, out::Colour};
 pub(crate) use print::print;
-pub(crate) use settings::{blame, of_tree};
+pub(crate) use settings::{blame, of_tree, place_of_section};
 
 /// What is read of the command line before the rest, to know how to read the rest.
 #[derive(Debug)]
 pub(crate) struct Early {
     pub(crate) print: bool,
+    /// For what clap itself says; the configuration's word is not known yet.
+    pub(crate) colour: ColorChoice,
     pub(crate) files: Vec<Candidate>,
 }
 
@@ -43,8 +45,18 @@ impl Early {
         } else {
             config::candidates(&|name| std::env::var_os(name), named)
         };
+        let colour = matches
+            .as_ref()
+            .and_then(|matches| matches.try_get_one::<Colour>("color").ok().flatten());
+        let colour = match colour {
+            _ if flag("no_color") => ColorChoice::Never,
+            Some(Colour::Always) => ColorChoice::Always,
+            Some(Colour::Never) => ColorChoice::Never,
+            Some(Colour::Auto) | None => ColorChoice::Auto,
+        };
         Self {
             print: flag("print_config"),
+            colour,
             files,
         }
     }

@@ -7,7 +7,7 @@ use node::config::{Candidate, Kind, Settings};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::settings::{Setting, of_tree, section};
+use super::settings::{Setting, of_tree, place_of_section, section};
 use crate::{
     exit::{Done, Exit, Fault},
     out, table,
@@ -25,9 +25,6 @@ struct Shown {
     /// Which: `FILE:LINE:COLUMN`, the variable's name, the flag.
     at: Option<String>,
 }
-
-/// The sections as people read them.
-const ORDER: [&str; 4] = ["client", "server", "agent", "dev"];
 
 /// The command with nothing required, and with `-o` everywhere: what is asked for is not done.
 pub(super) fn lenient(command: Command) -> Command {
@@ -88,7 +85,7 @@ pub(crate) fn print(
             shown.push(of(&setting, below(&matches, &setting.path), files));
         }
     }
-    shown.sort_by_key(|one| ORDER.iter().position(|section| *section == one.section));
+    shown.sort_by_key(|one| place_of_section(&one.section));
     let given = below(&matches, &path);
     let format = given.get_raw("output").and_then(|mut raw| raw.next());
     if format.is_some_and(|format| format == "json") {

@@ -13,6 +13,12 @@ pub(crate) const CLIENT: &str = "client";
 /// Commands with a section of their own.
 const PROCESSES: [&str; 3] = ["server", "agent", "dev"];
 
+/// Where a section stands among the others, for people.
+pub(crate) fn place_of_section(section: &str) -> usize {
+    let process = PROCESSES.iter().position(|one| *one == section);
+    process.map_or(0, |place| place + 1)
+}
+
 /// The section that a command reads.
 pub(super) fn section(command: &str) -> &str {
     if PROCESSES.contains(&command) {

@@ -171,9 +171,25 @@ impl View {
 
 /// Columns and rows of the terminal.
 pub(crate) fn size() -> (usize, usize) {
-    match terminal_size::terminal_size() {
-        Some((width, height)) => (usize::from(width.0).max(20), usize::from(height.0).max(5)),
-        None => (100, 30),
+    let rows = terminal_size::terminal_size().map_or(0, |(_, rows)| usize::from(rows.0));
+    let rows = if rows == 0 { ROWS } else { rows.max(5) };
+    (out::columns().unwrap_or(COLUMNS), rows)
+}
+
+/// Of a terminal that does not know its size.
+const COLUMNS: usize = 80;
+const ROWS: usize = 24;
+
+/// Lines that replace those before them in a terminal.
+#[derive(Debug, Default)]
+pub(crate) struct Picture(Screen);
+
+impl Picture {
+    /// Shows these lines in place of the last ones.
+    pub(crate) fn show(&mut self, lines: &[String]) -> Result<(), Fault> {
+        let (columns, _) = size();
+        let rows: Vec<rows::Row> = lines.iter().map(|line| rows::Row::plain(line)).collect();
+        out::bytes(self.0.draw(&rows, columns, false).as_bytes())
     }
 }
 

@@ -38,6 +38,11 @@ impl Paint {
 pub(crate) struct Row(Vec<(Paint, String)>);
 
 impl Row {
+    /// One piece of text.
+    pub(crate) fn plain(text: &str) -> Self {
+        Self(Vec::new()).put(Paint::Plain, text)
+    }
+
     fn new(indent: usize) -> Self {
         Self(vec![(Paint::Plain, " ".repeat(indent))])
     }

@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 //! The command line itself, without a server: configuration, output, completions.
 
+mod completions;
 mod config;
+mod help;
 mod home;
+mod output;

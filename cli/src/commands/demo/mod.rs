@@ -34,6 +34,10 @@ const RESPONDERS: [&str; 4] = [
 
 /// The whole path on this machine: an alert by webhook, two agents, a war room with findings.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  firehall demo
+  firehall demo --payload alert.json --keep
+  SLACK_BOT_TOKEN=xoxb-… firehall demo --slack real --responder ann@example.com")]
 pub(crate) struct DemoArgs {
     /// Another alert's body, as Datadog would post it
     #[arg(long, value_name = "FILE")]
