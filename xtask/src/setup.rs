@@ -34,6 +34,26 @@ pub(crate) const TEST: &[Need] = &[
         package: "npm",
         why: "it installs what drives the browser",
     },
+    Need {
+        program: "curl",
+        package: "curl",
+        why: "the documents' lines are run, and send alerts with it",
+    },
+    Need {
+        program: "ip",
+        package: "iproute2",
+        why: "the documents' lines are run in a network of their own",
+    },
+    Need {
+        program: "jq",
+        package: "jq",
+        why: "the documents' lines are run, and read JSON with it",
+    },
+    Need {
+        program: "sqlite3",
+        package: "sqlite3",
+        why: "the documents' lines are run, and back databases up with it",
+    },
 ];
 
 /// For measuring.
