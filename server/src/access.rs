@@ -6,6 +6,8 @@ use tonic::Request;
 /// Somebody who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
+    /// Who it is, from wherever it calls: idempotency keys belong to it.
+    pub(crate) id: String,
     /// For the history.
     pub(crate) name: String,
 }
@@ -33,6 +35,7 @@ pub(crate) fn authorize<T>(request: &Request<T>, permission: Permission) -> Resu
         .map_or_else(|| "local".to_owned(), |addr| addr.ip().to_string());
     tracing::trace!(%peer, ?permission, "call");
     Ok(Caller {
+        id: "operator".to_owned(),
         name: format!("operator@{peer}"),
     })
 }

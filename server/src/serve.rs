@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Server};
+use tower::util::MapRequestLayer;
 
 use crate::{
     Config, Core,
@@ -192,6 +193,14 @@ async fn serve(core: &Core, listener: TcpListener) -> Result<(), ServerError> {
     let cut = CancellationToken::new();
     let _cut = cut.clone().drop_guard();
     let served = Server::builder()
+        // Outside of all others: deadlines count from here.
+        .layer(MapRequestLayer::new(
+            |mut request: axum::extract::Request<tonic::body::Body>| {
+                let now = tokio::time::Instant::now();
+                request.extensions_mut().insert(api::call::Arrived(now));
+                request
+            },
+        ))
         .accept_http1(true)
         .max_concurrent_streams(Some(STREAMS))
         .http2_keepalive_interval(Some(KEEPALIVE))

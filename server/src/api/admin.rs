@@ -5,7 +5,11 @@ use proto::v1;
 use tonic::{Request, Response, Status};
 use types::AgentId;
 
-use super::{diagnose, rerun::invalid, store_status};
+use super::{
+    diagnose,
+    errors::{self, invalid},
+    store_status,
+};
 use crate::{
     Core,
     access::{Permission, authorize},
@@ -55,13 +59,13 @@ impl Service {
             (Some(agent), None) => Ok(agent.id.clone()),
             (Some(_), Some(_)) => Err(invalid(
                 "agent",
-                &format!("several agents are called {word:?}: give the id"),
+                format!("several agents are called {word:?}: give the id"),
             )),
             (None, _) => {
                 let near = workflow::nearest(word, agents.iter().map(|agent| agent.name.as_str()));
                 let near = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
                 let why = format!("there is no agent {:?}{near}", super::brief(word));
-                Err(Status::not_found(super::brief(&why)))
+                Err(errors::not_found("agent", word, why))
             }
         }
     }
@@ -85,7 +89,7 @@ impl v1::admin_service_server::AdminService for Service {
         let caller = authorize(&request, Permission::Respond)?;
         let request = request.into_inner();
         if request.reason.len() > REASON_BYTES {
-            return Err(invalid("reason", &format!("at most {REASON_BYTES} bytes")));
+            return Err(invalid("reason", format!("at most {REASON_BYTES} bytes")));
         }
         let id = self.agent(&request.agent)?;
         let core = self.0.clone();
@@ -105,10 +109,9 @@ impl v1::admin_service_server::AdminService for Service {
             core.agents.drain(&id, !request.undo);
             Ok(core.agents.list().into_iter().find(|agent| agent.id == id))
         });
-        let changed: Result<Option<Listed>, StoreError> = change.await.map_err(|error| {
-            tracing::error!(%error, "draining ended by a defect");
-            Status::internal("a defect of the server; list the agents to see what became of it")
-        })?;
+        let changed: Result<Option<Listed>, StoreError> = change
+            .await
+            .map_err(|error| errors::defect("draining ended by a defect", error))?;
         let agent = changed.map_err(|error| store_status(&error))?.map(info);
         Ok(Response::new(v1::DrainAgentResponse { agent }))
     }

@@ -134,6 +134,11 @@ pub(crate) fn no_run(id: &types::RunId) -> Status {
     not_found("run", id.as_str(), format_args!("there is no run {id}"))
 }
 
+/// NOT_FOUND for an incident.
+pub(crate) fn no_incident(id: &types::IncidentId) -> Status {
+    not_found("incident", id.as_str(), format_args!("there is no incident {id}"))
+}
+
 /// NOT_FOUND for a kept workflow.
 pub(crate) fn no_workflow(name: &str, version: Option<&str>) -> Status {
     let why = match version {
@@ -188,6 +193,26 @@ pub(crate) fn stopping() -> Status {
 /// RESOURCE_EXHAUSTED: there is too much of something now; the same call may come again after `again`.
 pub(crate) fn exhausted(why: impl Display, again: Duration) -> Status {
     status(Code::ResourceExhausted, &why.to_string(), vec![retry(again)])
+}
+
+/// A stream's end before its time: `field` of another request goes on after `position`, which `ErrorInfo` says to programs.
+pub(crate) fn go_on(code: Code, why: &str, field: &str, position: impl Display) -> Status {
+    let info = pb::ErrorInfo {
+        reason: match code {
+            Code::ResourceExhausted => "READER_TOO_SLOW",
+            _ => "SERVER_STOPPING",
+        }
+        .to_owned(),
+        domain: "firehall.v1".to_owned(),
+        metadata: [(field.to_owned(), position.to_string())].into(),
+    };
+    let details = vec![any("google.rpc.ErrorInfo", &info), retry(Duration::ZERO)];
+    status(code, &format!("{why}: go on with {field} {position}"), details)
+}
+
+/// The server is about to end, and a stream with it.
+pub(crate) fn stopping_after(field: &str, position: impl Display) -> Status {
+    go_on(Code::Unavailable, "the server is stopping", field, position)
 }
 
 /// INTERNAL. What is inside goes to the log, not to the caller.

@@ -3,12 +3,11 @@
 use std::{
     collections::{BTreeSet, HashMap},
     str::FromStr,
-    time::Duration,
 };
 
 use futures::stream::BoxStream;
 use proto::v1;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 use types::{IncidentId, RunId};
 
 use super::{
@@ -76,12 +75,9 @@ impl v1::event_service_server::EventService for Service {
     }
 }
 
-/// A cursor that this server gave: a number as it writes it, not beyond its last.
-fn cursor(text: &str, last: u64) -> Result<u64, Status> {
-    let known = text
-        .parse()
-        .ok()
-        .filter(|n: &u64| n.to_string() == text && *n > 0);
+/// A cursor that this server gave: a number as it writes it, not beyond its last; 0 stands before the first event.
+pub(super) fn cursor(text: &str, last: u64) -> Result<u64, Status> {
+    let known = text.parse().ok().filter(|n: &u64| n.to_string() == text);
     known.filter(|cursor| *cursor <= last).ok_or_else(|| {
         errors::invalid(
             "cursor",
@@ -201,7 +197,7 @@ impl Reader {
                 let Some(event) = self.wanted(stored).await? else {
                     continue;
                 };
-                out.send(event).await.map_err(|status| slow(status, got))?;
+                out.send(event).await.map_err(|gone| gone.after("cursor", got))?;
                 got = self.cursor;
             }
             if full {
@@ -211,9 +207,7 @@ impl Reader {
                 changed = committed.changed() => if changed.is_err() { return Err(errors::stopping()) },
                 () = out.closed() => return Ok(()),
                 () = self.core.shutdown.cancelled() => {
-                    return Err(errors::unavailable(format_args!(
-                        "the server is stopping: go on after cursor {got}"
-                    )));
+                    return Err(errors::stopping_after("cursor", got));
                 }
             }
         }
@@ -256,17 +250,5 @@ impl Reader {
         };
         self.heads.insert(run.clone(), head.clone());
         Ok(head)
-    }
-}
-
-/// A slow reader is told where to go on.
-fn slow(status: Status, got: u64) -> Status {
-    if status.code() == Code::ResourceExhausted {
-        errors::exhausted(
-            format_args!("the reader is too slow: go on after cursor {got}"),
-            Duration::ZERO,
-        )
-    } else {
-        status
     }
 }

@@ -8,9 +8,7 @@ use tonic::Status;
 use types::{IncidentId, RunId};
 
 use super::{
-    convert,
-    rerun::invalid,
-    store_status,
+    convert, errors, store_status,
     stream::{Out, answer},
 };
 use crate::{
@@ -33,7 +31,7 @@ pub(super) async fn call(
         .incident(&id)
         .await
         .map_err(|error| store_status(&error))?;
-    let head = head.ok_or_else(|| Status::not_found(format!("there is no incident {id}")))?;
+    let head = head.ok_or_else(|| errors::no_incident(&id))?;
     let after = match request.cursor.as_str() {
         "" => {
             let stream = StreamId::Incident(id.clone());
@@ -43,9 +41,7 @@ pub(super) async fn call(
         }
         text => {
             let newest = *core.store.committed().borrow();
-            let cursor = text.parse().ok().filter(|cursor| *cursor <= newest);
-            cursor
-                .ok_or_else(|| invalid("cursor", "this server never gave it: use the cursor of an event"))?
+            super::events::cursor(text, newest)?
         }
     };
     // Those that join later are told by the incident's own events, which stand before theirs in the same commit.
@@ -64,6 +60,8 @@ async fn send(
     out: &Out<v1::Event>,
 ) -> Result<(), Status> {
     let mut committed = core.store.committed();
+    // The last that the reader got, or where it began.
+    let mut got = after;
     loop {
         // Marked before the read: what is committed after it wakes us again.
         committed.mark_unchanged();
@@ -73,17 +71,21 @@ async fn send(
             let full = page.len() as u64 == u64::from(PAGE);
             for stored in page {
                 after = stored.cursor;
-                match &stored.stream {
+                let message = match &stored.stream {
                     StreamId::Incident(of) if of == id => {
                         runs.extend(joins(&stored));
-                        out.send(event(id, None, stored)).await?;
+                        event(id, None, stored)
                     }
                     StreamId::Run(run) if runs.contains(run) => {
                         let run = run.clone();
-                        out.send(event(id, Some(&run), stored)).await?;
+                        event(id, Some(&run), stored)
                     }
-                    StreamId::Incident(_) | StreamId::Run(_) => {}
-                }
+                    StreamId::Incident(_) | StreamId::Run(_) => continue,
+                };
+                out.send(message)
+                    .await
+                    .map_err(|gone| gone.after("cursor", got))?;
+                got = after;
             }
             if !full {
                 break;
@@ -92,12 +94,12 @@ async fn send(
         tokio::select! {
             changed = committed.changed() => {
                 if changed.is_err() {
-                    return Err(Status::unavailable("the store is closed: go on from the last that you got"));
+                    return Err(errors::stopping_after("cursor", got));
                 }
             }
             () = out.closed() => return Ok(()),
             () = core.shutdown.cancelled() => {
-                return Err(Status::unavailable("the server is stopping: go on from the last that you got"));
+                return Err(errors::stopping_after("cursor", got));
             }
         }
     }

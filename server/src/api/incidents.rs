@@ -7,9 +7,8 @@ use types::{IncidentId, limits};
 
 use super::{
     convert,
-    errors::{self, store_status},
+    errors::{self, invalid, store_status},
     incident_watch, open,
-    rerun::invalid,
 };
 use crate::{
     Core,
@@ -112,7 +111,7 @@ impl v1::incident_service_server::IncidentService for Service {
             "" => None,
             "open" => Some(true),
             "resolved" => Some(false),
-            other => return Err(invalid("state", &format!("{other:?} is not open or resolved"))),
+            other => return Err(invalid("state", format!("{other:?} is not open or resolved"))),
         };
         let before = match request.page_token.as_str() {
             "" => None,
@@ -149,9 +148,7 @@ impl v1::incident_service_server::IncidentService for Service {
         let id: IncidentId = convert::id(&request.get_ref().incident_id, "incident_id")?;
         let head = self.0.store.incident(&id).await;
         let head = head.map_err(|error| store_status(&error))?;
-        let head = head.ok_or_else(|| {
-            errors::not_found("incident", id.as_str(), format_args!("there is no incident {id}"))
-        })?;
+        let head = head.ok_or_else(|| errors::no_incident(&id))?;
         let events = load_incident(&self.0, &id).await;
         let events = events.map_err(|error| store_status(&error))?;
         let (history_json, history_left_out) = bounded(&events, HISTORY_BYTES)

@@ -2,12 +2,15 @@
 
 mod admin;
 mod agent;
+pub(crate) mod call;
 pub(crate) mod convert;
 mod diagnose;
+mod ending;
 pub(crate) mod errors;
 mod events;
 mod given;
 mod health;
+mod idempotency;
 mod incident_watch;
 mod incidents;
 mod logs;
@@ -20,6 +23,7 @@ mod runs_logs;
 mod runs_view;
 mod session;
 mod stream;
+mod unreadable;
 mod watch;
 mod workflows;
 
@@ -50,17 +54,37 @@ macro_rules! limited {
 pub(crate) fn router(core: &Core) -> axum::Router {
     routes(core)
         .into_axum_router()
+        .layer(axum::middleware::from_fn_with_state(
+            call::Calls::new(),
+            call::bounded,
+        ))
         .layer(tonic_web::GrpcWebLayer::new())
         .layer(axum::middleware::from_fn(speaks_grpc))
 }
+
+/// Content types of gRPC, and of gRPC-Web.
+const PLAIN: [&[u8]; 2] = [b"application/grpc", b"application/grpc+proto"];
+const WEB: [&[u8]; 4] = [
+    b"application/grpc-web",
+    b"application/grpc-web+proto",
+    b"application/grpc-web-text",
+    b"application/grpc-web-text+proto",
+];
 
 /// What tonic-web answers to anything else is an empty 400: say what is wrong.
 async fn speaks_grpc(request: Request, next: Next) -> Response {
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let kind = content_type.map_or(&b""[..], |value| value.as_bytes());
-    let reason = if !kind.starts_with(b"application/grpc") {
-        "this path is a gRPC method: call it by gRPC, or by gRPC-Web over HTTP/1.1"
-    } else if request.version() != Version::HTTP_2 && !kind.starts_with(b"application/grpc-web") {
+    let kind = kind
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
+    let web = WEB.contains(&kind);
+    let reason = if !web && !PLAIN.contains(&kind) {
+        "this path is a gRPC method: call it by gRPC (application/grpc), or by gRPC-Web (application/grpc-web, \
+         application/grpc-web-text), with messages in protobuf"
+    } else if request.version() != Version::HTTP_2 && !web {
         "gRPC needs HTTP/2; over HTTP/1.1 use gRPC-Web (application/grpc-web+proto)"
     } else {
         return next.run(request).await;

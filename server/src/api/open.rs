@@ -8,19 +8,20 @@ use tonic::{Code, Request, Response, Status};
 use types::{Object, Severity};
 
 use super::{
-    rerun::{answered, claim, invalid},
+    errors::{self, invalid},
+    idempotency::{answered, claim, scope},
     store_status,
 };
 use crate::{
     Core,
-    access::{Permission, authorize},
+    access::{Caller, Permission, authorize},
     clock::entropy,
     intake::Arrival,
     workflows,
 };
 
 /// The claims of `Open`.
-const SCOPE: &str = "open";
+const METHOD: &str = "open";
 const EXTERNAL_ID_BYTES: usize = 200;
 const TITLE_BYTES: usize = 1_000;
 const DESCRIPTION_BYTES: usize = 16 * 1024;
@@ -34,10 +35,12 @@ pub(super) async fn call(
     let caller = authorize(&request, Permission::Respond)?;
     let (core, request) = (core.clone(), request.into_inner());
     // In a task of its own: a caller that hangs up does not cut it in two.
-    let opened = tokio::spawn(async move { keyed(&core, &request, &caller.name).await });
+    let opened = tokio::spawn(async move { keyed(&core, &request, &caller).await });
     let opened = opened.await.map_err(|error| {
-        tracing::error!(%error, "opening an incident ended by a defect");
-        Status::internal("a defect of the server; it is unknown whether the incident was opened")
+        errors::defect(
+            "opening an incident ended by a defect: it is unknown whether it was opened",
+            error,
+        )
     })??;
     Ok(Response::new(opened))
 }
@@ -63,8 +66,9 @@ impl Answer {
 async fn earlier(
     core: &Core,
     request: &v1::OpenIncidentRequest,
+    scope: &str,
 ) -> Result<Option<v1::OpenIncidentResponse>, Status> {
-    let Some(text) = answered(core, SCOPE, &request.idempotency_key, request).await? else {
+    let Some(text) = answered(core, scope, &request.idempotency_key, request).await? else {
         return Ok(None);
     };
     let answer: Answer = serde_json::from_str(&text).map_err(|error| {
@@ -77,14 +81,17 @@ async fn earlier(
 async fn keyed(
     core: &Core,
     request: &v1::OpenIncidentRequest,
-    by: &str,
+    caller: &Caller,
 ) -> Result<v1::OpenIncidentResponse, Status> {
-    if let Some(answer) = earlier(core, request).await? {
+    let scope = scope(caller, METHOD);
+    if let Some(answer) = earlier(core, request, &scope).await? {
         return Ok(answer);
     }
-    match once(core, request, by).await {
+    match once(core, request, caller, &scope).await {
         // Two of the same at once: the other was first.
-        Err(status) if status.code() == Code::AlreadyExists => earlier(core, request).await?.ok_or(status),
+        Err(status) if status.code() == Code::AlreadyExists => {
+            earlier(core, request, &scope).await?.ok_or(status)
+        }
         answer => answer,
     }
 }
@@ -92,14 +99,16 @@ async fn keyed(
 async fn once(
     core: &Core,
     request: &v1::OpenIncidentRequest,
-    by: &str,
+    caller: &Caller,
+    scope: &str,
 ) -> Result<v1::OpenIncidentResponse, Status> {
     let read = by_hand(opening(core, request)?);
     let inputs = inputs(core, request, &read.alert).await?;
-    let body = serde_json::to_vec(&read.alert).map_err(|error| Status::internal(error.to_string()))?;
+    let body = serde_json::to_vec(&read.alert)
+        .map_err(|error| errors::defect("an alert cannot be written", error))?;
     let arrival = Arrival {
         read: &read,
-        by: by.to_owned(),
+        by: caller.name.clone(),
         inputs: &inputs,
         content_type: "application/json".to_owned(),
         body: &body,
@@ -110,7 +119,7 @@ async fn once(
                 opened: accepted.opened,
             };
             let answer = serde_json::to_string(&answer).unwrap_or_default();
-            claim(SCOPE, &request.idempotency_key, request, answer, now)
+            claim(scope, &request.idempotency_key, request, answer, now)
         },
     };
     let accepted = core
@@ -129,7 +138,7 @@ async fn once(
 fn opening(core: &Core, request: &v1::OpenIncidentRequest) -> Result<Opening, Status> {
     let at_most = |field: &str, text: &str, most: usize| {
         if text.len() > most {
-            return Err(invalid(field, &format!("{} bytes, at most {most}", text.len())));
+            return Err(invalid(field, format!("{} bytes, at most {most}", text.len())));
         }
         Ok(())
     };
@@ -159,19 +168,19 @@ fn opening(core: &Core, request: &v1::OpenIncidentRequest) -> Result<Opening, St
             let near = workflow::nearest(other, words);
             let near = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
             let why = format!("{other:?} is not critical, high, medium, low or info{near}");
-            return Err(invalid("severity", &why));
+            return Err(invalid("severity", why));
         }
     };
     if request.tags.len() > TAGS {
         return Err(invalid(
             "tags",
-            &format!("{} tags, at most {TAGS}", request.tags.len()),
+            format!("{} tags, at most {TAGS}", request.tags.len()),
         ));
     }
     for (n, tag) in request.tags.iter().enumerate() {
         at_most(&format!("tags[{n}]"), tag, TAG_BYTES)?;
         if tag.trim().is_empty() {
-            return Err(invalid(&format!("tags[{n}]"), "empty"));
+            return Err(invalid(format!("tags[{n}]"), "empty"));
         }
     }
     let external_id = match request.external_id.trim() {
@@ -198,8 +207,9 @@ async fn inputs(
         return Ok(Object::new());
     }
     let given: Object = serde_json::from_str(&request.inputs_json)
-        .map_err(|error| invalid("inputs_json", &format!("not a JSON object: {error}")))?;
-    let alert = serde_json::to_value(alert).map_err(|error| Status::internal(error.to_string()))?;
+        .map_err(|error| invalid("inputs_json", format!("not a JSON object: {error}")))?;
+    let alert =
+        serde_json::to_value(alert).map_err(|error| errors::defect("an alert cannot be written", error))?;
     let bound = workflows::bound_to(core, &alert)
         .await
         .map_err(|error| store_status(&error))?;
@@ -216,7 +226,7 @@ async fn inputs(
             None if bound.is_empty() => "no workflow is bound to this alert".to_owned(),
             None => "no bound workflow declares it".to_owned(),
         };
-        return Err(invalid(&format!("inputs_json.{name}"), &why));
+        return Err(invalid(format!("inputs_json.{name}"), why));
     }
     let mut wrong = BTreeMap::new();
     for plan in &bound {
@@ -231,7 +241,7 @@ async fn inputs(
         }
     }
     match wrong.into_iter().next() {
-        Some((name, why)) => Err(invalid(&format!("inputs_json.{name}"), &why)),
+        Some((name, why)) => Err(invalid(format!("inputs_json.{name}"), &why)),
         None => Ok(given),
     }
 }

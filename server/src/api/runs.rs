@@ -4,7 +4,6 @@ use engine::{RunStarted, Trigger};
 use futures::stream::BoxStream;
 use proto::v1;
 use protocol::Resolution;
-use sha2::{Digest, Sha256};
 use tonic::{Request, Response, Status};
 use types::{RunId, RunOutcome, Timestamp, limits};
 
@@ -12,15 +11,16 @@ use super::{
     convert,
     errors::{self, no_run, no_workflow, run_status, store_status},
     given,
+    idempotency::{answered, claim, scope},
     stream::answer,
     watch,
 };
 use crate::{
     Core,
-    access::{Permission, authorize},
+    access::{Caller, Permission, authorize},
     clock::entropy,
     runs::{Ask, RunError, load},
-    store::{Append, Claim, RunFilter, RunHead, StoreError},
+    store::{Append, RunFilter, RunHead},
     workflows,
 };
 
@@ -66,43 +66,28 @@ impl Service {
         }
     }
 
-    /// The run that the same request started before; its definition may be another by now.
-    async fn started_before(&self, request: &v1::StartRunRequest) -> Result<Option<String>, Status> {
-        if request.idempotency_key.is_empty() {
-            return Ok(None);
-        }
-        let claim = self
-            .0
-            .store
-            .claim(START, &request.idempotency_key, self.0.clock.now())
-            .await
-            .map_err(|error| store_status(&error))?;
-        match claim {
-            Some(claim) if claim.request_hash == request_hash(request) => Ok(Some(claim.answer)),
-            Some(claim) => Err(store_status(&StoreError::Claimed(Box::new(claim)))),
-            None => Ok(None),
-        }
-    }
-
-    /// Starts the run, or answers the one that the same request started.
-    async fn start(&self, request: &v1::StartRunRequest, by: &str) -> Result<String, Status> {
-        if let Some(run) = self.started_before(request).await? {
+    /// Starts the run, or answers the one that the same request started; its definition may be another by now.
+    async fn start(&self, request: &v1::StartRunRequest, caller: &Caller) -> Result<String, Status> {
+        let (scope, key) = (scope(caller, START), &request.idempotency_key);
+        if let Some(run) = answered(&self.0, &scope, key, request).await? {
             return Ok(run);
         }
-        match self.start_once(request, by).await {
+        match self.start_once(request, caller, &scope).await {
             Ok(run) => Ok(run.to_string()),
             // Two of the same at once: the other was first.
             Err(status) if status.code() == tonic::Code::AlreadyExists => {
-                match self.started_before(request).await? {
-                    Some(run) => Ok(run),
-                    None => Err(status),
-                }
+                answered(&self.0, &scope, key, request).await?.ok_or(status)
             }
             Err(status) => Err(status),
         }
     }
 
-    async fn start_once(&self, request: &v1::StartRunRequest, by: &str) -> Result<RunId, Status> {
+    async fn start_once(
+        &self,
+        request: &v1::StartRunRequest,
+        caller: &Caller,
+        scope: &str,
+    ) -> Result<RunId, Status> {
         let plan = self.plan(request).await?;
         let inputs = plan
             .bind_inputs(&given::inputs(&request.inputs_json)?)
@@ -111,13 +96,13 @@ impl Service {
         let trigger = Trigger {
             alert,
             incident: None,
-            by: by.to_owned(),
+            by: caller.name.clone(),
         };
         let now = self.0.clock.now();
         let run = RunId::new(now, entropy());
         let first = RunStarted::new(run.clone(), plan, inputs, trigger);
         sendable(&first)?;
-        let claims = claim(request, &run, now);
+        let claims = claim(scope, &request.idempotency_key, request, run.to_string(), now);
         let prepared = self.0.runs.prepare(first);
         self.0
             .runs
@@ -164,25 +149,6 @@ fn alert(plan: &workflow::Plan, payload: &[u8]) -> Result<Option<types::Value>, 
         };
     }
     given::alert(payload).map(Some)
-}
-
-fn request_hash(request: &v1::StartRunRequest) -> String {
-    use prost::Message;
-    data_encoding::HEXLOWER.encode(&Sha256::digest(request.encode_to_vec()))
-}
-
-fn claim(request: &v1::StartRunRequest, run: &RunId, now: Timestamp) -> Vec<Claim> {
-    if request.idempotency_key.is_empty() {
-        return Vec::new();
-    }
-    vec![Claim {
-        scope: START.to_owned(),
-        key: request.idempotency_key.clone(),
-        request_hash: request_hash(request),
-        answer: run.to_string(),
-        at: now,
-        expires_at: now.plus(limits::IDEMPOTENCY_MS),
-    }]
 }
 
 /// What a list is asked for; its limit is one more, which says whether there is another page.
@@ -249,15 +215,14 @@ impl v1::run_service_server::RunService for Service {
     ) -> Result<Response<v1::StartRunResponse>, Status> {
         let caller = authorize(&request, Permission::Respond)?;
         let request = request.into_inner();
-        if request.idempotency_key.len() > 256 {
-            return Err(errors::invalid("idempotency_key", "at most 256 bytes"));
-        }
         let service = Self(self.0.clone());
         // In a task of its own: a caller that hangs up does not leave half a start.
-        let started = tokio::spawn(async move { service.start(&request, &caller.name).await });
+        let started = tokio::spawn(async move { service.start(&request, &caller).await });
         let run_id = started.await.map_err(|error| {
-            tracing::error!(%error, "a start ended by a defect");
-            Status::internal("a defect of the server; it is unknown whether the run was started")
+            errors::defect(
+                "a start ended by a defect: it is unknown whether the run was started",
+                error,
+            )
         })??;
         Ok(Response::new(v1::StartRunResponse { run_id }))
     }

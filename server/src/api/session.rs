@@ -21,7 +21,7 @@ use tonic::{Status, Streaming};
 use types::{AgentId, LeaseToken, SessionId, limits};
 
 use super::{
-    convert,
+    convert, errors,
     reports::reported,
     stream::{Out, answer},
 };
@@ -76,7 +76,8 @@ async fn session(
         () = core.shutdown.cancelled() => return Err(stopping()),
     };
     let Some(Up::Hello(hello)) = first.and_then(|up| up.message) else {
-        return Err(Status::invalid_argument(
+        return Err(errors::invalid(
+            "message",
             "the first message of a session is Hello",
         ));
     };
@@ -113,7 +114,7 @@ enum Hello {
 /// Takes the Hello: the session is the agent's own from now on.
 async fn open(core: &Core, agent: &AgentId, session: &SessionId, hello: v1::Hello) -> Result<Hello, Status> {
     if hello.inventory.len() > INVENTORY {
-        return Err(super::errors::invalid(
+        return Err(errors::invalid(
             "hello.inventory",
             format_args!("more than {INVENTORY} leases"),
         ));
@@ -131,14 +132,14 @@ async fn open(core: &Core, agent: &AgentId, session: &SessionId, hello: v1::Hell
         version: introduction.facts.version.clone(),
         labels: introduction.labels.clone(),
         facts: serde_json::to_string(&introduction.facts)
-            .map_err(|error| super::errors::defect("an agent's facts cannot be written", error))?,
+            .map_err(|error| errors::defect("an agent's facts cannot be written", error))?,
         seen_at: core.clock.now(),
     };
     match core.store.agent_session(row, dial).await {
         Ok(None) => {}
         Ok(Some(last)) => return Ok(Hello::Stale(last)),
-        Err(StoreError::Invalid(why)) => return Err(super::errors::invalid("hello.dial", why)),
-        Err(error) => return Err(super::errors::store_status(&error)),
+        Err(StoreError::Invalid(why)) => return Err(errors::invalid("hello.dial", why)),
+        Err(error) => return Err(errors::store_status(&error)),
     }
     Ok(match core.agents.open(agent, session.clone(), introduction) {
         Some(opened) => Hello::Taken(opened, held),
@@ -223,7 +224,7 @@ async fn reconcile(
             Err(RunError::Store(error @ (StoreError::Corrupt(_) | StoreError::Invalid(_)))) => {
                 tracing::error!(%agent, %run, %error, "an agent's inventory did not reach a run");
             }
-            Err(error) => return Err(super::errors::run_status(&error)),
+            Err(error) => return Err(errors::run_status(&error)),
         }
     }
     Ok(())
@@ -295,7 +296,7 @@ async fn carry(
 }
 
 fn stopping() -> Status {
-    super::errors::stopping()
+    errors::stopping()
 }
 
 fn renew() -> Status {
@@ -322,7 +323,7 @@ async fn heard(core: &Core, agent: &AgentId, session: &SessionId, up: v1::Sessio
             Ok(())
         }
         Some(Up::Report(report)) => reported(core, agent, session, report).await,
-        Some(Up::Hello(_)) => Err(Status::invalid_argument("Hello comes once in a session")),
+        Some(Up::Hello(_)) => Err(errors::invalid("hello", "Hello comes once in a session")),
         None => {
             tracing::warn!(%agent, "a message of a kind that this server does not know: update it");
             Ok(())
@@ -331,8 +332,6 @@ async fn heard(core: &Core, agent: &AgentId, session: &SessionId, up: v1::Sessio
 }
 
 async fn send(out: &Out<v1::SessionDown>, message: Down) -> Result<(), Status> {
-    out.send(v1::SessionDown {
-        message: Some(message),
-    })
-    .await
+    let message = Some(message);
+    Ok(out.send(v1::SessionDown { message }).await?)
 }

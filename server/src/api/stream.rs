@@ -1,12 +1,14 @@
 //! A stream of answers that a task of its own makes: tonic's bidirectional calls return only with the response's
 //! headers, so nothing may be awaited before them.
 
-use std::{future::Future, time::Duration};
+use std::{fmt::Display, future::Future, time::Duration};
 
 use futures::{StreamExt, future::ready, stream, stream::BoxStream};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
+use tonic::{Code, Status};
+
+use super::errors;
 
 /// How long a reader may leave what is sent to it unread.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,24 +20,49 @@ impl<T> Out<T> {
     /// Sends; a reader that does not read is given up.
     ///
     /// # Errors
-    /// `RESOURCE_EXHAUSTED` when it does not read, `CANCELLED` when it hung up.
-    pub(super) async fn send(&self, item: T) -> Result<(), Status> {
+    /// Why it does not take it.
+    pub(super) async fn send(&self, item: T) -> Result<(), Gone> {
         use mpsc::error::SendTimeoutError as E;
         self.0
             .send_timeout(item, PATIENCE)
             .await
             .map_err(|error| match error {
-                E::Timeout(_) => super::errors::exhausted(
-                    "the reader is too slow: go on from the last that it got",
-                    Duration::ZERO,
-                ),
-                E::Closed(_) => Status::cancelled("the reader hung up"),
+                E::Timeout(_) => Gone::Slow,
+                E::Closed(_) => Gone::Closed,
             })
     }
 
     /// Waits until the reader hangs up.
     pub(super) async fn closed(&self) {
         self.0.closed().await;
+    }
+}
+
+/// Why a reader takes no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// It does not read.
+    Slow,
+    /// It hung up.
+    Closed,
+}
+
+impl Gone {
+    /// The stream's last word: `field` of a request goes on after `position`.
+    pub(super) fn after(self, field: &str, position: impl Display) -> Status {
+        match self {
+            Self::Slow => errors::go_on(Code::ResourceExhausted, "the reader is too slow", field, position),
+            Self::Closed => self.into(),
+        }
+    }
+}
+
+impl From<Gone> for Status {
+    fn from(gone: Gone) -> Self {
+        match gone {
+            Gone::Slow => errors::exhausted("what is sent is not read", Duration::ZERO),
+            Gone::Closed => Self::cancelled("the reader hung up"),
+        }
     }
 }
 
@@ -54,10 +81,7 @@ where
     let end = async move {
         match task.await {
             Ok(ended) => ended.err(),
-            Err(error) => {
-                tracing::error!(%error, "a stream's task ended by a defect");
-                Some(Status::internal("a defect of the server; its log says more"))
-            }
+            Err(error) => Some(errors::defect("a stream's task ended by a defect", error)),
         }
     };
     let last = stream::once(end).filter_map(|error| ready(error.map(Err)));

@@ -10,7 +10,7 @@ use tonic::Status;
 use types::{AttemptKey, RunId};
 
 use super::{
-    convert,
+    convert, errors,
     stream::{Out, answer},
 };
 use crate::{
@@ -47,12 +47,15 @@ async fn send_events(core: &Core, run: &RunId, mut after: u64, out: &Out<v1::Eve
                 .store
                 .events(&stream, after, PAGE)
                 .await
-                .map_err(|e| super::errors::store_status(&e))?;
+                .map_err(|e| errors::store_status(&e))?;
             let full = page.len() as u64 == u64::from(PAGE);
             for stored in page {
-                after = stored.seq;
+                let seq = stored.seq;
                 ended |= stored.kind == "run.ended";
-                out.send(convert::event(run, stored)).await?;
+                out.send(convert::event(run, stored))
+                    .await
+                    .map_err(|gone| gone.after("after_seq", after))?;
+                after = seq;
             }
             if !full {
                 break;
@@ -64,13 +67,9 @@ async fn send_events(core: &Core, run: &RunId, mut after: u64, out: &Out<v1::Eve
         tokio::select! {
             () = progress.changed() => {}
             () = out.closed() => return Ok(()),
-            () = core.shutdown.cancelled() => return Err(stopping()),
+            () = core.shutdown.cancelled() => return Err(errors::stopping_after("after_seq", after)),
         }
     }
-}
-
-fn stopping() -> Status {
-    super::errors::unavailable("the server is stopping: go on from the last that you got")
 }
 
 /// What wakes a reader of a run: its own progress where its task is known, else any commit.
@@ -105,11 +104,7 @@ impl Progress {
 }
 
 async fn finished(core: &Core, run: &RunId) -> Result<bool, Status> {
-    let head = core
-        .store
-        .run(run)
-        .await
-        .map_err(|e| super::errors::store_status(&e))?;
+    let head = core.store.run(run).await.map_err(|e| errors::store_status(&e))?;
     Ok(head.is_none_or(|head| head.outcome.is_some()))
 }
 
@@ -189,7 +184,7 @@ pub(super) async fn log(
             () = progress.changed(), if live => {}
             () = tokio::time::sleep(patience), if !live => {
                 return match life {
-                    Life::Finished if any => Err(super::errors::unavailable(format_args!(
+                    Life::Finished if any => Err(errors::unavailable(format_args!(
                         "the attempt is over, but the rest of its log has not come from its agent yet: \
                          ask again from offset {}",
                         wanted.offset
@@ -198,7 +193,7 @@ pub(super) async fn log(
                 };
             }
             () = out.closed() => return Ok(()),
-            () = core.shutdown.cancelled() => return Err(stopping()),
+            () = core.shutdown.cancelled() => return Err(errors::stopping_after("offset", wanted.offset)),
         }
     }
 }
@@ -231,7 +226,7 @@ async fn wrote(core: &Core, wanted: &Wanted) -> Result<bool, Status> {
     };
     let run = load(&core.store, &key.run)
         .await
-        .map_err(|e| super::errors::store_status(&e))?;
+        .map_err(|e| errors::store_status(&e))?;
     let report = run.as_ref().and_then(|run| run.attempt(&at)?.report.clone());
     Ok(report.is_some_and(|report| match wanted.stream {
         LogStream::Stdout => report.usage.stdout_bytes > 0,
@@ -246,16 +241,19 @@ async fn send_log(core: &Core, wanted: &mut Wanted, out: &Out<v1::RunLogsRespons
             .store
             .read_log(&wanted.attempt, wanted.stream, wanted.offset, LOG_BYTES)
             .await
-            .map_err(|e| super::errors::store_status(&e))?;
+            .map_err(|e| errors::store_status(&e))?;
         let before = wanted.offset;
         let mut ended = false;
         for piece in pieces {
-            wanted.offset = wanted.offset.max(piece.offset + piece.data.len() as u64);
+            let behind = wanted.offset.max(piece.offset + piece.data.len() as u64);
             ended |= piece.end;
             // The mark of the end alone is nothing to send.
             if !piece.data.is_empty() || piece.lost > 0 {
-                out.send(response(&wanted.attempt, piece)).await?;
+                out.send(response(&wanted.attempt, piece))
+                    .await
+                    .map_err(|gone| gone.after("offset", wanted.offset))?;
             }
+            wanted.offset = behind;
         }
         if ended || wanted.offset == before {
             return Ok(ended);
@@ -279,7 +277,7 @@ async fn attempt_life(core: &Core, key: &AttemptKey) -> Result<Life, Status> {
     };
     let run = load(&core.store, &key.run)
         .await
-        .map_err(|e| super::errors::store_status(&e))?;
+        .map_err(|e| errors::store_status(&e))?;
     let attempt = run.as_ref().and_then(|run| run.attempt(&at));
     Ok(match attempt.map(|attempt| attempt.life.state()) {
         Some(State::Queued | State::Out { .. } | State::Lost { .. }) => Life::Live,
