@@ -155,11 +155,7 @@ async fn prepare(core: &Core) -> Result<(), ServerError> {
                         diagnostics: format!("its plan has {bytes} bytes, at most {}", workflows::PLAN_BYTES),
                     });
                 }
-                workflows::Put::Wrong(compiled) => {
-                    let source = workflow::SourceFile {
-                        name: file.clone(),
-                        text: source.clone(),
-                    };
+                workflows::Put::Wrong(source, compiled) => {
                     let diagnostics = workflow::render_text(&compiled.diagnostics, &source, false);
                     return Err(ServerError::Seed {
                         file: file.clone(),

@@ -1,6 +1,7 @@
 //! Kept definitions: compiled when they come, bound to alerts by their `on`.
 
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 use types::{Object, Value, limits};
 use workflow::{Plan, Scope, SourceFile};
 
@@ -21,9 +22,27 @@ pub(crate) enum Put {
         changed: bool,
     },
     /// It does not compile.
-    Wrong(workflow::Compiled),
+    Wrong(SourceFile, workflow::Compiled),
     /// Its plan, in bytes, is more than one message can hold beside inputs and an alert.
     TooLarge(usize),
+}
+
+/// Definitions compiled at once for others: a hostile one takes a second and its memory.
+static COMPILING: Semaphore = Semaphore::const_new(4);
+
+/// Compiles a definition for somebody who waits; the tasks that serve others go on meanwhile.
+pub(crate) async fn compiled(core: &Core, file: &str, source: &str) -> (SourceFile, workflow::Compiled) {
+    let turn = COMPILING.acquire().await;
+    let (core, name, text) = (core.clone(), file.to_owned(), source.to_owned());
+    let done = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        compile(&core, &name, &text)
+    });
+    match done.await {
+        Ok(compiled) => compiled,
+        // The defect is the call's own, as if it had compiled here.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 /// Compiles a definition with this server's catalogue.
@@ -42,9 +61,9 @@ pub(crate) fn compile(core: &Core, file: &str, source: &str) -> (SourceFile, wor
 
 /// Compiles and keeps a definition.
 pub(crate) async fn put(core: &Core, file: &str, source: &str) -> Result<Put, StoreError> {
-    let (_, mut compiled) = compile(core, file, source);
+    let (file, mut compiled) = compiled(core, file, source).await;
     let Some(plan) = compiled.plan.take() else {
-        return Ok(Put::Wrong(compiled));
+        return Ok(Put::Wrong(file, compiled));
     };
     let json = serde_json::to_string(&plan).map_err(|error| StoreError::Invalid(error.to_string()))?;
     if json.len() > PLAN_BYTES {

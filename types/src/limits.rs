@@ -26,6 +26,8 @@ pub const LOG_CHUNK_BYTES: usize = 64 * 1024;
 pub const LOG_STREAM_BYTES: u64 = 64 * 1024 * 1024;
 /// One gRPC message, both directions, both sides.
 pub const MESSAGE_BYTES: usize = 2 * 1024 * 1024;
+/// One answer of the API: what clients of gRPC take unless they are told otherwise.
+pub const ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// Degradation reasons of one attempt.
 pub const REASONS: usize = 32;
 /// One reason or failure message, characters.

@@ -149,26 +149,26 @@ impl Client {
 
     pub(crate) fn runs(&self) -> RunServiceClient<Channel> {
         RunServiceClient::new(self.channel.clone())
-            .max_decoding_message_size(limits::MESSAGE_BYTES)
+            .max_decoding_message_size(limits::ANSWER_BYTES)
             .max_encoding_message_size(limits::MESSAGE_BYTES)
     }
 
     pub(crate) fn event_service(&self) -> EventServiceClient<Channel> {
-        EventServiceClient::new(self.channel.clone()).max_decoding_message_size(limits::MESSAGE_BYTES)
+        EventServiceClient::new(self.channel.clone()).max_decoding_message_size(limits::ANSWER_BYTES)
     }
 
     pub(crate) fn workflows(&self) -> WorkflowServiceClient<Channel> {
         WorkflowServiceClient::new(self.channel.clone())
-            .max_decoding_message_size(limits::MESSAGE_BYTES)
+            .max_decoding_message_size(limits::ANSWER_BYTES)
             .max_encoding_message_size(limits::MESSAGE_BYTES)
     }
 
     pub(crate) fn incident_service(&self) -> IncidentServiceClient<Channel> {
-        IncidentServiceClient::new(self.channel.clone()).max_decoding_message_size(limits::MESSAGE_BYTES)
+        IncidentServiceClient::new(self.channel.clone()).max_decoding_message_size(limits::ANSWER_BYTES)
     }
 
     pub(crate) fn admin(&self) -> AdminServiceClient<Channel> {
-        AdminServiceClient::new(self.channel.clone()).max_decoding_message_size(limits::MESSAGE_BYTES)
+        AdminServiceClient::new(self.channel.clone()).max_decoding_message_size(limits::ANSWER_BYTES)
     }
 
     pub(crate) fn take<T>(&self, answer: Answer<T>) -> Result<T, Error> {
@@ -406,13 +406,19 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn agents(&self) -> Result<Vec<AgentView>, Error> {
-        let answer = self.admin().list_agents(self.unary(ListAgentsRequest {})).await;
-        Ok(self
-            .take(answer)?
-            .agents
-            .into_iter()
-            .map(AgentView::from_wire)
-            .collect())
+        let (mut agents, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let answer = self
+                .admin()
+                .list_agents(self.unary(ListAgentsRequest { limit: 0, page_token }))
+                .await;
+            let page = self.take(answer)?;
+            agents.extend(page.agents.into_iter().map(AgentView::from_wire));
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(agents);
+            }
+        }
     }
 }
 

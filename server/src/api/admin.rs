@@ -6,9 +6,9 @@ use tonic::{Request, Response, Status};
 use types::AgentId;
 
 use super::{
-    diagnose,
+    convert, diagnose,
     errors::{self, invalid},
-    store_status,
+    paging, store_status,
 };
 use crate::{
     Core,
@@ -78,8 +78,21 @@ impl v1::admin_service_server::AdminService for Service {
         request: Request<v1::ListAgentsRequest>,
     ) -> Result<Response<v1::ListAgentsResponse>, Status> {
         authorize(&request, Permission::View)?;
-        let agents = self.0.agents.list().into_iter().map(info).collect();
-        Ok(Response::new(v1::ListAgentsResponse { agents }))
+        let request = request.get_ref();
+        let mut listed = self.0.agents.list();
+        if !request.page_token.is_empty() {
+            let last: AgentId = convert::id(&request.page_token, "page_token")?;
+            let last = listed.iter().position(|agent| agent.id == last);
+            let last = last.ok_or_else(|| invalid("page_token", "not a token of this list"))?;
+            listed.drain(..=last);
+        }
+        let mut agents: Vec<v1::AgentInfo> = listed.into_iter().map(info).collect();
+        let more = paging::cut(&mut agents, paging::limit(request.limit, paging::MOST));
+        let last = agents.last().filter(|_| more).map(|agent| agent.id.clone());
+        Ok(Response::new(v1::ListAgentsResponse {
+            agents,
+            next_page_token: last.unwrap_or_default(),
+        }))
     }
 
     async fn drain_agent(
@@ -134,7 +147,7 @@ impl v1::admin_service_server::AdminService for Service {
                 bound_workflows: plans.iter().map(|plan| plan.name.clone()).collect(),
                 accepted: count.accepted,
                 refused: count.refused,
-                last_accepted_ms: super::convert::ms(count.last_accepted),
+                last_accepted_ms: convert::ms(count.last_accepted),
                 last_refusal: count.last_refusal,
             }
         };

@@ -47,7 +47,8 @@ impl v1::agent_service_server::AgentService for Service {
         let tokens = request
             .tokens
             .iter()
-            .map(|token| convert::id(token, "tokens"))
+            .enumerate()
+            .map(|(n, token)| convert::id(token, &format!("tokens[{n}]")))
             .collect::<Result<Vec<LeaseToken>, _>>()?;
         let stop = self
             .0

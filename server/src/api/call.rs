@@ -114,7 +114,6 @@ async fn admitted(calls: &Calls, request: Request, next: Next) -> Result<Respons
         .get::<Arrived>()
         .map_or_else(Instant::now, |arrived| arrived.0);
     let asked = timeout(request.headers())?;
-    let place = calls.place(path, streams)?;
     let at_most = match asked {
         None if streams => None,
         None => Some(UNARY),
@@ -122,6 +121,10 @@ async fn admitted(calls: &Calls, request: Request, next: Next) -> Result<Respons
         Some(asked) => Some(asked.min(UNARY)),
     };
     let until = at_most.and_then(|at_most| arrived.checked_add(at_most.saturating_sub(EARLIER)));
+    if until.is_some_and(|until| until <= Instant::now()) {
+        return Err(ending::exceeded());
+    }
+    let place = calls.place(path, streams)?;
     // A defect ends its call only, with a status.
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
     let answer = match until {
@@ -176,10 +179,10 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Calls, timeout};
+    use super::{Calls, HeaderMap, timeout};
 
     fn read(text: &str) -> Result<Option<Duration>, tonic::Code> {
-        let mut headers = axum::http::HeaderMap::new();
+        let mut headers = HeaderMap::new();
         if let Ok(value) = text.parse() {
             headers.insert("grpc-timeout", value);
         }

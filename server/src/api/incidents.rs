@@ -8,7 +8,7 @@ use types::{IncidentId, limits};
 use super::{
     convert,
     errors::{self, invalid, store_status},
-    incident_watch, open,
+    incident_watch, open, paging,
 };
 use crate::{
     Core,
@@ -17,11 +17,10 @@ use crate::{
     store::{IncidentFilter, IncidentHead},
 };
 
-/// Incidents that a list answers with at most, and when nothing is said.
-const LIST_MAX: u32 = 500;
+/// Incidents of a page when nothing is said.
 const LIST: u32 = 50;
 /// Bytes of a history in one message; the rest is for the other fields.
-const HISTORY_BYTES: usize = limits::MESSAGE_BYTES / 2;
+const HISTORY_BYTES: usize = limits::ANSWER_BYTES / 2;
 
 pub(super) struct Service(pub(super) Core);
 
@@ -103,10 +102,7 @@ impl v1::incident_service_server::IncidentService for Service {
     ) -> Result<Response<v1::ListIncidentsResponse>, Status> {
         authorize(&request, Permission::View)?;
         let request = request.get_ref();
-        let limit = match request.limit {
-            0 => LIST,
-            limit => limit.min(LIST_MAX),
-        };
+        let limit = paging::limit(request.limit, LIST);
         let open = match request.state.as_str() {
             "" => None,
             "open" => Some(true),
@@ -129,11 +125,10 @@ impl v1::incident_service_server::IncidentService for Service {
             open,
         };
         let found = self.0.store.incidents(&filter).await;
-        let mut found = found.map_err(|error| store_status(&error))?;
-        let more = found.len() > limit as usize;
-        found.truncate(limit as usize);
-        let last = found.last().filter(|_| more).map(|(id, _)| id.to_string());
-        let incidents = found.into_iter().map(|(id, head)| info(&id, head)).collect();
+        let found = found.map_err(|error| store_status(&error))?.into_iter();
+        let mut incidents: Vec<v1::IncidentInfo> = found.map(|(id, head)| info(&id, head)).collect();
+        let more = paging::cut(&mut incidents, limit);
+        let last = incidents.last().filter(|_| more).map(|one| one.id.clone());
         Ok(Response::new(v1::ListIncidentsResponse {
             incidents,
             next_page_token: last.unwrap_or_default(),

@@ -15,6 +15,7 @@ mod incident_watch;
 mod incidents;
 mod logs;
 mod open;
+mod paging;
 mod plan;
 mod reports;
 mod rerun;
@@ -37,7 +38,7 @@ use axum::{
 use proto::v1;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
-use types::limits::MESSAGE_BYTES;
+use types::limits::{ANSWER_BYTES, MESSAGE_BYTES};
 
 use self::errors::{brief, store_status};
 use crate::Core;
@@ -46,7 +47,7 @@ macro_rules! limited {
     ($service:expr) => {
         $service
             .max_decoding_message_size(MESSAGE_BYTES)
-            .max_encoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(ANSWER_BYTES)
     };
 }
 

@@ -7,8 +7,9 @@ use types::limits;
 use workflow::Plan;
 
 use super::{
-    errors::{self, diagnostic, no_workflow, store_status},
+    errors::{self, no_workflow, store_status},
     given,
+    workflows::{file_name, told},
 };
 use crate::{
     Core,
@@ -27,12 +28,13 @@ pub(super) async fn call(
     let request = request.into_inner();
     let plan = match request.what {
         Some(What::Source(source)) => {
-            let (_, compiled) = workflows::compile(core, &request.file, &source);
+            file_name(&request.file)?;
+            let (_, compiled) = workflows::compiled(core, &request.file, &source).await;
             match compiled.plan {
                 Some(plan) => plan,
                 None => {
                     return Ok(Response::new(v1::PlanResponse {
-                        diagnostics: compiled.diagnostics.iter().map(diagnostic).collect(),
+                        diagnostics: told(&compiled.diagnostics),
                         outlook_json: String::new(),
                     }));
                 }
@@ -72,7 +74,11 @@ pub(super) async fn call(
     }))
 }
 
-async fn kept(core: &Core, name: &str) -> Result<Plan, Status> {
+/// The newest plan of a kept workflow.
+pub(super) async fn kept(core: &Core, name: &str) -> Result<Plan, Status> {
+    if name.is_empty() {
+        return Err(errors::invalid("workflow", "required: a kept workflow's name"));
+    }
     let row = core.store.workflow(name, None).await;
     let row = row.map_err(|error| store_status(&error))?;
     let row = row.ok_or_else(|| no_workflow(name, None))?;

@@ -9,11 +9,13 @@ use types::{RunId, RunOutcome, Timestamp, limits};
 
 use super::{
     convert,
-    errors::{self, no_run, no_workflow, run_status, store_status},
+    errors::{self, no_run, run_status, store_status},
     given,
     idempotency::{answered, claim, scope},
+    paging,
     stream::answer,
     watch,
+    workflows::file_name,
 };
 use crate::{
     Core,
@@ -26,8 +28,7 @@ use crate::{
 
 pub(super) struct Service(pub(super) Core);
 
-/// Runs that a list answers with at most.
-const LIST_MAX: u32 = 500;
+/// Runs of a page when nothing is said.
 const LIST: u32 = 50;
 /// Pieces of a log that wait for a reader.
 const LOGS_AHEAD: usize = 16;
@@ -46,22 +47,14 @@ impl Service {
         use v1::start_run_request::What;
         match &request.what {
             Some(What::Source(source)) => {
-                let (file, compiled) = workflows::compile(&self.0, &request.file, source);
+                file_name(&request.file)?;
+                let (file, compiled) = workflows::compiled(&self.0, &request.file, source).await;
                 match compiled.plan {
                     Some(plan) => Ok(plan),
                     None => Err(errors::definition("source", &file, &compiled.diagnostics)),
                 }
             }
-            Some(What::Workflow(name)) => {
-                let row = self
-                    .0
-                    .store
-                    .workflow(name, None)
-                    .await
-                    .map_err(|error| store_status(&error))?;
-                let row = row.ok_or_else(|| no_workflow(name, None))?;
-                workflows::plan(&row).map_err(|error| store_status(&error))
-            }
+            Some(What::Workflow(name)) => super::plan::kept(&self.0, name).await,
             None => Err(errors::invalid("what", "give source or workflow")),
         }
     }
@@ -161,10 +154,6 @@ fn filter(request: v1::ListRunsRequest) -> Result<RunFilter, Status> {
         id(&request.before, "before")?,
         id(&request.page_token, "page_token")?,
     );
-    let limit = match request.limit {
-        0 => LIST,
-        limit => limit.min(LIST_MAX),
-    };
     let mut outcomes = Vec::new();
     for (at, outcome) in request.outcomes.iter().enumerate() {
         outcomes.push(match v1::Outcome::try_from(*outcome) {
@@ -191,8 +180,13 @@ fn filter(request: v1::ListRunsRequest) -> Result<RunFilter, Status> {
         ms if ms < 0 => Err(errors::invalid(field, "before 1970")),
         ms => Ok(Some(Timestamp::from_unix_ms(ms))),
     };
+    let (from, before_ms) = (request.started_from_ms, request.started_before_ms);
+    if from > 0 && before_ms > 0 && before_ms <= from {
+        return Err(errors::invalid("started_before_ms", "not after started_from_ms"));
+    }
     Ok(RunFilter {
-        limit: limit + 1,
+        // One more says whether there is another page.
+        limit: paging::limit(request.limit, LIST) + 1,
         // Both say "older than": the older one holds.
         before: before.into_iter().chain(after_page).min(),
         workflow: Some(request.workflow).filter(|name| !name.is_empty()),
@@ -244,17 +238,11 @@ impl v1::run_service_server::RunService for Service {
         authorize(&request, Permission::View)?;
         let request = request.into_inner();
         let filter = filter(request)?;
-        let limit = filter.limit as usize - 1;
-        let mut runs = self
-            .0
-            .store
-            .runs(&filter)
-            .await
-            .map_err(|error| store_status(&error))?;
-        let more = runs.len() > limit;
-        runs.truncate(limit);
-        let last = runs.last().filter(|_| more).map(|(id, _)| id.to_string());
-        let runs = runs.into_iter().map(|(id, head)| listed(&id, head)).collect();
+        let found = self.0.store.runs(&filter).await;
+        let found = found.map_err(|error| store_status(&error))?.into_iter();
+        let mut runs: Vec<v1::Run> = found.map(|(id, head)| listed(&id, head)).collect();
+        let more = paging::cut(&mut runs, filter.limit - 1);
+        let last = runs.last().filter(|_| more).map(|run| run.id.clone());
         Ok(Response::new(v1::ListRunsResponse {
             runs,
             next_page_token: last.unwrap_or_default(),
@@ -353,13 +341,7 @@ impl v1::run_service_server::RunService for Service {
         let id: RunId = convert::id(&request.run_id, "run_id")?;
         let run = self.load(&id).await?;
         let stream = convert::log_stream(request.stream)?;
-        if !request.step.is_empty() && run.position(&request.step).is_none() {
-            return Err(errors::not_found(
-                "step",
-                &request.step,
-                format_args!("run {id} has no step {:?}", request.step),
-            ));
-        }
+        super::runs_logs::check(&run, &request)?;
         let core = self.0.clone();
         Ok(Response::new(answer(LOGS_AHEAD, move |out| async move {
             super::runs_logs::send(&core, run, &request, stream, &out).await
@@ -367,12 +349,22 @@ impl v1::run_service_server::RunService for Service {
     }
 }
 
+/// The first reasons, and how many there are besides: `Get` has them all.
+fn some(mut reasons: Vec<String>) -> Vec<String> {
+    if reasons.len() > limits::REASONS {
+        let more = reasons.len() - (limits::REASONS - 1);
+        reasons.truncate(limits::REASONS - 1);
+        reasons.push(format!("and {more} more"));
+    }
+    reasons
+}
+
 fn listed(id: &RunId, head: RunHead) -> v1::Run {
     v1::Run {
         id: id.to_string(),
         workflow: head.workflow,
         outcome: convert::outcome(head.outcome).into(),
-        reasons: head.reasons,
+        reasons: some(head.reasons),
         started_at_ms: head.started_at.unix_ms(),
         finished_at_ms: convert::ms(head.finished_at),
         incident_id: head.incident.map(|id| id.to_string()).unwrap_or_default(),

@@ -7,11 +7,48 @@ use proto::v1;
 use tonic::Status;
 
 use super::{
-    convert,
+    brief, convert, errors,
     stream::Out,
     watch::{self, Progress},
 };
 use crate::{Core, runs::load, store::LogStream};
+
+/// # Errors
+/// NOT_FOUND for what the run does not have, unless it may come: who follows waits for another try.
+pub(super) fn check(run: &Run, request: &v1::RunLogsRequest) -> Result<(), Status> {
+    if request.step.is_empty() {
+        for (field, given) in [
+            ("index", request.index.is_some()),
+            ("attempt", request.attempt > 0),
+            ("offset", request.offset > 0),
+        ] {
+            if given {
+                return Err(errors::invalid(field, "of one step: give `step` too"));
+            }
+        }
+        return Ok(());
+    }
+    let Some(position) = run.position(&request.step) else {
+        return Err(errors::not_found(
+            "step",
+            &request.step,
+            format_args!("run {} has no step {:?}", run.id, brief(&request.step)),
+        ));
+    };
+    if request.index.is_some() && run.plan.steps[position].fan_out.is_none() {
+        return Err(errors::invalid(
+            "index",
+            format_args!("step {} has no items", request.step),
+        ));
+    }
+    let asked = request.index.is_some() || request.attempt > 0;
+    if asked && (!request.follow || over(run, request)) && chosen(run, request).is_empty() {
+        let attempt = format!("{}/{}", request.step, request.attempt);
+        let why = format_args!("step {} has no such item or attempt", request.step);
+        return Err(errors::not_found("attempt", &attempt, why));
+    }
+    Ok(())
+}
 
 pub(super) async fn send(
     core: &Core,
@@ -42,15 +79,15 @@ pub(super) async fn send(
         let known = run.seq;
         run = load(&core.store, &run.id)
             .await
-            .map_err(|error| super::errors::store_status(&error))?
-            .ok_or_else(|| super::errors::no_run(&run.id))?;
+            .map_err(|error| errors::store_status(&error))?
+            .ok_or_else(|| errors::no_run(&run.id))?;
         if run.seq > known {
             continue;
         }
         tokio::select! {
             () = progress.changed() => {}
             () = out.closed() => return Ok(()),
-            () = core.shutdown.cancelled() => return Err(super::errors::stopping()),
+            () = core.shutdown.cancelled() => return Err(errors::stopping()),
         }
     }
 }

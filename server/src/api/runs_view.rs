@@ -13,7 +13,9 @@ use workflow::Body;
 use super::convert;
 
 /// What a message holds of a run beside framing.
-const MOST: usize = limits::MESSAGE_BYTES - 16 * 1024;
+const MOST: usize = limits::ANSWER_BYTES - 64 * 1024;
+/// A sentence of a run that is too large even without its values, characters.
+const SENTENCE: usize = 100;
 
 /// The run in one message. Where its values are too large for that, they are left out and the step says so: its events
 /// have them all.
@@ -33,7 +35,42 @@ pub(super) fn message(run: &Run, agents: &Snapshot) -> v1::Run {
             }
         }
     }
+    if view.encoded_len() > MOST {
+        shorten(&mut view);
+    }
     view
+}
+
+/// A run of ten thousand steps, each with its sentences: they are cut, and of each step's tries the newest stays.
+fn shorten(view: &mut v1::Run) {
+    let cut = |text: &mut String| {
+        if let Some((at, _)) = text.char_indices().nth(SENTENCE) {
+            text.truncate(at);
+            text.push('…');
+        }
+    };
+    for step in &mut view.steps {
+        let old = step.attempts.len().saturating_sub(1);
+        step.attempts.drain(..old);
+        step.reasons.truncate(1);
+        if old > 0 {
+            step.reasons.insert(
+                0,
+                format!("{old} earlier attempts are left out here: the run is too large"),
+            );
+        }
+        step.needs.truncate(8);
+        step.reasons.iter_mut().for_each(cut);
+        step.attempts
+            .iter_mut()
+            .for_each(|attempt| cut(&mut attempt.message));
+        cut(&mut step.waits_for);
+    }
+    let more = view.reasons.len().saturating_sub(limits::REASONS);
+    view.reasons.truncate(limits::REASONS);
+    if more > 0 {
+        view.reasons.push(format!("and {more} more"));
+    }
 }
 
 fn view(run: &Run, agents: &Snapshot) -> v1::Run {

@@ -7,13 +7,20 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use tonic::{Code, Status};
 
-use super::errors;
+use super::errors::{self, brief};
+
+/// A sentence in a header, encoded; ours are shorter.
+const MESSAGE: usize = 4 * 1024;
 
 /// What the transport says (prost 0.14 `error.rs`).
 const NOT_DECODED: &str = "failed to decode Protobuf message: ";
-/// And tonic 0.14 `decode.rs`, `server/grpc.rs`.
+/// And tonic 0.14 `decode.rs`, `server/grpc.rs`, and tonic-web 0.14 `call.rs`.
 const TOO_LARGE: &str = "Error, decoded message length too large: ";
-const NOT_FRAMED: [(&str, &str); 4] = [
+const NOT_FRAMED: [(&str, &str); 5] = [
+    (
+        "tonic-web: ",
+        "the request is no gRPC-Web: its base64 is malformed, or its body broke off",
+    ),
     (
         "protocol error: received message with compressed-flag",
         "a message is marked as compressed, but the request names no grpc-encoding",
@@ -32,6 +39,14 @@ const NOT_FRAMED: [(&str, &str); 4] = [
 /// The precise status for a vague one; none when it is precise.
 pub(super) fn in_headers(headers: &HeaderMap) -> Option<Status> {
     let code = headers.get("grpc-status")?;
+    // The libraries' services repeat what they were asked for, however long: no client takes such headers.
+    if headers
+        .get("grpc-message")
+        .is_some_and(|text| text.len() > MESSAGE)
+    {
+        let status = Status::from_header_map(headers)?;
+        return Some(Status::new(status.code(), brief(status.message())));
+    }
     if code != "13" && code != "11" {
         return None;
     }
@@ -55,7 +70,7 @@ fn said(status: &Status) -> Option<Status> {
     Some(errors::invalid("", why))
 }
 
-/// `Outer.field: Inner.other: why` is `field.other` and why.
+/// `Inner.other: Outer.field: why` is `field.other` and why.
 fn place(text: &str) -> (String, &str) {
     let (mut path, mut rest) = (Vec::new(), text);
     while let Some((step, behind)) = rest.split_once(": ") {
@@ -72,6 +87,7 @@ fn place(text: &str) -> (String, &str) {
         path.push(field);
         rest = behind;
     }
+    path.reverse();
     (path.join("."), rest)
 }
 

@@ -1,10 +1,14 @@
 //! `WorkflowService`.
 
+use prost::Message;
 use proto::v1;
 use tonic::{Request, Response, Status};
-use workflow::SourceFile;
+use types::limits;
 
-use super::errors::{self, diagnostic, store_status};
+use super::{
+    errors::{self, diagnostic, store_status},
+    paging,
+};
 use crate::{
     Core,
     access::{Permission, authorize},
@@ -14,8 +18,53 @@ use crate::{
 
 pub(super) struct Service(pub(super) Core);
 
-/// Workflows on a page at most.
-const LIST_MAX: u32 = 500;
+/// Diagnostics of one answer, in bytes.
+const DIAGNOSTICS_BYTES: usize = limits::ANSWER_BYTES / 2;
+/// A file's name, which is for messages only, in bytes.
+const FILE_BYTES: usize = 1_024;
+
+/// # Errors
+/// INVALID_ARGUMENT for a name that no file has.
+pub(super) fn file_name(name: &str) -> Result<(), Status> {
+    if name.len() > FILE_BYTES || name.chars().any(char::is_control) {
+        return Err(errors::invalid(
+            "file",
+            format_args!("a file's name of at most {FILE_BYTES} bytes without control characters"),
+        ));
+    }
+    Ok(())
+}
+
+/// As many as an answer holds; the last says how many it leaves out.
+pub(super) fn told(diagnostics: &[workflow::Diagnostic]) -> Vec<v1::Diagnostic> {
+    let mut told: Vec<v1::Diagnostic> = Vec::new();
+    let mut bytes = 0;
+    for one in diagnostics.iter().map(diagnostic) {
+        bytes += one.encoded_len() + 8;
+        if bytes > DIAGNOSTICS_BYTES {
+            told.push(v1::Diagnostic {
+                severity: "error".to_owned(),
+                message: format!(
+                    "{} more diagnostics do not fit into an answer",
+                    diagnostics.len() - told.len()
+                ),
+                ..v1::Diagnostic::default()
+            });
+            break;
+        }
+        told.push(one);
+    }
+    told
+}
+
+/// # Errors
+/// INVALID_ARGUMENT for a plan that one message cannot hold beside inputs and an alert.
+fn too_large(bytes: usize) -> Status {
+    errors::invalid(
+        "source",
+        format_args!("the plan has {bytes} bytes, at most {}", workflows::PLAN_BYTES),
+    )
+}
 
 fn row(row: WorkflowRow, whole: bool) -> v1::Workflow {
     v1::Workflow {
@@ -35,15 +84,18 @@ impl v1::workflow_service_server::WorkflowService for Service {
     ) -> Result<Response<v1::CompileResponse>, Status> {
         authorize(&request, Permission::View)?;
         let request = request.into_inner();
-        let (_, compiled) = workflows::compile(&self.0, &request.file, &request.source);
+        file_name(&request.file)?;
+        let (_, compiled) = workflows::compiled(&self.0, &request.file, &request.source).await;
         let plan_json = match &compiled.plan {
             Some(plan) => serde_json::to_string(plan)
                 .map_err(|error| errors::defect("a plan cannot be written", error))?,
             None => String::new(),
         };
-        let diagnostics = compiled.diagnostics.iter().map(diagnostic).collect();
+        if plan_json.len() > workflows::PLAN_BYTES {
+            return Err(too_large(plan_json.len()));
+        }
         Ok(Response::new(v1::CompileResponse {
-            diagnostics,
+            diagnostics: told(&compiled.diagnostics),
             plan_json,
         }))
     }
@@ -54,6 +106,7 @@ impl v1::workflow_service_server::WorkflowService for Service {
     ) -> Result<Response<v1::PutWorkflowResponse>, Status> {
         authorize(&request, Permission::Author)?;
         let request = request.into_inner();
+        file_name(&request.file)?;
         match workflows::put(&self.0, &request.file, &request.source)
             .await
             .map_err(|error| store_status(&error))?
@@ -67,23 +120,17 @@ impl v1::workflow_service_server::WorkflowService for Service {
                 version,
                 changed,
             })),
-            Put::TooLarge(bytes) => Err(errors::invalid(
-                "source",
-                format_args!("the plan has {bytes} bytes, at most {}", workflows::PLAN_BYTES),
-            )),
-            Put::Wrong(compiled) => {
-                let file = SourceFile {
-                    name: request.file,
-                    text: request.source,
-                };
-                Err(errors::definition("source", &file, &compiled.diagnostics))
-            }
+            Put::TooLarge(bytes) => Err(too_large(bytes)),
+            Put::Wrong(file, compiled) => Err(errors::definition("source", &file, &compiled.diagnostics)),
         }
     }
 
     async fn get(&self, request: Request<v1::GetWorkflowRequest>) -> Result<Response<v1::Workflow>, Status> {
         authorize(&request, Permission::View)?;
         let request = request.into_inner();
+        if request.name.is_empty() {
+            return Err(errors::invalid("name", "required: a kept workflow's name"));
+        }
         let version = Some(request.version.as_str()).filter(|version| !version.is_empty());
         let found = self
             .0
@@ -101,10 +148,6 @@ impl v1::workflow_service_server::WorkflowService for Service {
     ) -> Result<Response<v1::ListWorkflowsResponse>, Status> {
         authorize(&request, Permission::View)?;
         let request = request.into_inner();
-        let limit = match request.limit {
-            0 => LIST_MAX,
-            limit => limit.min(LIST_MAX),
-        };
         let mut rows = self
             .0
             .store
@@ -114,10 +157,9 @@ impl v1::workflow_service_server::WorkflowService for Service {
         // A token is the last name of the page before.
         rows.retain(|row| row.name > request.page_token);
         rows.sort_by(|a, b| a.name.cmp(&b.name));
-        let more = rows.len() > limit as usize;
-        rows.truncate(limit as usize);
-        let last = rows.last().filter(|_| more).map(|row| row.name.clone());
-        let workflows = rows.into_iter().map(|found| row(found, false)).collect();
+        let mut workflows: Vec<v1::Workflow> = rows.into_iter().map(|found| row(found, false)).collect();
+        let more = paging::cut(&mut workflows, paging::limit(request.limit, paging::MOST));
+        let last = workflows.last().filter(|_| more).map(|one| one.name.clone());
         Ok(Response::new(v1::ListWorkflowsResponse {
             workflows,
             next_page_token: last.unwrap_or_default(),

@@ -53,6 +53,32 @@ pub(crate) async fn read(stream: &mut TcpStream) -> Answer {
     }
 }
 
+/// Head (in lower case) and body until the server closes; base64 of gRPC-Web decoded.
+pub(crate) async fn all(stack: &Stack, head: &str, body: &[u8]) -> (String, String) {
+    let mut stream = TcpStream::connect(stack.address).await.unwrap();
+    let head = format!(
+        "{head}\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body).await.unwrap();
+    let mut bytes = Vec::new();
+    soon("the end", stream.read_to_end(&mut bytes)).await.unwrap();
+    let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+    let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+    let mut text = String::from_utf8_lossy(&bytes[end..]).into_owned();
+    if head.contains("grpc-web-text") {
+        // Chunks of base64, each whole, between HTTP's lengths.
+        let decoded = text
+            .lines()
+            .filter_map(|line| data_encoding::BASE64.decode(line.as_bytes()).ok());
+        text = decoded
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .collect();
+    }
+    (head, text)
+}
+
 pub(crate) async fn send(stack: &Stack, head: &str, body: &[u8]) -> Answer {
     send_to(stack, "localhost", head, body).await
 }

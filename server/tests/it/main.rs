@@ -3,6 +3,7 @@
 
 mod agent;
 mod attempts;
+mod bad;
 mod faulty;
 mod http;
 mod logs;

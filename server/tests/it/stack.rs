@@ -137,7 +137,10 @@ impl Stack {
 
     pub(crate) async fn agents(&self) -> Vec<v1::AgentInfo> {
         let mut client = AdminServiceClient::new(self.channel().await);
-        let listed = client.list_agents(v1::ListAgentsRequest {}).await.unwrap();
+        let listed = client
+            .list_agents(v1::ListAgentsRequest::default())
+            .await
+            .unwrap();
         listed.into_inner().agents
     }
 

@@ -48,7 +48,7 @@ async fn load(ask: Ask, shell: ::pages::Shell) -> Result<Home, tonic::Status> {
             ..v1::ListRunsRequest::default()
         })
         .await?;
-    let agents = ask.agents(v1::ListAgentsRequest {}).await?;
+    let agents = ask.agents(v1::ListAgentsRequest::default()).await?;
     let workflows = ask.workflows(v1::ListWorkflowsRequest::default()).await?;
     Ok(Home {
         shell,
