@@ -76,6 +76,12 @@ function open() {
     say('Live');
   });
   source.addEventListener('change', () => soon());
+  source.addEventListener('message', () => soon());
+  // Nothing follows.
+  source.addEventListener('end', () => {
+    close();
+    soon();
+  });
   source.addEventListener('error', () => {
     // Made anew by hand: the browser's own retry gives up on an answer that is not a stream, as from a proxy. What was missed
     // meanwhile comes by fetching the page.

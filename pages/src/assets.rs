@@ -29,9 +29,18 @@ macro_rules! assets {
 const ASSETS: &[Asset] = assets! {
     "app.css": "text/css; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",
+    "colours.css": "text/css; charset=utf-8",
+    "copy.js": "text/javascript; charset=utf-8",
     "keys.js": "text/javascript; charset=utf-8",
     "live.js": "text/javascript; charset=utf-8",
+    "log.css": "text/css; charset=utf-8",
+    "log.js": "text/javascript; charset=utf-8",
+    "log_live.js": "text/javascript; charset=utf-8",
+    "log_search.js": "text/javascript; charset=utf-8",
+    "log_store.js": "text/javascript; charset=utf-8",
+    "log_view.js": "text/javascript; charset=utf-8",
     "morph.js": "text/javascript; charset=utf-8",
+    "run.css": "text/css; charset=utf-8",
     "times.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 };

@@ -7,12 +7,14 @@
 mod agents;
 pub mod assets;
 pub mod escape;
+pub mod graph;
 mod home;
 mod incident;
 mod incidents;
+pub mod log;
 mod notice;
 pub mod parts;
-mod run;
+pub mod run;
 mod runs;
 mod shell;
 mod workflow;
@@ -24,7 +26,7 @@ pub use home::Home;
 pub use incident::Incident;
 pub use incidents::Incidents;
 pub use notice::Notice;
-pub use run::Run;
+
 pub use runs::Runs;
 pub use shell::{Section, Shell};
 pub use workflow::Workflow;

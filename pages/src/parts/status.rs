@@ -84,6 +84,18 @@ impl<'a> Status<'a> {
     pub const fn new(shape: Shape, word: &'a str) -> Safe<Self> {
         Safe(Self { shape, word })
     }
+
+    /// Its shape.
+    #[must_use]
+    pub const fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Its word.
+    #[must_use]
+    pub const fn word(&self) -> &'a str {
+        self.word
+    }
 }
 
 /// A run's; without an outcome it is live.

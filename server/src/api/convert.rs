@@ -34,7 +34,7 @@ pub(super) fn attempt(wire: Option<v1::AttemptRef>) -> Result<(RunId, At), Statu
 }
 
 /// The key of an attempt's logs.
-pub(super) fn key(run: &RunId, at: &At) -> AttemptKey {
+pub(crate) fn key(run: &RunId, at: &At) -> AttemptKey {
     AttemptKey {
         run: run.clone(),
         step: at.step.clone(),
@@ -44,7 +44,7 @@ pub(super) fn key(run: &RunId, at: &At) -> AttemptKey {
 }
 
 /// A typed id, or INVALID_ARGUMENT that names the field.
-pub(super) fn id<T: std::str::FromStr<Err = types::IdError>>(text: &str, field: &str) -> Result<T, Status> {
+pub(crate) fn id<T: std::str::FromStr<Err = types::IdError>>(text: &str, field: &str) -> Result<T, Status> {
     text.parse().map_err(|error| errors::invalid(field, error))
 }
 
@@ -94,7 +94,7 @@ pub(super) fn labels(wire: Vec<v1::Label>) -> Result<Labels, Status> {
 }
 
 /// An outcome for the wire.
-pub(super) const fn outcome(outcome: Option<RunOutcome>) -> v1::Outcome {
+pub(crate) const fn outcome(outcome: Option<RunOutcome>) -> v1::Outcome {
     match outcome {
         None => v1::Outcome::Unspecified,
         Some(RunOutcome::Succeeded) => v1::Outcome::Succeeded,
@@ -105,7 +105,7 @@ pub(super) const fn outcome(outcome: Option<RunOutcome>) -> v1::Outcome {
 }
 
 /// An instant for the wire; 0 for none.
-pub(super) fn ms(at: Option<Timestamp>) -> i64 {
+pub(crate) fn ms(at: Option<Timestamp>) -> i64 {
     at.map_or(0, Timestamp::unix_ms)
 }
 

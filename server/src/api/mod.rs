@@ -9,6 +9,7 @@ mod ending;
 pub(crate) mod errors;
 mod events;
 mod given;
+mod growth;
 mod health;
 mod idempotency;
 mod incident_watch;
@@ -21,7 +22,7 @@ mod reports;
 mod rerun;
 mod runs;
 mod runs_logs;
-mod runs_view;
+pub(crate) mod runs_view;
 mod session;
 mod stream;
 mod unreadable;
@@ -41,6 +42,7 @@ use tonic_health::pb::health_server::HealthServer;
 use types::limits::{ANSWER_BYTES, MESSAGE_BYTES};
 
 use self::errors::{brief, store_status};
+pub(crate) use self::growth::{Grew, Growth, log_growth};
 use crate::Core;
 
 macro_rules! limited {
@@ -113,6 +115,15 @@ pub(crate) fn admin(core: &Core) -> impl v1::admin_service_server::AdminService 
 
 pub(crate) fn events(core: &Core) -> events::Service {
     events::Service(core.clone())
+}
+
+/// A run's events after a seq; ends after its last.
+pub(crate) fn run_events(
+    core: Core,
+    run: types::RunId,
+    after: u64,
+) -> futures::stream::BoxStream<'static, Result<v1::Event, tonic::Status>> {
+    watch::events(core, run, after)
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

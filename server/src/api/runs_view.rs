@@ -8,7 +8,7 @@ use prost::Message;
 use proto::v1;
 use protocol::{Resolution, server::State};
 use types::{Verdict, limits};
-use workflow::Body;
+use workflow::{Body, PlanStep};
 
 use super::convert;
 
@@ -101,34 +101,15 @@ fn view(run: &Run, agents: &Snapshot) -> v1::Run {
 fn step(run: &Run, i: usize, agents: &Snapshot) -> v1::Step {
     let (plan, step) = (&run.plan.steps[i], &run.steps[i]);
     let fans_out = plan.fan_out.is_some();
-    let attempts = step.items.iter().enumerate().flat_map(|(index, item)| {
-        let index = fans_out.then(|| u32::try_from(index).unwrap_or(u32::MAX));
-        item.attempts.iter().enumerate().map(move |(n, a)| {
-            let n = u32::try_from(n + 1).unwrap_or(u32::MAX);
-            attempt(index, n, a, || decide(run, &plan.key, index))
-        })
-    });
-    let mut reasons = step.reasons.clone();
-    if let Some(because) = &step.omitted_because {
-        reasons.push(format!("its need {because} did not hold"));
-    }
-    if step.outcome().is_none() {
-        reasons.extend(doubts(run, i));
-    }
+    let items = 0..u32::try_from(step.items.len()).unwrap_or(u32::MAX);
     v1::Step {
         key: plan.key.clone(),
         state: step.word().to_owned(),
-        reasons,
-        attempts: attempts.collect(),
+        reasons: reasons(run, i),
+        attempts: items.flat_map(|index| attempts_of(run, i, index)).collect(),
         needs: plan.needs.iter().cloned().collect(),
         outputs_json: step.outputs().map(json).unwrap_or_default(),
-        what: match &plan.body {
-            Body::Action { action, .. } => action.clone(),
-            Body::Container { image, .. } => match image {
-                workflow::Template::Literal(types::Value::String(image)) => format!("container {image}"),
-                _ => "container".to_owned(),
-            },
-        },
+        what: what(plan),
         started_at_ms: convert::ms(step.started_at),
         finished_at_ms: convert::ms(step.ended_at),
         items_json: if fans_out && step.started_at.is_some() {
@@ -145,8 +126,55 @@ fn step(run: &Run, i: usize, agents: &Snapshot) -> v1::Step {
     }
 }
 
+/// What a step does, for people.
+pub(crate) fn what(plan: &PlanStep) -> String {
+    match &plan.body {
+        Body::Action { action, .. } => action.clone(),
+        Body::Container { image, .. } => match image {
+            workflow::Template::Literal(types::Value::String(image)) => format!("container {image}"),
+            _ => "container".to_owned(),
+        },
+    }
+}
+
+/// Why a step is not succeeded, or stands still.
+pub(crate) fn reasons(run: &Run, i: usize) -> Vec<String> {
+    let step = &run.steps[i];
+    let mut reasons = step.reasons.clone();
+    if let Some(because) = &step.omitted_because {
+        reasons.push(format!("its need {because} did not hold"));
+    }
+    if step.outcome().is_none() {
+        reasons.extend(doubts(run, i));
+    }
+    reasons
+}
+
+/// The tries of one item; of a step without a fan-out, those of item 0.
+pub(crate) fn attempts_of(run: &Run, i: usize, index: u32) -> Vec<v1::Attempt> {
+    let (plan, step) = (&run.plan.steps[i], &run.steps[i]);
+    let Some(item) = step.items.get(index as usize) else {
+        return Vec::new();
+    };
+    let index = plan.fan_out.is_some().then_some(index);
+    let attempts = item.attempts.iter().zip(1..);
+    attempts
+        .map(|(a, n)| attempt(index, n, a, || decide(run, &plan.key, index)))
+        .collect()
+}
+
+/// The word for where an item is.
+pub(crate) fn item_word(item: &engine::Item) -> &'static str {
+    match (&item.ended, item.retry_at, item.attempts.last()) {
+        (Some(end), _, _) => end.outcome.as_str(),
+        (None, Some(_), _) => "retry_wait",
+        (None, None, Some(attempt)) => attempt.word(),
+        (None, None, None) => "waiting",
+    }
+}
+
 /// What a step waits for now, for people; empty when it does not wait. Of a fan-out, the first item that waits.
-fn waits_for(run: &Run, i: usize, agents: &Snapshot) -> String {
+pub(crate) fn waits_for(run: &Run, i: usize, agents: &Snapshot) -> String {
     let (plan, step) = (&run.plan.steps[i], &run.steps[i]);
     match step.phase {
         Phase::Ended(_) => String::new(),

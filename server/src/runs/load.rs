@@ -13,16 +13,29 @@ const PAGE: u32 = 1_000;
 /// # Errors
 /// `Corrupt` for a history that this version cannot read.
 pub(crate) async fn load(store: &SharedStore, id: &RunId) -> Result<Option<Run>, StoreError> {
+    let mut run = None;
+    advance(store, id, &mut run).await?;
+    Ok(run)
+}
+
+/// Folds what happened since a run was loaded, or all of it.
+///
+/// # Errors
+/// As [`load`]; the run holds what was folded before.
+pub(crate) async fn advance(
+    store: &SharedStore,
+    id: &RunId,
+    run: &mut Option<Run>,
+) -> Result<(), StoreError> {
     let stream = StreamId::Run(id.clone());
-    let mut run: Option<Run> = None;
     loop {
         let after = run.as_ref().map_or(0, |run| run.seq);
         let page = store.events(&stream, after, PAGE).await?;
         let full = page.len() as u64 == u64::from(PAGE);
         for stored in page {
             let event = read(id, &stored)?;
-            match (&mut run, event) {
-                (None, Event::RunStarted(first)) => run = Some(Run::new(&first, stored.at)),
+            match (run.as_mut(), event) {
+                (None, Event::RunStarted(first)) => *run = Some(Run::new(&first, stored.at)),
                 (None, other) => {
                     return Err(StoreError::Corrupt(format!(
                         "{id} begins with {:?}",
@@ -33,7 +46,7 @@ pub(crate) async fn load(store: &SharedStore, id: &RunId) -> Result<Option<Run>,
             }
         }
         if !full {
-            return Ok(run);
+            return Ok(());
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::{
 };
 
 pub(crate) use batch::Prepared;
-pub(crate) use load::load;
+pub(crate) use load::{advance, load};
 
 /// What is asked of a run.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ mod home;
 mod incidents;
 mod live;
 mod refusal;
+mod run;
 mod runs;
 mod workflows;
 
@@ -30,14 +31,14 @@ pub(super) fn router(core: Core) -> Router {
         .route("/incidents", get(incidents::list))
         .route("/incidents/{id}", get(incidents::show))
         .route("/runs", get(runs::list))
-        .route("/runs/{id}", get(runs::show))
         .route("/agents", get(agents::list))
         .route("/workflows", get(workflows::list))
         .route("/workflows/{name}", get(workflows::show))
         .route("/live", get(live::stream))
         .route("/assets/{version}/{name}", get(assets::serve))
+        .with_state(core.clone())
+        .merge(run::router(core))
         .layer(axum::middleware::map_response(headers::guard))
-        .with_state(core)
 }
 
 /// A page, or why it cannot be made.

@@ -1,8 +1,8 @@
-//! `GET /runs` and `GET /runs/{id}`.
+//! `GET /runs`.
 
-use ::pages::{Run, Runs, Section};
+use ::pages::{Runs, Section};
 use axum::{
-    extract::{Path, Query, State},
+    extract::{Query, State},
     response::Response,
 };
 use proto::v1;
@@ -64,17 +64,4 @@ pub(super) async fn list(
         later,
         next_page_token: listed.next_page_token,
     }))
-}
-
-pub(super) async fn show(
-    State(core): State<Core>,
-    ask: Ask,
-    Path(id): Path<String>,
-) -> Result<Response, Refusal> {
-    let mut shell = shell(&core, Section::Runs, "");
-    shell.live = Some(live::address(&core, &[("run", &id)]));
-    let run = ask.run(v1::GetRunRequest { run_id: id }).await;
-    let run = run.map_err(|status| Refusal::new(&core, status))?;
-    shell.title.clone_from(&run.workflow);
-    Ok(answer(&Run { shell, run }))
 }
