@@ -67,7 +67,7 @@ pub(crate) enum Command {
     Workflows(commands::workflows::WorkflowsArgs),
     /// Keep a definition under its name
     Put(commands::put::PutArgs),
-    /// How alerts come in, by vendor
+    /// How alerts come in, and what is understood of one
     Sources(commands::sources::SourcesArgs),
     /// The whole path on real input, on this machine, with one command
     Demo(commands::demo::DemoArgs),

@@ -21,7 +21,7 @@ pub use group::{
     Stored, What, decide, fold, timeline, wants_runs,
 };
 pub use manual::{MANUAL, Opening, by_hand};
-pub use normalise::{LIST_ITEMS, Normalised, Shape, datadog_template, normalise};
+pub use normalise::{LIST_ITEMS, Normalised, Shape, datadog_template, likely_source, normalise};
 pub use refused::{RefusalKind, Refused};
 pub use source::Source;
 

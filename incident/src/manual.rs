@@ -56,5 +56,7 @@ pub fn by_hand(opening: Opening) -> Normalised {
         alert,
         shape: Shape::Manual,
         delivery,
+        unread: Vec::new(),
+        unfilled: Vec::new(),
     }
 }

@@ -45,10 +45,10 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
 
 /// A page on the built-in actions, as the binary itself describes them.
 fn actions() -> Result<String> {
-    let described = sh::Cmd::new(sh::firehall()).args(["actions"]).read()?;
+    let described = sh::Cmd::new(sh::firehall()).args(["actions", "--full"]).read()?;
     Ok(format!(
-        "{HEAD}# Built-in actions\n\nWhat `uses:` may name, as `firehall actions` prints it: parameters after `with`, outputs \
-         after `gives`, the vendor's scopes last.\n\n```text\n{}\n```\n",
+        "{HEAD}# Built-in actions\n\nWhat `uses:` may name, as `firehall actions NAME` prints it, each with the smallest \
+         workflow that uses it.\n\n```text\n{}\n```\n",
         described.trim_end()
     ))
 }

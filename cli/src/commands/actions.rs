@@ -1,73 +1,317 @@
 //! `firehall actions`
 
+use std::collections::BTreeMap;
+
 use clap::Args;
-use types::{Catalogue, Signature, Trust};
+use serde::Serialize;
+use types::{Effect, Field, IfLost, Output, Param, Signature, Trust, Type, Value};
 
 use crate::{
+    args::Form,
     exit::{Done, Exit, Fault},
-    out,
+    out, table, text,
 };
 
-/// List the built-in actions, or describe one.
+/// List the built-in actions, or describe one in full.
 #[derive(Debug, Args)]
 pub(crate) struct ActionsArgs {
-    /// Output for people or for programs
-    #[arg(short, long, value_enum, default_value = "text")]
-    output: out::Format,
+    #[command(flatten)]
+    form: Form,
     /// One action's name
     name: Option<String>,
+    /// Describe each in full
+    #[arg(long, conflicts_with = "name")]
+    full: bool,
+}
+
+/// An action; these names stay.
+#[derive(Debug, Serialize)]
+struct View<'a> {
+    name: &'a str,
+    major: u32,
+    doc: &'a str,
+    effect: Effect,
+    connection: Option<&'a str>,
+    scopes: &'a [String],
+    optional_scopes: &'a [String],
+    timeout_ms: u64,
+    if_lost: IfLost,
+    params: Vec<ParamView<'a>>,
+    outputs: Vec<OutputView<'a>>,
+    /// The fields of the records that its parameters and outputs name, by the record's name.
+    types: BTreeMap<&'a str, BTreeMap<&'a str, FieldView>>,
+    /// The smallest workflow that uses it.
+    example: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct FieldView {
+    #[serde(rename = "type")]
+    ty: String,
+    optional: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct ParamView<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    ty: String,
+    required: bool,
+    default: Option<&'a Value>,
+    /// Whether it takes untrusted values.
+    trust: Trust,
+    doc: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct OutputView<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    ty: String,
+    /// Whether it may be absent though the action succeeded.
+    optional: bool,
+    /// Whether what it says comes from outsiders.
+    trust: Trust,
+    doc: &'a str,
 }
 
 pub(crate) fn main(args: &ActionsArgs) -> Done {
-    let mut catalogue = ::actions::Registry::builtin().catalogue();
+    let catalogue = ::actions::Registry::builtin().catalogue();
+    let json = args.form.output == out::Format::Json;
     if let Some(name) = &args.name {
-        let Some(one) = catalogue.0.remove(name) else {
+        let Some(one) = catalogue.get(name) else {
             let near = workflow::nearest(name, catalogue.0.keys().map(String::as_str));
             let hint = near.map_or("`firehall actions` lists them".to_owned(), |near| {
                 format!("did you mean {near}?")
             });
             return Err(Fault::usage(format!("no action {name:?}")).hint(hint));
         };
-        catalogue = Catalogue::new([one]);
-    }
-    if args.output == out::Format::Json {
-        out::json(&catalogue)?;
+        if json {
+            out::json(&view(one))?;
+        } else {
+            out::bytes(page(one).as_bytes())?;
+        }
         return Ok(Exit::Succeeded);
     }
-    for signature in catalogue.0.values() {
-        describe(signature)?;
+    let all = catalogue.0.values();
+    if json {
+        out::json(&all.map(view).collect::<Vec<_>>())?;
+    } else if args.full {
+        let pages: Vec<String> = all.map(page).collect();
+        out::bytes(pages.join("\n").as_bytes())?;
+    } else {
+        let row = |one: &Signature| vec![one.name.clone(), effect(one), one.doc.clone()];
+        let rows: Vec<Vec<String>> = all.map(row).collect();
+        table::layout(&["ACTION", "EFFECT", "WHAT IT DOES"], &rows)
+            .iter()
+            .try_for_each(|line| out::line(line))?;
     }
     Ok(Exit::Succeeded)
 }
 
-fn describe(signature: &Signature) -> Result<(), Fault> {
-    out::line(&format!("{}  {}", signature.name, signature.doc))?;
+fn view(signature: &Signature) -> View<'_> {
+    let params = signature
+        .params
+        .iter()
+        .map(|(name, param)| param_view(name, param));
+    let outputs = signature
+        .outputs
+        .iter()
+        .map(|(name, output)| output_view(name, output));
+    View {
+        name: &signature.name,
+        major: signature.major,
+        doc: &signature.doc,
+        effect: signature.effect,
+        connection: signature.connection.as_deref(),
+        scopes: &signature.scopes,
+        optional_scopes: &signature.optional_scopes,
+        timeout_ms: signature.timeout_ms,
+        if_lost: signature.if_lost,
+        params: params.collect(),
+        outputs: outputs.collect(),
+        types: records(signature),
+        example: ::actions::example(&signature.name).unwrap_or_default(),
+    }
+}
+
+/// Every record that a parameter or an output is made of.
+fn records(signature: &Signature) -> BTreeMap<&str, BTreeMap<&str, FieldView>> {
+    let params = signature.params.values().map(|param| &param.ty);
+    let mut open: Vec<&Type> = params
+        .chain(signature.outputs.values().map(|output| &output.ty))
+        .collect();
+    let mut records = BTreeMap::new();
+    while let Some(ty) = open.pop() {
+        match ty {
+            Type::List(of) | Type::Map(of) => open.push(of),
+            Type::Record { name, fields } => {
+                let view = |field: &Field| FieldView {
+                    ty: field.ty.to_string(),
+                    optional: field.optional,
+                };
+                let views = fields.iter().map(|(name, field)| (name.as_str(), view(field)));
+                if records.insert(name.as_str(), views.collect()).is_none() {
+                    open.extend(fields.values().map(|field| &field.ty));
+                }
+            }
+            Type::Bool | Type::Int | Type::Float | Type::String | Type::Json => {}
+        }
+    }
+    records
+}
+
+fn effect(signature: &Signature) -> String {
+    let vendor = signature.name.split('/').next().unwrap_or_default();
+    match signature.effect {
+        Effect::None => "computes only".to_owned(),
+        Effect::Reads => format!("reads {vendor}"),
+        Effect::Writes => format!("writes {vendor}"),
+    }
+}
+
+fn page(signature: &Signature) -> String {
+    let mut page = format!("{}  {}\n", signature.name, signature.doc);
+    let mut say = |label: &str, words: &str| page.push_str(format!("  {label:<11}  {words}\n").as_str());
+    say("effect", &effect(signature));
+    if let Some(connection) = &signature.connection {
+        say("connection", &format!("{connection}, held by the agent"));
+    }
+    if !signature.scopes.is_empty() {
+        say("scopes", &signature.scopes.join(" ").replace('|', " or "));
+    }
+    if !signature.optional_scopes.is_empty() {
+        say("better with", &signature.optional_scopes.join(" "));
+    }
+    say(
+        "timeout",
+        &format!(
+            "{} unless the step says otherwise",
+            text::duration(signature.timeout_ms)
+        ),
+    );
+    say(
+        "if lost",
+        match signature.if_lost {
+            IfLost::Rerun => "runs again, at most twice: doing it twice does no harm",
+            IfLost::Fail => "fails: it may have run",
+            IfLost::Ask => "a person decides",
+        },
+    );
+    page.push_str("\n  with\n");
     for (name, param) in &signature.params {
-        let must = if param.required { "required" } else { "optional" };
-        let trust = if param.takes == Trust::Trusted {
-            ", trusted values only"
+        param_lines(&mut page, name, param);
+    }
+    if signature.params.is_empty() {
+        page.push_str("    nothing\n");
+    }
+    page.push_str("\n  gives\n");
+    for (name, output) in &signature.outputs {
+        let maybe = if output.optional { ", may be absent" } else { "" };
+        let trust = if output.gives == Trust::Untrusted {
+            ", untrusted"
         } else {
             ""
         };
-        out::line(&format!(
-            "  with {name}: {} ({must}{trust})  {}",
-            param.ty, param.doc
-        ))?;
+        page.push_str(&format!(
+            "    {name}: {}{maybe}{trust}\n      {}\n",
+            output.ty, output.doc
+        ));
     }
-    for (name, output) in &signature.outputs {
-        let maybe = if output.optional { " (may be absent)" } else { "" };
-        out::line(&format!("  gives {name}: {}{maybe}  {}", output.ty, output.doc))?;
+    let records = records(signature);
+    if !records.is_empty() {
+        page.push_str("\n  types\n");
     }
-    if !signature.scopes.is_empty() || !signature.optional_scopes.is_empty() {
-        let (must, may) = (signature.scopes.join(" "), signature.optional_scopes.join(" "));
-        out::line(&format!(
-            "  scopes {must}{}",
-            if may.is_empty() {
-                may
-            } else {
-                format!("; better with {may}")
+    for (name, fields) in records {
+        let field = |(name, field): (&str, FieldView)| {
+            let maybe = if field.optional { "?" } else { "" };
+            format!("{name}{maybe}: {}", field.ty)
+        };
+        let fields: Vec<String> = fields.into_iter().map(field).collect();
+        page.push_str(&format!("    {name}: {{ {} }}\n", fields.join(", ")));
+    }
+    page.push_str("\n  example\n");
+    for line in ::actions::example(&signature.name).unwrap_or_default().lines() {
+        page.push_str(format!("    {line}").trim_end());
+        page.push('\n');
+    }
+    page
+}
+
+fn param_lines(page: &mut String, name: &str, param: &Param) {
+    let must = match (&param.default, param.required) {
+        (Some(default), _) => format!("default {default}"),
+        (None, true) => "required".to_owned(),
+        (None, false) => "optional".to_owned(),
+    };
+    let trust = if param.takes == Trust::Trusted {
+        ", trusted values only"
+    } else {
+        ""
+    };
+    page.push_str(&format!(
+        "    {name}: {} ({must}{trust})\n      {}\n",
+        param.ty, param.doc
+    ));
+}
+
+fn param_view<'a>(name: &'a str, param: &'a Param) -> ParamView<'a> {
+    ParamView {
+        name,
+        ty: param.ty.to_string(),
+        required: param.required,
+        default: param.default.as_ref(),
+        trust: param.takes,
+        doc: &param.doc,
+    }
+}
+
+fn output_view<'a>(name: &'a str, output: &'a Output) -> OutputView<'a> {
+    OutputView {
+        name,
+        ty: output.ty.to_string(),
+        optional: output.optional,
+        trust: output.gives,
+        doc: &output.doc,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use workflow::{Body, SourceFile};
+
+    /// An action's example must be one that works: it compiles, and it uses that action.
+    #[test]
+    fn each_action_has_an_example_that_compiles_and_uses_it() {
+        let catalogue = actions::Registry::builtin().catalogue();
+        for name in catalogue.0.keys() {
+            let text = actions::example(name).unwrap_or_else(|| panic!("{name} has no example"));
+            let source = SourceFile::new(name, text);
+            let compiled = workflow::compile(&source, &catalogue);
+            let shown = workflow::render_text(&compiled.diagnostics, &source, false);
+            let plan = compiled.plan.unwrap_or_else(|| panic!("{name}\n{shown}"));
+            assert!(compiled.diagnostics.is_empty(), "{name}\n{shown}");
+            let uses = |body: &Body| matches!(body, Body::Action { action, .. } if action == name);
+            assert!(plan.steps.iter().any(|step| uses(&step.body)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_page_says_all_of_a_signature() {
+        for signature in actions::Registry::builtin().catalogue().0.values() {
+            let page = super::page(signature);
+            let params = signature
+                .params
+                .iter()
+                .flat_map(|(name, param)| [name, &param.doc]);
+            let outputs = signature
+                .outputs
+                .iter()
+                .flat_map(|(name, output)| [name, &output.doc]);
+            let scopes = signature.scopes.iter().flat_map(|scope| scope.split('|'));
+            for word in params.chain(outputs).map(String::as_str).chain(scopes) {
+                assert!(page.contains(word), "{} says nothing of {word}", signature.name);
             }
-        ))?;
+        }
     }
-    Ok(())
 }

@@ -6,3 +6,4 @@ mod config;
 mod help;
 mod home;
 mod output;
+mod preview;

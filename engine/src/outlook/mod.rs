@@ -20,6 +20,7 @@ use workflow::{InputError, Plan};
 
 use crate::placement::Snapshot;
 
+pub use trigger::triggers;
 pub use view::{
     Agents, AlertBrief, Condition, Does, EffectKind, EffectOutlook, FanOutlook, Foreseen, InputFrom,
     InputOutlook, Item, Needed, Outlook, Reach, Scopes, StepOutlook, Triggers, Unknown, Wait, WaitKind,
@@ -67,7 +68,7 @@ pub fn outlook(question: &Question<'_>) -> Result<Outlook, Vec<InputError>> {
         description: plan.description.clone(),
         version: plan.source_digest.clone(),
         inputs: described(plan, question.inputs, &inputs),
-        triggers: trigger::triggers(plan, question.alert),
+        triggers: triggers(plan, question.alert),
         effects,
         scopes: needed.scopes,
         secrets: needed.secrets,

@@ -5,8 +5,10 @@ use workflow::{Plan, Scope};
 
 use super::view::{AlertBrief, Triggers};
 
-/// Asks `on.alert.when` as a server does when an alert comes in.
-pub(super) fn triggers(plan: &Plan, alert: Option<&Value>) -> Triggers {
+/// Whether alerts start the plan, and whether this one would: `on.alert.when` is asked as a server asks it when an alert
+/// comes in. That an alert joins an incident which is open already, and so starts nothing, only a server can tell.
+#[must_use]
+pub fn triggers(plan: &Plan, alert: Option<&Value>) -> Triggers {
     let when = plan.on_alert.as_ref().and_then(|on| on.when.as_ref());
     let (starts, why) = match (&plan.on_alert, alert) {
         (None, _) => (

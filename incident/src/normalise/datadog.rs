@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use types::{AlertState, Monitor, Severity};
 
 use super::{
-    fields::{Draft, as_text, present},
+    fields::{Draft, Fields, Lookup, as_text, present},
     severity,
 };
 use crate::{Refused, Source};
@@ -98,7 +98,15 @@ fn is_unset(text: &str) -> bool {
     })
 }
 
-fn text(object: &Map<String, Value>, field: &str) -> Option<String> {
+fn text(object: &Fields<'_>, field: &str) -> Option<String> {
+    let text = text_of(object, field);
+    if text.is_none() && present(object, field).is_some() {
+        object.is_unfilled(field);
+    }
+    text
+}
+
+fn text_of(object: &impl Lookup, field: &str) -> Option<String> {
     match present(object, field)? {
         Value::String(text) if is_unset(text.trim()) => None,
         Value::Array(items) => Some(items.iter().map(as_text).collect::<Vec<_>>().join(",")),
@@ -106,7 +114,7 @@ fn text(object: &Map<String, Value>, field: &str) -> Option<String> {
     }
 }
 
-fn title(object: &Map<String, Value>, fields: &[&str]) -> Result<String, Refused> {
+fn title(object: &Fields<'_>, fields: &[&str]) -> Result<String, Refused> {
     fields
         .iter()
         .find_map(|field| text(object, field))
@@ -120,12 +128,12 @@ fn title(object: &Map<String, Value>, fields: &[&str]) -> Result<String, Refused
 }
 
 /// Datadog's default template: `body, last_updated, event_type, title, date, org {id, name}, id`.
-pub(super) fn default_template(object: &Map<String, Value>) -> Result<Draft, Refused> {
+pub(super) fn default_template(object: &Fields<'_>) -> Result<Draft, Refused> {
     let mut draft = Draft::new(Source::Datadog, title(object, &["title"])?);
     let org = object
-        .get("org")
+        .look("org")
         .and_then(Value::as_object)
-        .and_then(|org| text(org, "id"));
+        .and_then(|org| text_of(org, "id"));
     let id = text(object, "id");
     draft.set().description = text(object, "body");
     draft.set().dedupe_key = id
@@ -142,7 +150,7 @@ pub(super) fn default_template(object: &Map<String, Value>) -> Result<Draft, Ref
 }
 
 /// Our template.
-pub(super) fn recommended(object: &Map<String, Value>) -> Result<Draft, Refused> {
+pub(super) fn recommended(object: &Fields<'_>) -> Result<Draft, Refused> {
     let mut draft = Draft::new(Source::Datadog, title(object, &["title", "event_title"])?);
     draft.set().id = text(object, "id").unwrap_or_default();
     draft.set().description = text(object, "text").or_else(|| text(object, "body"));
@@ -194,7 +202,7 @@ pub(super) fn recommended(object: &Map<String, Value>) -> Result<Draft, Refused>
 }
 
 /// `datadog:{org}:{cycle key}`; else the monitor and its sorted scope; else the event.
-fn key(object: &Map<String, Value>, mut scope: Vec<String>) -> Option<String> {
+fn key(object: &Fields<'_>, mut scope: Vec<String>) -> Option<String> {
     let org = text(object, "org_id").unwrap_or_else(|| "-".to_owned());
     if let Some(cycle) = text(object, "cycle_key") {
         return Some(format!("datadog:{org}:{cycle}"));
@@ -215,7 +223,7 @@ fn split(list: Option<String>) -> impl Iterator<Item = String> {
     entries.map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
 
-fn read_state_and_severity(draft: &mut Draft, object: &Map<String, Value>) {
+fn read_state_and_severity(draft: &mut Draft, object: &Fields<'_>) {
     let transition = text(object, "transition");
     let word = transition.as_deref().map(|word| word.trim().to_ascii_lowercase());
     let state = match word.as_deref() {
@@ -244,7 +252,7 @@ fn read_state_and_severity(draft: &mut Draft, object: &Map<String, Value>) {
     draft.set().severity = severity;
 }
 
-fn declared_severity(draft: &mut Draft, object: &Map<String, Value>) -> Severity {
+fn declared_severity(draft: &mut Draft, object: &Fields<'_>) -> Severity {
     if let Some(priority) = text(object, "priority") {
         if let Some(severity) = severity::from_word(&priority) {
             return severity;

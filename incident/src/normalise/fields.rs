@@ -1,12 +1,74 @@
-//! Reading single fields: absent, null and empty are the same; a wrong type is a refusal that names it.
+//! Reading single fields: absent, null and empty are the same; a wrong type is a refusal that names it. What was read is
+//! kept, so that it can be said what was not.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashSet},
+};
 
 use serde_json::{Map, Value};
 use types::{Alert, AlertState, Link, Monitor, Severity, Timestamp};
 
 use super::LIST_ITEMS;
 use crate::{Refused, Source, delivery};
+
+/// A body's own fields.
+pub(super) struct Fields<'a> {
+    map: &'a Map<String, Value>,
+    read: RefCell<HashSet<&'a str>>,
+    unfilled: RefCell<BTreeSet<&'a str>>,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(map: &'a Map<String, Value>) -> Self {
+        Self {
+            map,
+            read: RefCell::default(),
+            unfilled: RefCell::default(),
+        }
+    }
+
+    /// Notes that a field holds a variable's name in place of its value.
+    pub(super) fn is_unfilled(&self, field: &str) {
+        if let Some((field, _)) = self.map.get_key_value(field) {
+            self.unfilled.borrow_mut().insert(field);
+        }
+    }
+
+    /// The fields that nothing was taken from, in their order, and those that a vendor did not fill in; the first of each.
+    pub(super) fn left(&self) -> (Vec<String>, Vec<String>) {
+        let read = self.read.borrow();
+        let unread = self.map.keys().filter(|key| !read.contains(key.as_str()));
+        let unfilled = self.unfilled.borrow();
+        (
+            unread.take(LIST_ITEMS).cloned().collect(),
+            unfilled
+                .iter()
+                .take(LIST_ITEMS)
+                .map(|&key| key.to_owned())
+                .collect(),
+        )
+    }
+}
+
+/// Where a field is looked up.
+pub(super) trait Lookup {
+    fn look(&self, field: &str) -> Option<&Value>;
+}
+
+impl Lookup for Fields<'_> {
+    fn look(&self, field: &str) -> Option<&Value> {
+        let (field, value) = self.map.get_key_value(field)?;
+        self.read.borrow_mut().insert(field);
+        Some(value)
+    }
+}
+
+impl Lookup for Map<String, Value> {
+    fn look(&self, field: &str) -> Option<&Value> {
+        self.get(field)
+    }
+}
 
 /// An alert being read, with its notes.
 pub(super) struct Draft {
@@ -147,8 +209,8 @@ pub(super) fn as_text(value: &Value) -> String {
 }
 
 /// The field, unless it is absent, null or empty text.
-pub(super) fn present<'a>(object: &'a Map<String, Value>, field: &str) -> Option<&'a Value> {
-    object.get(field).filter(|value| match value {
+pub(super) fn present<'a>(object: &'a impl Lookup, field: &str) -> Option<&'a Value> {
+    object.look(field).filter(|value| match value {
         Value::Null => false,
         Value::String(text) => !text.trim().is_empty(),
         _ => true,
@@ -156,7 +218,7 @@ pub(super) fn present<'a>(object: &'a Map<String, Value>, field: &str) -> Option
 }
 
 /// A scalar field as text.
-pub(super) fn scalar(object: &Map<String, Value>, field: &str) -> Result<Option<String>, Refused> {
+pub(super) fn scalar(object: &impl Lookup, field: &str) -> Result<Option<String>, Refused> {
     match present(object, field) {
         None => Ok(None),
         Some(value @ (Value::Array(_) | Value::Object(_))) => Err(Refused::field(field, "text", kind(value))),
@@ -165,8 +227,8 @@ pub(super) fn scalar(object: &Map<String, Value>, field: &str) -> Result<Option<
 }
 
 /// The one field that must be there.
-pub(super) fn title(object: &Map<String, Value>) -> Result<String, Refused> {
-    match object.get("title") {
+pub(super) fn title(object: &impl Lookup) -> Result<String, Refused> {
+    match object.look("title") {
         Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.clone()),
         Some(Value::String(_)) => Err(Refused::field("title", "text", "empty text")),
         Some(other) => Err(Refused::field("title", "text", kind(other))),

@@ -9,6 +9,7 @@ mod severity;
 use serde_json::{Map, Value};
 use types::Alert;
 
+use self::fields::Fields;
 use crate::{Delivery, Refused, Source};
 
 /// The most hosts, tags or links that are kept of one alert; a cut is noted in the alert.
@@ -29,6 +30,20 @@ pub enum Shape {
     Manual,
 }
 
+impl Shape {
+    /// The word that every surface uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DatadogDefault => "datadog_default",
+            Self::DatadogTemplate => "datadog_template",
+            Self::Original => "original",
+            Self::Generic => "generic",
+            Self::Manual => "manual",
+        }
+    }
+}
+
 /// What a body became.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Normalised {
@@ -38,6 +53,10 @@ pub struct Normalised {
     pub shape: Shape,
     /// What makes this delivery a repeat.
     pub delivery: Delivery,
+    /// Fields of the body that nothing was taken from, in their order; the first `LIST_ITEMS`.
+    pub unread: Vec<String>,
+    /// Fields in which Datadog left a variable's name in place of its value.
+    pub unfilled: Vec<String>,
 }
 
 /// The webhook payload template to put into Datadog's webhook tile ("Encode as form" off).
@@ -54,12 +73,14 @@ pub fn normalise(source: Source, content_type: Option<&str>, body: &[u8]) -> Res
     body::accept(content_type)?;
     let object = body::object(body)?;
     let shape = sniff(source, &object);
+    let fields = Fields::new(&object);
     let mut read = match shape {
-        Shape::DatadogDefault => datadog::default_template(&object)?,
-        Shape::DatadogTemplate => datadog::recommended(&object)?,
+        Shape::DatadogDefault => datadog::default_template(&fields)?,
+        Shape::DatadogTemplate => datadog::recommended(&fields)?,
         // `sniff` finds no body to be of a person.
-        Shape::Original | Shape::Generic | Shape::Manual => plain::read(source, &object)?,
+        Shape::Original | Shape::Generic | Shape::Manual => plain::read(source, &fields)?,
     };
+    let (unread, unfilled) = fields.left();
     if source == Source::Generic && datadog::is_recommended(&object) {
         read.note("this looks like a Datadog template: post it to /webhook/datadog-incident");
     }
@@ -69,7 +90,25 @@ pub fn normalise(source: Source, content_type: Option<&str>, body: &[u8]) -> Res
         alert,
         shape,
         delivery,
+        unread,
+        unfilled,
     })
+}
+
+/// The source that a body looks like, for a person who has a body and not the path it was posted to. What comes in by a
+/// webhook is never guessed: its path decides.
+///
+/// # Errors
+/// When it is no JSON object.
+pub fn likely_source(body: &[u8]) -> Result<Source, Refused> {
+    let object = body::object(body)?;
+    Ok(
+        if datadog::is_recommended(&object) || datadog::is_default(&object) {
+            Source::Datadog
+        } else {
+            Source::Generic
+        },
+    )
 }
 
 fn sniff(source: Source, object: &Map<String, Value>) -> Shape {

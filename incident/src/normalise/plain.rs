@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use types::{AlertState, Monitor, Severity};
 
 use super::{
-    fields::{Draft, as_text, kind, present, scalar, title},
+    fields::{Draft, Fields, as_text, kind, present, scalar, title},
     severity,
 };
 use crate::{Refused, Source};
@@ -19,7 +19,7 @@ pub(super) fn is_original(object: &Map<String, Value>) -> bool {
         .any(|field| object.contains_key(*field))
 }
 
-pub(super) fn read(source: Source, object: &Map<String, Value>) -> Result<Draft, Refused> {
+pub(super) fn read(source: Source, object: &Fields<'_>) -> Result<Draft, Refused> {
     let mut draft = Draft::new(source, title(object)?);
     draft.set().id = scalar(object, "id")?.unwrap_or_default();
     draft.set().description = present(object, "description").map(as_text);
@@ -46,7 +46,7 @@ pub(super) fn read(source: Source, object: &Map<String, Value>) -> Result<Draft,
     Ok(draft)
 }
 
-fn read_severity(draft: &mut Draft, object: &Map<String, Value>) {
+fn read_severity(draft: &mut Draft, object: &Fields<'_>) {
     let Some(value) = present(object, "severity") else {
         draft.note("the source gave no severity");
         return;
@@ -59,7 +59,7 @@ fn read_severity(draft: &mut Draft, object: &Map<String, Value>) {
     draft.set().severity = severity.unwrap_or(Severity::Unknown);
 }
 
-fn read_state(draft: &mut Draft, object: &Map<String, Value>) -> Result<(), Refused> {
+fn read_state(draft: &mut Draft, object: &Fields<'_>) -> Result<(), Refused> {
     let word = match scalar(object, "state")? {
         Some(word) => word,
         // Without a word an alert that was sent is one that fires.
@@ -84,7 +84,7 @@ fn read_state(draft: &mut Draft, object: &Map<String, Value>) -> Result<(), Refu
     Ok(())
 }
 
-fn read_hosts(draft: &mut Draft, object: &Map<String, Value>) -> Result<(), Refused> {
+fn read_hosts(draft: &mut Draft, object: &Fields<'_>) -> Result<(), Refused> {
     if let Some(host) = scalar(object, "host")? {
         draft.host(&host);
     }
@@ -136,7 +136,7 @@ fn host_of(entry: &Map<String, Value>) -> Option<String> {
         })
 }
 
-fn read_tags(draft: &mut Draft, object: &Map<String, Value>) -> Result<(), Refused> {
+fn read_tags(draft: &mut Draft, object: &Fields<'_>) -> Result<(), Refused> {
     match present(object, "tags") {
         Some(Value::Object(map)) => {
             for (key, value) in map {
@@ -153,7 +153,7 @@ fn read_tags(draft: &mut Draft, object: &Map<String, Value>) -> Result<(), Refus
     Ok(())
 }
 
-fn read_links(draft: &mut Draft, object: &Map<String, Value>) -> Result<(), Refused> {
+fn read_links(draft: &mut Draft, object: &Fields<'_>) -> Result<(), Refused> {
     for (i, value) in list(object, "links")?.iter().enumerate() {
         let field = format!("links[{i}]");
         match value {
@@ -189,7 +189,7 @@ fn read_links(draft: &mut Draft, object: &Map<String, Value>) -> Result<(), Refu
     Ok(())
 }
 
-fn read_metrics(draft: &mut Draft, object: &Map<String, Value>) -> Result<(), Refused> {
+fn read_metrics(draft: &mut Draft, object: &Fields<'_>) -> Result<(), Refused> {
     match present(object, "metrics") {
         None => Ok(()),
         Some(Value::Object(metrics)) => {
@@ -206,7 +206,7 @@ fn read_metrics(draft: &mut Draft, object: &Map<String, Value>) -> Result<(), Re
     }
 }
 
-fn read_monitor(draft: &mut Draft, object: &Map<String, Value>) -> Result<(), Refused> {
+fn read_monitor(draft: &mut Draft, object: &Fields<'_>) -> Result<(), Refused> {
     match present(object, "monitor") {
         None => {}
         Some(Value::Object(monitor)) => {
@@ -229,7 +229,7 @@ fn read_monitor(draft: &mut Draft, object: &Map<String, Value>) -> Result<(), Re
 }
 
 /// A list; a single text counts as a list of one.
-fn list<'a>(object: &'a Map<String, Value>, field: &str) -> Result<&'a [Value], Refused> {
+fn list<'a>(object: &'a Fields<'_>, field: &str) -> Result<&'a [Value], Refused> {
     match present(object, field) {
         None => Ok(&[]),
         Some(Value::Array(items)) => Ok(items),

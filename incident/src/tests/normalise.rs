@@ -35,6 +35,8 @@ fn our_datadog_template_is_read() {
         alert,
         shape,
         delivery,
+        unread,
+        unfilled,
     } = read(Source::Datadog, &filled());
     assert_eq!(shape, Shape::DatadogTemplate);
     assert_eq!(
@@ -61,6 +63,19 @@ fn our_datadog_template_is_read() {
     assert_eq!(alert.links.len(), 1, "the unset snapshot is absent");
     assert_eq!(alert.fired_at.unwrap().unix_ms(), 1_763_923_500_000);
     assert!(!alert.metrics.contains_key("alert_status"));
+    assert_eq!(unfilled, ["alert_status", "service", "snapshot"]);
+    // The title and the priority were there: what stands in for them was not asked.
+    assert_eq!(
+        unread,
+        [
+            "aggreg_key",
+            "alert_type",
+            "event_title",
+            "event_type",
+            "last_updated",
+            "org_name"
+        ]
+    );
 }
 
 #[test]
@@ -424,4 +439,43 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_nothing_was_taken_from_is_named_and_so_is_what_was_not_filled_in() {
+    let body = json!({"title": "t", "severity": null, "color": "red", "hosts": ["a"], "Hosts": ["b"]});
+    let generic = read(Source::Generic, &body);
+    assert_eq!(generic.unread, ["Hosts", "color"]);
+    assert_eq!(generic.unfilled, [""; 0]);
+    let body = json!({"title": "t", "cycle_key": "$ALERT_CYCLE_KEY", "transition": "Triggered", "priority": "P1",
+        "alert_type": "error", "user": "x"});
+    let datadog = read(Source::Datadog, &body);
+    // The priority said how bad it is: the type was not asked for it.
+    assert_eq!(datadog.unread, ["alert_type", "user"]);
+    assert_eq!(datadog.unfilled, ["cycle_key"]);
+    // Whatever is not named can be left out without changing the alert.
+    let mut body = body;
+    for field in &datadog.unread {
+        body.as_object_mut().unwrap().remove(field);
+    }
+    let mut again = read(Source::Datadog, &body).alert;
+    // Without an id of its own the alert's is the body's hash.
+    (again.id, again.dedupe_key) = (datadog.alert.id.clone(), datadog.alert.dedupe_key.clone());
+    assert_eq!(again, datadog.alert);
+}
+
+#[test]
+fn a_body_without_its_path_is_taken_for_what_it_looks_like() {
+    let likely = |body: &Value| crate::likely_source(body.to_string().as_bytes()).unwrap();
+    assert_eq!(likely(&json!({"alert_id": 1})), Source::Datadog);
+    assert_eq!(
+        likely(&json!({"event_type": "x", "org": {"id": 1}})),
+        Source::Datadog
+    );
+    assert_eq!(
+        likely(&json!({"title": "t", "source": "Datadog"})),
+        Source::Datadog
+    );
+    assert_eq!(likely(&json!({"title": "t", "alerts": []})), Source::Generic);
+    assert!(crate::likely_source(b"[]").is_err());
 }

@@ -1,0 +1,27 @@
+//! An example of each action: the smallest workflow that uses it. A test of the command line compiles each.
+
+const EXAMPLES: [(&str, &str); 8] = [
+    ("datadog/query", include_str!("examples/datadog-query.yaml")),
+    (
+        "incident/findings",
+        include_str!("examples/incident-findings.yaml"),
+    ),
+    ("incident/parse", include_str!("examples/incident-parse.yaml")),
+    ("incident/summary", include_str!("examples/incident-summary.yaml")),
+    ("slack/connect", include_str!("examples/slack-connect.yaml")),
+    ("slack/post", include_str!("examples/slack-post.yaml")),
+    (
+        "slack/resolve-users",
+        include_str!("examples/slack-resolve-users.yaml"),
+    ),
+    ("slack/war-room", include_str!("examples/slack-war-room.yaml")),
+];
+
+/// The smallest workflow that uses a built-in action, in YAML.
+#[must_use]
+pub fn example(action: &str) -> Option<&'static str> {
+    EXAMPLES
+        .iter()
+        .find(|(name, _)| *name == action)
+        .map(|(_, text)| *text)
+}
