@@ -24,7 +24,7 @@ export function relative(ms) {
 
 function refresh() {
   if (document.hidden || Number.isNaN(base)) return;
-  for (const time of document.querySelectorAll('time:not([data-exact])')) {
+  for (const time of document.querySelectorAll('time:not([data-exact], [data-clock])')) {
     const text = relative(now() - Date.parse(time.dateTime));
     if (time.textContent !== text) time.textContent = text;
   }

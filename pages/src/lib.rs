@@ -9,7 +9,7 @@ pub mod assets;
 pub mod escape;
 pub mod graph;
 mod home;
-mod incident;
+pub mod incident;
 mod incidents;
 pub mod log;
 mod notice;
@@ -20,10 +20,10 @@ mod shell;
 mod workflow;
 mod workflows;
 
+pub use self::incident::Incident;
 pub use agents::Agents;
 pub use askama::{Error, Template};
 pub use home::Home;
-pub use incident::Incident;
 pub use incidents::Incidents;
 pub use notice::Notice;
 

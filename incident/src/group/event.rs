@@ -77,6 +77,20 @@ pub enum What {
     },
 }
 
+impl What {
+    /// The alert that it delivered first; a repeat and a run deliver none.
+    #[must_use]
+    pub const fn delivered(&self) -> Option<&AlertId> {
+        match self {
+            Self::Opened { alert_id, .. }
+            | Self::AlertJoined { alert_id, .. }
+            | Self::Recovered { alert_id, .. }
+            | Self::Reopened { alert_id, .. } => Some(alert_id),
+            Self::AlertRepeated { .. } | Self::RunStarted { .. } => None,
+        }
+    }
+}
+
 /// A run that an alert started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRef {

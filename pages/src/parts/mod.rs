@@ -8,4 +8,4 @@ mod time;
 pub use link::{Outward, outward};
 pub use severity::{Severity, severity};
 pub use status::{Shape, Status, of_agent, of_incident, of_outcome, of_step};
-pub use time::{Time, iso, lasted, time, utc};
+pub use time::{Clock, Time, clock, iso, lasted, time, utc};

@@ -27,6 +27,27 @@ pub fn time(at_ms: i64, now_ms: i64) -> Safe<Time> {
     })
 }
 
+/// An instant in Unix milliseconds by the clock, `09:41:02`, for lists of what happened within hours.
+#[must_use]
+pub fn clock(at_ms: &i64) -> Safe<Clock> {
+    let at_ms = *at_ms;
+    let at = known(at_ms).map_or_else(String::new, |at| at.strftime("%H:%M:%S").to_string());
+    Safe(Clock {
+        iso: iso(at_ms),
+        utc: utc(at_ms),
+        at,
+    })
+}
+
+/// An instant by the clock, to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[template(path = "parts/clock.html")]
+pub struct Clock {
+    iso: String,
+    utc: String,
+    at: String,
+}
+
 /// With one unit; seconds below a minute. The page's script says the same words.
 fn coarse(ms: u64) -> String {
     let (min, h) = (ms / 60_000, ms / 3_600_000);

@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proto", &[]),
     ("node", &["types"]),
     ("actions", &["types", "incident", "node"]),
-    ("pages", &["types", "proto"]),
+    ("pages", &["types", "incident", "proto"]),
     (
         "server",
         &[

@@ -30,6 +30,7 @@ pub(super) fn router(core: Core) -> Router {
         .route("/", get(home::show))
         .route("/incidents", get(incidents::list))
         .route("/incidents/{id}", get(incidents::show))
+        .route("/incidents/{id}/alerts/{alert}", get(incidents::raw))
         .route("/runs", get(runs::list))
         .route("/agents", get(agents::list))
         .route("/workflows", get(workflows::list))
