@@ -37,8 +37,8 @@ async function refresh() {
       const { live } = region.dataset;
       morph(region, fresh);
       document.title = page.title;
-      const seen = page.querySelector('time[data-exact]');
-      const here = document.querySelector('time[data-exact]');
+      const seen = page.querySelector('.bottom time');
+      const here = document.querySelector('.bottom time');
       if (seen && here) {
         here.replaceWith(seen);
         saw(seen.dateTime);

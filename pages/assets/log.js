@@ -28,7 +28,7 @@ function start() {
   const found = search(store, view);
 
   function grew() {
-    size.textContent = `${store.rows} lines, ${bytes(store.bytes)}`;
+    size.textContent = `${store.rows.toLocaleString('en')} ${store.rows === 1 ? 'line' : 'lines'}, ${bytes(store.bytes)}`;
     life.textContent = store.ended ? 'complete' : 'not ended';
     document.querySelector('#log-empty')?.toggleAttribute('hidden', store.rows > 0);
     region.hidden = store.rows === 0;

@@ -103,6 +103,8 @@ export class View {
   resize() {
     const height = Math.ceil(this.#last * this.#scale + this.region.clientHeight);
     this.space.style.height = `${height}px`;
+    // A short log takes no more room than it needs, with some for a scroll bar.
+    this.region.style.maxHeight = this.#wraps ? '' : `${Math.max(this.store.rows, 5) * ROW + 18}px`;
     if (this.follows) this.#toEnd();
     else this.#move(this.#top);
   }

@@ -1,5 +1,5 @@
 // Keeps relative times true, by the server's clock: its instant stands in the footer.
-const seen = document.querySelector('time[data-exact]');
+const seen = document.querySelector('.bottom time');
 let base = Date.parse(seen?.dateTime ?? '') - performance.now();
 
 export function now() {

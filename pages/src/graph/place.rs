@@ -4,7 +4,7 @@ use super::layers::Routed;
 
 /// A card.
 pub(super) const WIDTH: i32 = 240;
-pub(super) const HEIGHT: i32 = 64;
+pub(super) const HEIGHT: i32 = 72;
 /// Between layers, between neighbours, and around.
 const BETWEEN: i32 = 44;
 const BESIDE: i32 = 20;

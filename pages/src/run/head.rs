@@ -13,6 +13,8 @@ pub struct Head {
     pub description: String,
     /// The definition's version: SHA-256, hex.
     pub version: String,
+    /// Whether that version is kept under the workflow's name, so that there is a page of it.
+    pub kept: bool,
     /// Who or what started it.
     pub by: String,
     /// Why it is not succeeded, in the steps' order.

@@ -125,8 +125,22 @@ impl Log {
     }
 
     fn size(&self) -> String {
-        bytes(self.bytes)
+        let lines = if self.rows == 1 { "line" } else { "lines" };
+        format!("{} {lines}, {}", grouped(self.rows), bytes(self.bytes))
     }
+}
+
+/// With a comma between thousands.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut grouped = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 /// Bytes for people.

@@ -68,6 +68,8 @@ pub struct Item {
     pub started_at_ms: i64,
     /// Unix milliseconds, 0 for not yet.
     pub finished_at_ms: i64,
+    /// Of one that has ended with one try: how long that took by its agent's clock, else 0.
+    pub duration_ms: u64,
 }
 
 /// An output.
@@ -125,6 +127,13 @@ impl StepPage {
             return types::text::duration(attempt.duration_ms);
         }
         self.shell.lasted(&attempt.started_at_ms, &attempt.finished_at_ms)
+    }
+
+    fn item_took(&self, item: &Item) -> String {
+        if item.duration_ms > 0 {
+            return types::text::duration(item.duration_ms);
+        }
+        self.shell.lasted(&item.started_at_ms, &item.finished_at_ms)
     }
 
     fn word<'a>(&self, state: &'a str) -> &'a str {

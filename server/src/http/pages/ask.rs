@@ -50,6 +50,7 @@ impl Ask {
     }
 
     calls! {
+        run: runs.get(GetRunRequest) -> Run;
         runs: runs.list(ListRunsRequest) -> ListRunsResponse;
         incident: incidents.get(GetIncidentRequest) -> IncidentInfo;
         incidents: incidents.list(ListIncidentsRequest) -> ListIncidentsResponse;

@@ -42,7 +42,8 @@ async fn load(room: &Room, id: &str, pairs: Pairs) -> Result<History, Status> {
     let kind = asked.params.text("kind")?.to_owned();
     let step = asked.params.text("step")?.to_owned();
     let after = asked.params.number("after")?.unwrap_or(0);
-    let head = room.folded.look(&room.core, &asked.id, view::head).await?;
+    let mut head = room.folded.look(&room.core, &asked.id, view::head).await?;
+    room.kept(&mut head).await?;
     let (entries, next) = entries(&room.core, &asked.id, after, &kind, &step).await?;
     Ok(History {
         shell: room.shell(&head, "history"),

@@ -26,7 +26,10 @@ use types::RunId;
 
 use self::{folded::Folded, logs::Logs, params::Params, streams::Streams};
 use super::{answer, refusal::Refusal};
-use crate::{Core, api::convert};
+use crate::{
+    Core,
+    api::{convert, errors},
+};
 
 /// What these pages share.
 #[derive(Clone)]
@@ -81,6 +84,17 @@ impl Room {
 
     fn refuse(&self, status: Status) -> Refusal {
         Refusal::new(&self.core, status)
+    }
+
+    /// Whether the definition of a run has a page of its own: one that was run from a file has none.
+    async fn kept(&self, head: &mut Head) -> Result<(), Status> {
+        let row = self
+            .core
+            .store
+            .workflow(&head.run.workflow, Some(&head.version))
+            .await;
+        head.kept = row.map_err(|error| errors::store_status(&error))?.is_some();
+        Ok(())
     }
 
     /// What stands around a page of a run; while it goes on, the page is made anew after each event.

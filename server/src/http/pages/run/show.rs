@@ -25,13 +25,14 @@ async fn load(room: &Room, id: &str, pairs: Pairs) -> Result<run::Run, Status> {
     );
     let agents = room.core.agents.snapshot();
     let now = room.core.clock.now();
-    let (head, graph, list) = room
+    let (mut head, graph, list) = room
         .folded
         .look(&room.core, &asked.id, |run| {
             let list = view::list(run, &agents, state, q, page);
             (view::head(run), view::picture(run, now), list)
         })
         .await?;
+    room.kept(&mut head).await?;
     Ok(run::Run {
         shell: room.shell(&head, ""),
         head,

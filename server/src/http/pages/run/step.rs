@@ -173,6 +173,10 @@ fn item(run: &Run, i: usize, index: u32) -> Item {
         reasons,
         attempts: u32::try_from(attempts.len()).unwrap_or(u32::MAX),
         agent: last.map(|a| a.agent_name.clone()).unwrap_or_default(),
+        duration_ms: match attempts.as_slice() {
+            [only] if item.ended.is_some() => only.duration_ms,
+            _ => 0,
+        },
         started_at_ms: attempts.first().map_or(0, |a| a.started_at_ms),
         finished_at_ms: convert::ms(item.ended.as_ref().map(|end| end.at)),
     }

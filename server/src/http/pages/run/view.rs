@@ -59,6 +59,7 @@ pub(super) fn head(run: &Run) -> Head {
         },
         description: run.plan.description.clone().unwrap_or_default(),
         version: run.plan.source_digest.clone(),
+        kept: false,
         by: run.trigger.by.clone(),
         reasons,
         cancel: run.cancel.as_ref().map(|cancel| Cancel {
