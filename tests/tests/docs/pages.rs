@@ -55,6 +55,7 @@ pages! {
     plan "docs/plan.md"
     operating "docs/operating.md"
     slack "docs/slack.md"
+    tutorial "docs/tutorial.md"
 }
 
 #[test]

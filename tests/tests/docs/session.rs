@@ -24,16 +24,17 @@ const HOUSE: &str = include_str!("house.sh");
 
 /// A command or a block, with what is expected of it.
 struct Step {
-    /// `page:line`.
-    at: String,
+    /// Its line in the page, from 1.
+    line: usize,
     text: String,
     exit: i32,
     until: Option<String>,
-    /// What a console shows.
-    shown: Option<String>,
+    /// What a console shows, with its first line in the page.
+    shown: Option<(usize, String)>,
 }
 
-/// Runs a page; panics with the first block that does not do what the page says.
+/// Runs a page; panics with the first block that does not do what the page says. With `SNAPSHOTS=overwrite` consoles
+/// get what their commands print.
 pub(crate) fn run(page: &Page) {
     let dir = tempfile::Builder::new().prefix("fh-docs-").tempdir().unwrap();
     let steps = steps(page);
@@ -42,41 +43,105 @@ pub(crate) fn run(page: &Page) {
     }
     let script = prepare(dir.path(), &steps);
     let ended = execute(dir.path(), &script);
-    let reached = std::fs::read_to_string(dir.path().join("reached")).unwrap_or_default();
-    let printed = |at: usize| std::fs::read_to_string(output(dir.path(), at)).unwrap_or_default();
-    for (at, step) in steps.iter().enumerate() {
-        if let Some(shown) = &step.shown
-            && reached.lines().any(|line| line == format!("{at} ended"))
-            && let Err(difference) = transcript::compare(&printed(at), shown)
-        {
-            panic!("{}: {}\n{difference}", step.at, step.text);
-        }
+    let session = Session {
+        page,
+        dir: dir.path(),
+        steps: &steps,
+        reached: std::fs::read_to_string(dir.path().join("reached")).unwrap_or_default(),
+    };
+    let differences = session.differences();
+    if std::env::var("SNAPSHOTS").is_ok_and(|what| what == "overwrite") {
+        session.overwrite(&differences);
+    } else if let Some((at, difference)) = differences.first() {
+        let step = &steps[*at];
+        panic!(
+            "{}:{}: {}\n{difference}\nSNAPSHOTS=overwrite puts what was printed into the page",
+            page.name, step.line, step.text
+        );
     }
     if ended != Some(0) {
-        let at = reached
-            .lines()
-            .filter_map(|line| line.split(' ').next()?.parse().ok())
-            .next_back();
-        let (at, step) = at.map_or((0, &steps[0]), |at: usize| (at, &steps[at]));
-        let background = steps.iter().enumerate().filter(|(_, step)| step.until.is_some());
-        let mut background: String = background.map(|(at, _)| printed(at)).collect();
-        for entry in std::fs::read_dir(dir.path().join("tmp"))
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            if entry.path().extension().is_some_and(|end| end == "log") {
-                background.push_str(&std::fs::read_to_string(entry.path()).unwrap_or_default());
-            }
+        session.tell(ended);
+    }
+}
+
+/// What became of a page's steps.
+struct Session<'a> {
+    page: &'a Page,
+    dir: &'a Path,
+    steps: &'a [Step],
+    /// `N begins` and `N ended`.
+    reached: String,
+}
+
+impl Session<'_> {
+    fn printed(&self, at: usize) -> String {
+        std::fs::read_to_string(output(self.dir, at)).unwrap_or_default()
+    }
+
+    /// Steps that printed something else than the page shows.
+    fn differences(&self) -> Vec<(usize, String)> {
+        let ended = |at: usize| self.reached.lines().any(|line| line == format!("{at} ended"));
+        let shown = self.steps.iter().enumerate().filter_map(|(at, step)| {
+            let (_, shown) = step.shown.as_ref().filter(|_| ended(at))?;
+            Some((at, transcript::compare(&self.printed(at), shown).err()?))
+        });
+        shown.collect()
+    }
+
+    /// Puts what was printed into the page.
+    fn overwrite(&self, differences: &[(usize, String)]) {
+        let path = root().join(&self.page.name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut lines: Vec<&str> = text.lines().collect();
+        let printed: Vec<_> = differences
+            .iter()
+            .map(|(at, _)| (*at, self.printed(*at)))
+            .collect();
+        for (at, printed) in printed.iter().rev() {
+            let (first, shown) = self.steps[*at].shown.as_ref().unwrap();
+            let there = first - 1..first - 1 + shown.lines().count();
+            lines.splice(there, printed.trim_end().lines());
         }
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    }
+
+    /// Fails with the step at which the page stopped.
+    fn tell(&self, ended: Option<i32>) -> ! {
+        let mut begun = self
+            .reached
+            .lines()
+            .filter_map(|line| line.split(' ').next()?.parse().ok());
+        let at = begun.next_back().unwrap_or(0);
+        let step: &Step = &self.steps[at];
         let ended = ended.map_or("it did not end in time".to_owned(), |code| format!("exit {code}"));
+        let background = self
+            .steps
+            .iter()
+            .enumerate()
+            .filter(|(_, step)| step.until.is_some());
+        let background: String = background
+            .map(|(at, _)| self.printed(at))
+            .chain(self.logs())
+            .collect();
         panic!(
-            "{}: {ended}, where {} was expected\n{}\n-- printed:\n{}\n-- in the background:\n{background}",
-            step.at,
+            "{}:{}: {ended}, where {} was expected\n{}\n-- printed:\n{}\n-- in the background:\n{background}",
+            self.page.name,
+            step.line,
             step.exit,
             step.text,
-            printed(at)
+            self.printed(at)
         );
+    }
+
+    /// What stands in for systemctl keeps logs in the temporary directory.
+    fn logs(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.dir.join("tmp"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let logs = entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "log"));
+        logs.filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
+            .collect()
     }
 }
 
@@ -86,38 +151,37 @@ fn steps(page: &Page) -> Vec<Step> {
         if block.fence.word("skip").is_some() {
             continue;
         }
-        let at = |line: usize| format!("{}:{}", page.name, block.line + line);
         match block.fence.language.as_str() {
             "sh" => steps.push(Step {
-                at: at(0),
+                line: block.line,
                 text: commands::filled_in(&block.text),
                 exit: block.fence.exit(),
                 until: block.fence.word("until").map(str::to_owned),
                 shown: None,
             }),
             "console" => {
-                let exchanges =
-                    transcript::read(&block.text).unwrap_or_else(|why| panic!("{}: {why}", at(0)));
+                let exchanges = transcript::read(&block.text)
+                    .unwrap_or_else(|why| panic!("{}:{}: {why}", page.name, block.line));
                 let last = exchanges.len() - 1;
                 steps.extend(exchanges.into_iter().enumerate().map(|(i, one)| Step {
-                    at: at(one.line),
+                    line: block.line + one.line,
                     text: commands::filled_in(&one.command),
                     exit: if i == last { block.fence.exit() } else { 0 },
                     until: None,
-                    shown: Some(one.shown),
+                    shown: Some((block.line + one.line + one.command.lines().count(), one.shown)),
                 }));
             }
-            _ => steps.extend(saved(block, at(0))),
+            _ => steps.extend(saved(block)),
         }
     }
     steps
 }
 
 /// A block that a reader saves.
-fn saved(block: &Block, at: String) -> Option<Step> {
+fn saved(block: &Block) -> Option<Step> {
     let name = block.fence.word("file")?;
     Some(Step {
-        at,
+        line: block.line,
         text: format!(
             "cat > {name} <<'END OF THE BLOCK'\n{}END OF THE BLOCK",
             block.text
@@ -192,6 +256,7 @@ fn execute(dir: &Path, script: &Path) -> Option<i32> {
             "--fork",
             "--kill-child",
             "--mount-proc",
+            "--uts",
             "bash",
         ])
         .args([script, dir])

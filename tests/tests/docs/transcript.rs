@@ -48,6 +48,8 @@ static SAME: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?Z?\b", "TIME"),
         (r"\b\d+(\.\d+)? ?(ms|s|min|h)\b", "DURATION"),
         (r"\b\d+\.\d{3}\b", "SECONDS"),
+        // Milliseconds without a unit, in tables: behind the agent, which is named after the page's machine.
+        (r"\blaptop +\d+\b", "laptop MS"),
         (r"[ \t]+", " "),
         (r"(?m)^ | $", ""),
     ]
