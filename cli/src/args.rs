@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Sources(commands::sources::SourcesArgs),
     /// The whole path on real input, on this machine, with one command
     Demo(commands::demo::DemoArgs),
+    /// Say what works here and what does not, each with what to do
+    Doctor(commands::doctor::DoctorArgs),
     /// Print a shell's completion script
     Completions(commands::completions::CompletionsArgs),
     /// Print docs/cli.md

@@ -78,6 +78,7 @@ fn run(command: Command) -> Done {
     let command = match command {
         Command::Agent(args) => return commands::agent::main(args),
         Command::Dev(args) => return commands::dev::main(args),
+        Command::Doctor(args) => return commands::doctor::main(args),
         Command::Server(args) => return commands::server::main(args),
         other => other,
     };
@@ -123,6 +124,8 @@ async fn dispatch(command: Command) -> Done {
         Command::Sources(args) => commands::sources::main(args).await,
         Command::Emulator(args) => commands::emulator::main(args).await,
         Command::Demo(args) => Box::pin(commands::demo::main(args)).await,
-        Command::Agent(_) | Command::Dev(_) | Command::Server(_) => Err(Fault::failed("dispatched before")),
+        Command::Agent(_) | Command::Dev(_) | Command::Doctor(_) | Command::Server(_) => {
+            Err(Fault::failed("dispatched before"))
+        }
     }
 }

@@ -76,7 +76,16 @@ impl Cmd {
 /// This very cargo.
 pub(crate) fn cargo(args: &[&str]) -> Cmd {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    Cmd::new(cargo).args(args)
+    let mut cmd = Cmd::new(cargo);
+    // What cargo tells us about our own package would make build scripts that look at it run again, for all who follow.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_PKG_")
+            || name.to_string_lossy().starts_with("CARGO_MANIFEST_")
+        {
+            cmd.0.env_remove(name);
+        }
+    }
+    cmd.args(args)
 }
 
 /// Whether a program is on the path.

@@ -74,7 +74,7 @@ impl WhatArgs {
 }
 
 /// Variables that hold what connections to vendors need: secrets that no step may name unless --secret-env says so.
-const VENDORS: [&str; 3] = ["SLACK_BOT_TOKEN", "DD_API_KEY", "DD_APP_KEY"];
+pub(super) const VENDORS: [&str; 3] = ["SLACK_BOT_TOKEN", "DD_API_KEY", "DD_APP_KEY"];
 
 /// What was in the environment and is not any more.
 pub(crate) struct Taken(BTreeMap<String, Secret>);

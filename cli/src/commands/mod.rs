@@ -9,6 +9,7 @@ pub(crate) mod compile;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod dev;
+pub(crate) mod doctor;
 pub(crate) mod drain;
 pub(crate) mod emulator;
 pub(crate) mod events;

@@ -85,7 +85,7 @@ pub(crate) async fn follow(client: &Client, run: &str, format: out::Format) -> R
                 view.draw(&live, clock.now())?;
                 return Err(interrupted(run));
             }
-            notice = heard.notices.recv() => Heard::Notice(notice.transpose()?),
+            notice = heard.notices.recv() => Heard::Notice(notice.transpose().map_err(|error| lost(run, error))?),
             _ = tick.tick() => Heard::Tick,
         };
         match next {
@@ -113,6 +113,19 @@ pub(crate) async fn follow(client: &Client, run: &str, format: out::Format) -> R
             view.draw(&live, clock.now())?;
             (dirty, drawn) = (false, Instant::now());
         }
+    }
+}
+
+/// The run does not need us, nor does it need the server that went away.
+fn lost(run: &str, error: sdk::Error) -> Fault {
+    let away = error.is_unreachable();
+    let fault = Fault::from(error);
+    if away {
+        fault.hint(format!(
+            "{run} goes on; `firehall watch {run}` follows it once a server answers"
+        ))
+    } else {
+        fault
     }
 }
 

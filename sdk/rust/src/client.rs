@@ -11,7 +11,7 @@ use proto::v1::{
     workflow_service_client::WorkflowServiceClient,
 };
 use tonic::{
-    Request, Response, Status, Streaming,
+    Code, Request, Response, Status, Streaming,
     transport::{Channel, Endpoint},
 };
 use types::{Object, limits};
@@ -179,7 +179,14 @@ impl Client {
     }
 
     pub(crate) fn refused(&self, status: &Status) -> Error {
-        Error::from_status(&self.url, status)
+        match (Error::from_status(&self.url, status), status.code()) {
+            // Only unary calls have a deadline.
+            (Error::Unreachable { url, .. }, Code::DeadlineExceeded | Code::Cancelled) if is_late(status) => {
+                let reason = format!("no answer within {:?}", self.timeouts.call);
+                Error::Unreachable { url, reason }
+            }
+            (error, _) => error,
+        }
     }
 
     /// Starts a run; it is durable when this answers.
@@ -443,6 +450,13 @@ fn endpoint(url: &str, connect: Duration) -> Result<Endpoint, Error> {
         .keep_alive_timeout(Duration::from_secs(10))
         .user_agent(concat!("firehall/", env!("CARGO_PKG_VERSION")))
         .map_err(|error| wrong(&error.to_string()))
+}
+
+/// Whether a call's own time ran out, here or at the server.
+fn is_late(status: &Status) -> bool {
+    // tonic makes its own TimeoutExpired a Cancelled with these words, and drops the error itself.
+    let expired = status.code() == Code::Cancelled && status.message() == "Timeout expired";
+    expired || status.code() == Code::DeadlineExceeded
 }
 
 /// An error with its causes, each said once.

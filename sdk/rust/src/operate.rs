@@ -62,6 +62,8 @@ pub struct FindingView {
 pub enum Level {
     /// Well.
     Ok,
+    /// It cannot be known from there.
+    Unknown,
     /// Worth a look.
     Warning,
     /// Broken.
@@ -114,6 +116,7 @@ impl Client {
             level: match finding.level.as_str() {
                 "ok" => Level::Ok,
                 "warning" => Level::Warning,
+                "unknown" => Level::Unknown,
                 // A word of a newer server is never taken for well.
                 _ => Level::Error,
             },

@@ -101,8 +101,8 @@ fn disk(core: &Core) -> v1::Finding {
     let Some(dir) = core.store.directory() else {
         return finding(
             "disk.free",
-            "warning",
-            "unknown: this server keeps its histories in memory and loses them with its end",
+            "unknown",
+            "this server keeps its histories in memory and loses them with its end",
             "give --data-dir",
         );
     };
@@ -121,8 +121,8 @@ fn disk(core: &Core) -> v1::Finding {
         }
         Err(error) => finding(
             "disk.free",
-            "warning",
-            format!("unknown: {place} cannot be asked: {error}"),
+            "unknown",
+            format!("{place} cannot be asked: {error}"),
             "ask on the server's host: df",
         ),
     }
@@ -137,7 +137,7 @@ fn listening(core: &Core) -> Vec<v1::Finding> {
             "webhook.secret",
             if loopback { "warning" } else { "error" },
             "no secret is set: whoever reaches this port can send alerts and start their workflows",
-            "set a secret for webhooks and give it to the monitoring system (`firehall server --help`)",
+            "start the server with --webhook-secret-env NAME and give that secret to the monitoring system",
         ),
     };
     let listen = if loopback {
@@ -177,7 +177,7 @@ fn present(agents: &[Listed]) -> Vec<v1::Finding> {
             "agents.connected",
             "error",
             format!("all connected agents are draining: {}", draining.join(", ")),
-            "undo it for one, or start another agent",
+            "`firehall drain AGENT --undo` undoes it for one; or start another agent",
         )
     } else {
         let said = format!("{} connected: {}", here.len(), here.join(", "));
@@ -199,7 +199,7 @@ fn present(agents: &[Listed]) -> Vec<v1::Finding> {
             "agents.draining",
             "warning",
             said,
-            "undo it when the work is done",
+            "`firehall drain AGENT --undo` when the work is done",
         ));
     }
     findings
@@ -266,8 +266,8 @@ fn connections(plans: &[Plan], agents: &[Listed]) -> Vec<v1::Finding> {
     if slack {
         findings.push(finding(
             "slack.scopes",
-            "warning",
-            "unknown: the server has no credentials, and agents do not report the scopes of theirs",
+            "unknown",
+            "the server has no credentials, and agents do not report the scopes of theirs",
             "ask on the agent's host with `firehall doctor`",
         ));
     }

@@ -448,7 +448,7 @@ async fn sources_count_and_a_diagnosis_makes_nothing_up() {
     assert_eq!(level("store.write"), "ok");
     assert_eq!(
         level("disk.free"),
-        "warning",
+        "unknown",
         "in memory there is no disk to tell of"
     );
     assert_eq!(level("agents.connected"), "error");

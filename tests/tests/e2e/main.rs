@@ -6,6 +6,8 @@ mod api;
 mod bad_luck;
 mod crash;
 mod demo;
+mod doctor;
+mod faces;
 mod full;
 mod hostile;
 mod incident;

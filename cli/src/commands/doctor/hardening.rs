@@ -1,0 +1,221 @@
+//! The native runtime: a real container is started with the agent's own runtime, and tells from inside what is in force.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use runtime::{Adopted, ContainerSpec, Ended, Hardening, Native, Network, ShimCommand};
+
+use super::{finding::Report, said};
+
+const MEMORY_BYTES: u64 = 64 * 1024 * 1024;
+const PIDS: u32 = 16;
+/// How long the container may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// What the container writes about itself is far shorter.
+const OUTPUT_BYTES: u64 = 16 * 1024;
+/// What the container says about itself: a name, a colon, what was seen.
+const QUESTIONS: &str = r#"
+grep -E '^(Seccomp|NoNewPrivs|CapEff|CapBnd):' /proc/self/status
+echo "User: $(id -u)"
+for dir in / /usr /etc; do
+  if touch "$dir/firehall-doctor" 2>/dev/null; then echo "Writable: $dir"; rm -f "$dir/firehall-doctor"; fi
+done
+if touch /tmp/firehall-doctor; then echo "Tmp: writable"; fi
+echo "Interfaces:" $(sed -n 's/^ *\([^ :]*\):.*/\1/p' /proc/net/dev)
+"#;
+const CHECKS: [&str; 7] = [
+    "hardening.seccomp",
+    "hardening.no-new-privs",
+    "hardening.capabilities",
+    "hardening.root",
+    "hardening.user",
+    "hardening.network",
+    "hardening.limits",
+];
+
+pub(super) async fn look(report: &mut Report) {
+    let dir = match tempfile::Builder::new().prefix("firehall-doctor-").tempdir() {
+        Ok(dir) => dir,
+        Err(error) => {
+            report.unknown(
+                "runtime.native",
+                format!("no temporary directory: {error}"),
+                "set TMPDIR to one that can be written",
+            );
+            return none(report);
+        }
+    };
+    match Native::probe(dir.path(), ShimCommand::current()).await {
+        Ok(support) => report.ok(
+            "runtime.native",
+            format!(
+                "a container ran and ended in {} ms, with {}",
+                support.took.as_millis(),
+                support.cgroups
+            ),
+        ),
+        Err(unsupported) => {
+            report.error("runtime.native", unsupported.reason, unsupported.remedy);
+            return none(report);
+        }
+    }
+    match ask(dir.path()).await {
+        Ok((seen, hardening)) => judge(report, &seen, hardening.as_ref()),
+        Err(reason) => {
+            report.error(
+                "runtime.native",
+                format!("the container that should look around failed: {reason}"),
+                "look at the kernel's log; report this when the agent's steps run all the same",
+            );
+            none(report);
+        }
+    }
+}
+
+/// Without a container nothing is known of what would be in force.
+fn none(report: &mut Report) {
+    for check in CHECKS {
+        report.unknown(
+            check,
+            "no container could be started to look from inside",
+            "see runtime.native",
+        );
+    }
+}
+
+type Seen = BTreeMap<String, Vec<String>>;
+
+/// Starts the container and reads what it saw.
+async fn ask(dir: &Path) -> Result<(Seen, Option<Hardening>), String> {
+    let native = Native::open(dir, ShimCommand::current()).map_err(|error| said(&error))?;
+    let attempt = dir.join("look-around");
+    let id = format!("doctor-{}", std::process::id());
+    let spec = ContainerSpec {
+        id,
+        argv: ["/bin/sh", "-c", QUESTIONS].map(str::to_owned).to_vec(),
+        env: Vec::new(),
+        workdir: None,
+        user: None,
+        memory_bytes: MEMORY_BYTES,
+        pids: PIDS,
+        cpu_millis: None,
+        tmp_bytes: 1024 * 1024,
+        network: Network::None,
+        host_view: Default::default(),
+        timeout_ms: 10_000,
+        grace_ms: 100,
+        log_cap_bytes: OUTPUT_BYTES,
+    };
+    let ended = match native
+        .start(&attempt, &spec, &Vec::new())
+        .map_err(|error| said(&error))?
+    {
+        Adopted::Ended(ended) => ended,
+        Adopted::Running(handle) => tokio::time::timeout(PATIENCE, handle.wait())
+            .await
+            .map_err(|_| format!("it did not end within {PATIENCE:?}"))?
+            .map_err(|error| said(&error))?,
+    };
+    let record = match ended {
+        Ended::Finished(record) if record.code == Some(0) => record,
+        Ended::Finished(record) => {
+            let why = record.start_error.map(|error| error.message);
+            return Err(why.unwrap_or_else(|| format!("exit code {:?}", record.code)));
+        }
+        Ended::NeverStarted(log) => return Err(log),
+        Ended::Lost => return Err("it was lost".to_owned()),
+    };
+    let output = std::fs::read(runtime::AttemptDir::new(&attempt).stdout()).map_err(|error| said(&error))?;
+    native.remove(&attempt).map_err(|error| said(&error))?;
+    let mut seen = Seen::new();
+    for line in String::from_utf8_lossy(&output).lines() {
+        if let Some((name, value)) = line.split_once(':') {
+            seen.entry(name.to_owned())
+                .or_default()
+                .push(value.trim().to_owned());
+        }
+    }
+    Ok((seen, record.hardening))
+}
+
+/// Each promise of the runtime against what was seen.
+fn judge(report: &mut Report, seen: &Seen, limits: Option<&Hardening>) {
+    let of = |name: &str| seen.get(name).map(|values| values.join(" ")).unwrap_or_default();
+    let mut hold = |check: &str, asked: &str, holds: bool, in_force: String| {
+        let message = format!("asked for: {asked}; in force: {in_force}");
+        if holds {
+            report.ok(check, message);
+        } else {
+            report.error(
+                check,
+                message,
+                "do not run steps here that you do not trust; report this",
+            );
+        }
+    };
+    let seccomp = of("Seccomp");
+    hold(
+        "hardening.seccomp",
+        "a filter of system calls",
+        seccomp == "2",
+        format!("Seccomp {seccomp}"),
+    );
+    let no_new = of("NoNewPrivs");
+    hold(
+        "hardening.no-new-privs",
+        "no new privileges",
+        no_new == "1",
+        format!("NoNewPrivs {no_new}"),
+    );
+    let (effective, bounding) = (of("CapEff"), of("CapBnd"));
+    let none = |hex: &str| !hex.is_empty() && hex.chars().all(|digit| digit == '0');
+    hold(
+        "hardening.capabilities",
+        "none",
+        none(&effective) && none(&bounding),
+        format!("CapEff {effective}, CapBnd {bounding}"),
+    );
+    let writable = of("Writable");
+    hold(
+        "hardening.root",
+        "read-only, with a /tmp that can be written",
+        writable.is_empty() && of("Tmp") == "writable",
+        if writable.is_empty() {
+            "/, /usr and /etc refuse writes".to_owned()
+        } else {
+            format!("{writable} took a write")
+        },
+    );
+    let user = of("User");
+    let base = limits.map_or(0, |limits| limits.host_uid_base);
+    hold(
+        "hardening.user",
+        "a user of the step's own, neither root nor one of the host's",
+        user != "0" && base >= 65_536,
+        format!(
+            "user {user} inside, {} outside",
+            user.parse::<u32>().map_or(0, |user| base + user)
+        ),
+    );
+    let interfaces = of("Interfaces");
+    hold(
+        "hardening.network",
+        "none",
+        interfaces == "lo",
+        format!("interfaces {interfaces}"),
+    );
+    let memory = limits.and_then(|limits| limits.memory_limit_bytes);
+    let pids = limits.and_then(|limits| limits.pids_limit);
+    hold(
+        "hardening.limits",
+        &format!("{MEMORY_BYTES} bytes of memory, {PIDS} processes"),
+        memory == Some(MEMORY_BYTES) && pids == Some(u64::from(PIDS) + 1),
+        match (memory, pids) {
+            // Our pid 1 is not the step's.
+            (Some(memory), Some(pids)) => format!(
+                "{memory} bytes, {} processes, by the cgroup",
+                pids.saturating_sub(1)
+            ),
+            _ => "the cgroup does not say".to_owned(),
+        },
+    );
+}
