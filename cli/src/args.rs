@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Agent(commands::agent::AgentArgs),
     /// Run a server and an agent in one process, with the shipped runbooks
     Dev(commands::dev::DevArgs),
+    /// Write a new workflow from a template
+    New(commands::new::NewArgs),
     /// Check definitions without a server
     Check(commands::check::CheckArgs),
     /// Say what a run would do, before it does anything

@@ -100,6 +100,7 @@ pub(crate) fn block_on(future: impl Future<Output = Done>) -> Done {
 async fn dispatch(command: Command) -> Done {
     match command {
         Command::Check(args) => commands::check::main(&args),
+        Command::New(args) => commands::new::main(args).await,
         Command::Plan(args) => commands::plan::main(args).await,
         Command::Compile(args) => commands::compile::main(&args),
         Command::Explain(args) => commands::explain::main(&args),

@@ -17,6 +17,7 @@ pub(crate) mod explain;
 pub(crate) mod incident;
 pub(crate) mod incidents;
 pub(crate) mod logs;
+pub(crate) mod new;
 pub(crate) mod plan;
 pub(crate) mod put;
 pub(crate) mod reference;

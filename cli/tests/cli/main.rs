@@ -5,5 +5,6 @@ mod completions;
 mod config;
 mod help;
 mod home;
+mod new;
 mod output;
 mod preview;

@@ -135,3 +135,81 @@ fn a_drained_agent_gets_nothing_new_until_it_is_undone() {
     let unknown = stack.cli(&["drain", "nobody"]);
     assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
 }
+
+#[test]
+fn an_incident_is_opened_as_its_line_says_followed_and_shown() {
+    let stack = Stack::with_agent();
+    let file = stack.file("bound.yaml", BOUND);
+    assert!(stack.cli(&["put", &file]).status.success());
+    let line = [
+        "incident",
+        "open",
+        "--id",
+        "INC-2",
+        "--title",
+        "Disk full",
+        "--severity",
+        "critical",
+        "--users",
+        "a@x,b@x",
+        "--test",
+    ];
+    let said = |args: &[&str]| {
+        let ended = stack.cli(args);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (ended.status.code(), text(&ended.stdout), text(&ended.stderr))
+    };
+    // No workflow has a room: the flag is named, and nothing is opened.
+    let (code, out, err) = said(&[&line[..], &["--channel-privacy", "private"]].concat());
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(
+        err.contains("--channel-privacy") && err.contains("no bound workflow declares it"),
+        "{err}"
+    );
+    let (_, out, _) = said(&["incident", "list", "-o", "json"]);
+    assert_eq!(out.trim(), "[]");
+
+    // Its run fails, and so the command does.
+    let (code, out, err) = said(&[&line[..], &["--watch"]].concat());
+    assert_eq!(code, Some(1), "{out}{err}");
+    let incident = out.lines().next().unwrap();
+    assert!(incident.starts_with("inc_") && out.contains("  bound\n"), "{out}");
+    let (_, out, _) = said(&["incident", "show", incident]);
+    for words in [
+        "[TEST] Disk full",
+        "there known as INC-2",
+        "bound started as run_",
+        "opened by manual",
+    ] {
+        assert!(out.contains(words), "no {words:?} in\n{out}");
+    }
+    let (_, run, _) = said(&["runs", "-o", "json"]);
+    let run = serde_json::from_str::<serde_json::Value>(&run).unwrap()[0]["id"].clone();
+    let view = stack.finished(run.as_str().unwrap());
+    assert_eq!(view["incident"], incident, "{view:#}");
+    for (filter, found) in [("critical", true), ("low", false)] {
+        let (_, out, _) = said(&[
+            "incident",
+            "list",
+            "--severity",
+            filter,
+            "--source",
+            "manual",
+            "-o",
+            "json",
+        ]);
+        assert_eq!(out.contains(incident), found, "{out}");
+    }
+    // An input of another type is read as its workflow declares it.
+    let (code, _, err) = said(&[
+        "incident",
+        "open",
+        "--title",
+        "t",
+        "--severity",
+        "low",
+        "-i",
+        "responders=[\"c@x\"]",
+    ]);
+    assert_eq!(code, Some(0), "{err}");
+}

@@ -12,10 +12,12 @@ use sdk::{Preview, What};
 use types::{Object, Value, limits};
 use workflow::{Compiled, FileReport, Plan, SourceFile};
 
+use super::check;
 use crate::{
     args::Remote,
+    definition::Checked,
     exit::{Done, Exit, Fault},
-    input, out,
+    input, out, text,
 };
 
 /// Say what a run would do before it does anything: the graph, who does what where, each outside effect in order, what
@@ -91,8 +93,8 @@ fn source(args: &PlanArgs) -> Result<Option<SourceFile>, Fault> {
 fn local(args: &PlanArgs, source: SourceFile, payload: Option<&[u8]>) -> Result<Option<Outlook>, Fault> {
     let catalogue = ::actions::Registry::builtin().catalogue();
     let compiled = workflow::compile(&source, &catalogue);
-    let Some(plan) = compiled.plan else {
-        wrong(args, &source, &compiled)?;
+    let Some(plan) = compiled.plan.clone() else {
+        wrong(args, source, compiled)?;
         return Ok(None);
     };
     let inputs = inputs(args, &plan)?;
@@ -143,10 +145,10 @@ async fn remote(
                 .hint("is the server of another version? `firehall doctor` compares them")
         });
     }
-    if let Some(source) = &source {
-        let compiled = workflow::compile(source, &::actions::Registry::builtin().catalogue());
+    if let Some(source) = source {
+        let compiled = workflow::compile(&source, &::actions::Registry::builtin().catalogue());
         if compiled.plan.is_none() {
-            wrong(args, source, &compiled)?;
+            wrong(args, source, compiled)?;
             return Ok(None);
         }
     }
@@ -155,15 +157,18 @@ async fn remote(
 }
 
 /// Says what is wrong, as `firehall check` does.
-fn wrong(args: &PlanArgs, source: &SourceFile, compiled: &Compiled) -> Result<(), Fault> {
+fn wrong(args: &PlanArgs, source: SourceFile, compiled: Compiled) -> Result<(), Fault> {
     if args.remote.json() {
         return out::json_line(&FileReport::new(&source.name, &compiled.diagnostics));
     }
-    let shown = workflow::render_text(&compiled.diagnostics, source, out::is_coloured());
-    out::bytes(shown.as_bytes())?;
-    let errors = compiled.diagnostics.len();
-    let noun = if errors == 1 { "error" } else { "errors" };
-    out::line(&format!("{}: {errors} {noun}", source.name))
+    let checked = Checked {
+        source,
+        diagnostics: compiled.diagnostics,
+        plan: None,
+    };
+    out::bytes(check::excerpts(&checked, out::is_coloured()).as_bytes())?;
+    let errors = check::errors(checked.diagnostics.len());
+    out::line(&format!("{}: {errors}", text::line(&checked.source.name)))
 }
 
 fn inputs(args: &PlanArgs, plan: &Plan) -> Result<Object, Fault> {

@@ -6,7 +6,7 @@ use engine::outlook::{EffectKind, EffectOutlook, Needed, Outlook, WaitKind};
 
 use super::{
     page::some_steps,
-    steps::reach,
+    steps::{labels as labels_of, reach},
     words::{count, heading, labelled, list, scope, span},
 };
 
@@ -69,9 +69,24 @@ pub(super) fn held(page: &mut String, outlook: &Outlook) {
     let labels = kinds
         .iter()
         .flat_map(|(kind, needed)| needed.iter().map(move |one| (kind, one)));
-    let labels: Vec<(String, &Needed)> = labels
+    let mut labels: Vec<(String, &Needed)> = labels
         .map(|(kind, one)| (format!("{kind} {}", one.name), one))
         .collect();
+    let on = outlook
+        .steps
+        .iter()
+        .filter(|step| !step.skipped && !step.place.runs_on.is_empty());
+    let on = on.map(|step| {
+        (
+            format!("label {}", labels_of(&step.place.runs_on)),
+            Needed {
+                name: String::new(),
+                steps: vec![step.name.clone()],
+            },
+        )
+    });
+    let on: Vec<(String, Needed)> = on.collect();
+    labels.extend(on.iter().map(|(label, needed)| (label.clone(), needed)));
     if labels.is_empty() {
         page.push_str(&heading("Agents must hold: nothing"));
     } else {

@@ -162,7 +162,7 @@ fn one(item: &Item) -> String {
     }
 }
 
-fn labels<'a>(labels: impl IntoIterator<Item = (&'a String, &'a Foreseen)>) -> String {
+pub(super) fn labels<'a>(labels: impl IntoIterator<Item = (&'a String, &'a Foreseen)>) -> String {
     let of = |(key, value): (&String, &Foreseen)| format!("{key}={}", words::value(value));
     labels.into_iter().map(of).collect::<Vec<_>>().join(" ")
 }
