@@ -1,5 +1,7 @@
 //! The codes of all diagnostics and evaluation errors: stable, never reused, each with a page in docs/errors.md.
 
+use crate::example::Example;
+
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal, $title:literal, $help:literal;)+) => {
         /// What is wrong, as a stable code. FH01: the text; FH02: keys and values; FH03: names and the graph;
@@ -29,6 +31,14 @@ macro_rules! codes {
             #[must_use]
             pub const fn help(self) -> &'static str {
                 match self { $(Self::$variant => $help,)+ }
+            }
+
+            /// How it happens and how it is put right.
+            #[must_use]
+            pub fn example(self) -> Example {
+                Example::read(match self {
+                    $(Self::$variant => include_str!(concat!("../examples/", $code, ".txt")),)+
+                })
             }
         }
     };
@@ -226,8 +236,14 @@ codes! {
 /// What a code means and what to do, by its name (`FH0301`).
 #[must_use]
 pub fn explain(code: &str) -> Option<&'static str> {
-    Code::ALL
-        .iter()
-        .find(|known| known.as_str().eq_ignore_ascii_case(code))
-        .map(|known| known.help())
+    Code::named(code).map(Code::help)
+}
+
+impl Code {
+    /// By its name, in upper or lower case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|code| code.as_str().eq_ignore_ascii_case(name))
+    }
 }

@@ -230,11 +230,27 @@ impl Sink {
                     })
                     .collect(),
                 help: draft.help,
-                suggestion: draft.suggestion.map(|(at, replacement)| Suggestion {
-                    span: lines.span(at),
-                    replacement,
+                suggestion: draft.suggestion.map(|(at, replacement)| {
+                    let span = lines.span(at);
+                    let replaced = source.text.get(span.start..span.end).unwrap_or_default();
+                    let replacement = quoted_as(replaced, replacement);
+                    Suggestion { span, replacement }
                 }),
             })
             .collect()
     }
+}
+
+/// A replacement in the quotes of what it replaces, unless it is no text.
+fn quoted_as(replaced: &str, replacement: String) -> String {
+    if matches!(replacement.as_str(), "true" | "false") || replacement.starts_with('[') {
+        return replacement;
+    }
+    if replaced.len() >= 2 && replaced.starts_with('"') && replaced.ends_with('"') {
+        return serde_json::Value::String(replacement).to_string();
+    }
+    if replaced.len() >= 2 && replaced.starts_with('\'') && replaced.ends_with('\'') {
+        return format!("'{}'", replacement.replace('\'', "''"));
+    }
+    replacement
 }

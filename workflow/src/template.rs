@@ -68,7 +68,14 @@ impl ExprSpec {
                     SyntaxKind::Limit => Code::ExpressionLimit,
                     SyntaxKind::UnknownFunction => Code::UnknownFunction,
                 };
-                sink.error(code, spec.loc(error.span), error.message);
+                let at = spec.loc(error.span);
+                let draft = sink.error(code, at, error.message);
+                if let Some(help) = error.help {
+                    draft.help(help);
+                }
+                if let Some(replacement) = error.replacement.filter(|_| spec.exact) {
+                    draft.suggest(at, replacement);
+                }
             }
         }
         spec

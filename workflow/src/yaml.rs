@@ -10,16 +10,25 @@ use crate::{
     code::Code,
     diagnostic::{Loc, Sink},
     source::SourceFile,
+    spec::short,
 };
+
+mod syntax;
 
 /// Lists and maps in each other.
 const DEPTH: usize = 32;
+/// YAML 1.1's merge key.
+const MERGE: &str = "<<";
 
 /// A node of the tree.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) at: Loc,
     pub(crate) data: Data,
+    /// It has an anchor, which has been said.
+    anchored: bool,
+    /// It has a merge key, which has been said: what seems missing may stand there.
+    pub(crate) merges: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -41,6 +50,21 @@ pub(crate) struct Entry {
 }
 
 impl Node {
+    const fn new(at: Loc, data: Data) -> Self {
+        Self {
+            at,
+            data,
+            anchored: false,
+            merges: false,
+        }
+    }
+
+    /// Whether it is there for others to share by an alias, or such an alias: then that has been said, and what its key
+    /// is called is no matter.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.anchored || matches!(self.data, Data::Wrong)
+    }
+
     /// What it is, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.data {
@@ -59,6 +83,9 @@ impl Node {
 /// A list or a map that is being read.
 struct Open {
     at: Loc,
+    anchored: bool,
+    /// It will be nothing to check: it has a tag, or is an expression's braces read as maps.
+    wrong: bool,
     kind: OpenKind,
 }
 
@@ -99,6 +126,7 @@ pub(crate) fn read(source: &SourceFile, sink: &mut Sink) -> Option<Node> {
         Some(Node {
             data: Data::Scalar(Value::Null),
             at,
+            ..
         }) if documents == 1 => {
             sink.error(Code::Documents, at, "the definition is empty");
             None
@@ -151,12 +179,21 @@ impl Reader<'_> {
         }
     }
 
+    /// Without the space behind it, which the parser counts to some texts.
+    fn trimmed(&self, at: Loc) -> Loc {
+        let text = self.text.get(at.start..at.end).unwrap_or_default();
+        Loc {
+            start: at.start,
+            end: at.start + text.trim_end().len(),
+        }
+    }
+
     fn run(&mut self) {
         let mut parser = Parser::new_from_str(self.text);
         while let Some(next) = parser.next_event() {
             match next {
                 Ok((event, span)) => {
-                    let at = self.loc(span);
+                    let at = self.trimmed(self.loc(span));
                     self.event(event, at);
                 }
                 Err(error) => {
@@ -175,23 +212,35 @@ impl Reader<'_> {
         let text = self.text;
         let at = Loc {
             start,
-            end: start + 1,
+            end: start
+                + text
+                    .get(start..)
+                    .and_then(|rest| rest.chars().next())
+                    .map_or(0, char::len_utf8),
         };
         if info.contains("recursion limit") {
             let message = format!("more than {DEPTH} levels of lists and maps");
             self.sink.error(Code::TooDeep, at, message);
             return;
         }
-        let before = text.get(..start).unwrap_or_default();
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        let tab = text.get(start..).unwrap_or_default().starts_with('\t');
+        let opened = self.open.last().map(|open| open.at).filter(|open| {
+            info.contains("flow")
+                && text
+                    .get(open.start..)
+                    .is_some_and(|rest| rest.starts_with(['{', '[']))
+        });
         let draft = self
             .sink
             .error(Code::Syntax, at, format!("this is not YAML: {info}"));
-        if tab || info.contains("tab") {
-            draft.help("indent with spaces; a tab does not count");
-        } else if line.contains("${{") {
-            draft.help("an expression with `: `, ` #` or a quote at its start needs quotes around the whole value: \"${{ … }}\"");
+        if let Some(open) = opened {
+            let first = Loc {
+                start: open.start,
+                end: open.start + 1,
+            };
+            draft.also(first, "opened here");
+        }
+        if let Some(help) = syntax::way_out(info, text, start) {
+            draft.help(help);
         }
     }
 
@@ -208,10 +257,7 @@ impl Reader<'_> {
             }
             Event::Alias(_) => {
                 self.alias(at, "an alias is not read", '*');
-                self.value(Node {
-                    at,
-                    data: Data::Wrong,
-                });
+                self.value(Node::new(at, Data::Wrong));
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;
@@ -228,19 +274,17 @@ impl Reader<'_> {
             }
             Event::SequenceStart(anchor, tag) => {
                 self.decorated(at, anchor, tag.is_some());
-                self.start(at, OpenKind::List(Vec::new()));
+                self.start(at, anchor != 0, tag.is_some(), OpenKind::List(Vec::new()));
             }
             Event::MappingStart(anchor, tag) => {
                 self.decorated(at, anchor, tag.is_some());
                 let (entries, seen) = (Vec::new(), HashMap::new());
-                self.start(
-                    at,
-                    OpenKind::Map {
-                        entries,
-                        seen,
-                        key: None,
-                    },
-                );
+                let kind = OpenKind::Map {
+                    entries,
+                    seen,
+                    key: None,
+                };
+                self.start(at, anchor != 0, tag.is_some(), kind);
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(at),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
@@ -268,7 +312,7 @@ impl Reader<'_> {
         anchor != 0 || tag
     }
 
-    fn start(&mut self, at: Loc, kind: OpenKind) {
+    fn start(&mut self, at: Loc, anchored: bool, wrong: bool, kind: OpenKind) {
         if self.open.len() >= DEPTH {
             self.sink.error(
                 Code::TooDeep,
@@ -297,34 +341,66 @@ impl Reader<'_> {
         } else {
             kind
         };
-        self.open.push(Open { at, kind });
+        self.open.push(Open {
+            at,
+            anchored,
+            wrong,
+            kind,
+        });
     }
 
     fn end(&mut self, at: Loc) {
         let Some(open) = self.open.pop() else { return };
         // A block ends where the next thing begins; what is pointed at ends with its own text.
-        let whole = self.text.get(open.at.start..at.end.max(open.at.end));
-        let at = Loc {
+        let at = self.trimmed(Loc {
             start: open.at.start,
-            end: open.at.start + whole.map_or(0, |whole| whole.trim_end().len()),
-        };
+            end: at.end.max(open.at.end),
+        });
+        let mut merges = false;
         let data = match open.kind {
             OpenKind::List(items) => Data::List(items),
-            OpenKind::Map { entries, .. } => Data::Map(entries),
+            OpenKind::Map { entries, seen, .. } => {
+                merges = seen.contains_key(MERGE);
+                Data::Map(entries)
+            }
             OpenKind::Skipped => {
                 if let Some(Open {
+                    at: map,
+                    wrong,
                     kind: OpenKind::Map { key: key @ None, .. },
                     ..
                 }) = self.open.last_mut()
                 {
                     *key = Some(None);
-                    self.sink
-                        .error(Code::KeyNotText, open.at, "a list or a map cannot be a key");
+                    if self
+                        .text
+                        .get(map.start..)
+                        .is_some_and(|rest| rest.starts_with("{{"))
+                    {
+                        *wrong = true;
+                        self.sink
+                            .error(
+                                Code::KeyNotText,
+                                open.at,
+                                "`{{ … }}` is a map in a map to YAML, not an expression",
+                            )
+                            .help("an expression is written \"${{ … }}\", in quotes");
+                    } else {
+                        self.sink
+                            .error(Code::KeyNotText, open.at, "a list or a map cannot be a key")
+                            .help("a text that begins with [ or { needs quotes");
+                    }
                 }
                 return;
             }
         };
-        self.value(Node { at, data });
+        let data = if open.wrong { Data::Wrong } else { data };
+        self.value(Node {
+            at,
+            data,
+            anchored: open.anchored,
+            merges,
+        });
     }
 
     fn scalar(&mut self, at: Loc, text: &str, plain: bool, data: Data) {
@@ -338,11 +414,12 @@ impl Reader<'_> {
             ..
         }) = self.open.last_mut()
         else {
-            return self.value(Node { at, data });
+            return self.value(Node::new(at, data));
         };
         *key = Some(None);
         match data {
-            Data::Scalar(Value::String(_)) if plain && text == "<<" => {
+            Data::Scalar(Value::String(_)) if plain && text == MERGE => {
+                seen.insert(MERGE.to_owned(), at);
                 self.sink
                     .error(Code::MergeKey, at, "a merge key is not read")
                     .help("write the keys out");
@@ -351,7 +428,11 @@ impl Reader<'_> {
                 Some(first) => {
                     let first = *first;
                     self.sink
-                        .error(Code::DuplicateKey, at, format!("the key `{name}` is there twice"))
+                        .error(
+                            Code::DuplicateKey,
+                            at,
+                            format!("the key `{}` is there twice", short(&name)),
+                        )
                         .also(first, "the first one")
                         .help("remove or rename one of them");
                 }

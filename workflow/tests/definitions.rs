@@ -62,7 +62,7 @@ fn right_definitions_compile_to_their_plans() {
 #[test]
 fn wrong_definitions_say_what_is_wrong() {
     let found = definitions("err");
-    assert!(found.len() >= 40);
+    assert!(found.len() >= 80);
     for (path, source) in found {
         let started = Instant::now();
         let compiled = compile(&source, &support::catalogue());
@@ -101,9 +101,20 @@ fn each_code_has_a_fixture_and_a_page() {
         let name = code.as_str();
         assert!(texts.insert(name), "{name} twice");
         assert!(
-            pages.contains(&format!("\n## {name} ")),
-            "{name} has no page in docs/errors.md"
+            pages.contains(&format!(
+                "\n### {name}\n\n**{}.** {}\n",
+                code.title(),
+                code.help()
+            )),
+            "{name} has no page in docs/errors.md, or an old one: cargo xtask generate"
         );
+        let example = code.example();
+        for text in [example.wrong, example.right] {
+            assert!(
+                pages.contains(text.trim_end()),
+                "{name}: docs/errors.md lacks its example"
+            );
+        }
         assert!(workflow::explain(name).is_some_and(|text| text.len() > 40));
         let evaluation = name.starts_with("FH07");
         assert!(

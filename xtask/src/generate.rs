@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{promises, sh};
+use crate::{error_index, promises, sh};
 
 /// What to do with a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
     let pages = [
         ("docs/actions.md", actions()?),
         ("docs/cli.md", cli()?),
+        ("docs/errors.md", format!("{HEAD}{}", error_index::page()?)),
         ("docs/promises.md", promises_page()?),
     ];
     let mut stale = Vec::new();

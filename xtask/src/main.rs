@@ -1,5 +1,6 @@
 //! The project's own automation: `cargo xtask test`, `promises`, `generate`, `bench`, `fixtures`.
 
+mod error_index;
 mod fixtures;
 mod generate;
 mod promises;

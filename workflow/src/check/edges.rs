@@ -8,7 +8,7 @@ use crate::{
     diagnostic::{Loc, Sink},
     expr::{Kind, Node},
     graph,
-    spec::FanSpec,
+    spec::{FanSpec, short},
     template::ExprSpec,
 };
 
@@ -90,7 +90,11 @@ pub(crate) fn edges(world: &World<'_>, sink: &mut Sink) -> Edges {
 }
 
 fn unknown(world: &World<'_>, sink: &mut Sink, key: &str, at: Loc) {
-    let draft = sink.error(Code::UnknownStep, at, format!("there is no step `{key}`"));
+    let draft = sink.error(
+        Code::UnknownStep,
+        at,
+        format!("there is no step `{}`", short(key)),
+    );
     match world.step(key) {
         // Written as in an expression.
         Some(index) => {

@@ -211,10 +211,20 @@ impl Infer<'_> {
         let draft = self
             .sink
             .error(Code::UnknownName, at, format!("there is no `{name}` here"));
+        if alert {
+            match name {
+                "trigger" => draft.help("the alert is called `alert` here"),
+                _ => draft.nearest(at, name, known),
+            };
+            return Info::ERROR;
+        }
         match name {
-            "each" if !alert => {
+            "each" | "item" | "matrix" if !has_each => {
                 draft.help("`each` is there in what a step with `foreach` or `follow` does with an item")
             }
+            "item" | "matrix" => draft
+                .help("an item is called `each.value` here")
+                .suggest(at, "each.value"),
             "alert" => draft
                 .help("in a step it is `trigger.alert`")
                 .suggest(at, "trigger.alert"),
@@ -222,8 +232,21 @@ impl Infer<'_> {
                 draft.help("secrets reach a container by its `secrets` key; no expression reads them")
             }
             "env" => draft.help("no expression reads the environment; name where the value comes from"),
-            "needs" => draft.help("it is called `steps` here").suggest(at, "steps"),
-            "github" | "event" => draft.help("what started the run is `trigger`"),
+            "needs" | "jobs" | "tasks" => draft.help("it is called `steps` here").suggest(at, "steps"),
+            "params" | "parameters" | "vars" | "variables" => {
+                draft.help("it is called `inputs` here").suggest(at, "inputs")
+            }
+            "github" | "gitlab" | "event" | "payload" => {
+                draft.help("what started the run is `trigger`: `trigger.alert` is the alert")
+            }
+            _ if self.world.inputs.contains_key(name) => {
+                let meant = format!("inputs.{name}");
+                draft.help(format!("did you mean `{meant}`?")).suggest(at, meant)
+            }
+            _ if self.world.by_name.contains_key(name) => {
+                let meant = format!("steps.{name}");
+                draft.help(format!("did you mean `{meant}`?")).suggest(at, meant)
+            }
             _ => draft.nearest(at, name, known),
         };
         Info::ERROR

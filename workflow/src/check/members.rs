@@ -44,13 +44,13 @@ impl Infer<'_> {
             Some(index) => world.input(*index),
             None => {
                 let message = format!("the workflow has no input `{name}`");
-                self.unknown(
-                    Code::UnknownInput,
-                    span,
-                    message,
-                    name,
-                    world.inputs.keys().copied(),
-                )
+                let at = self.expr.loc(span);
+                let draft = self.sink.error(Code::UnknownInput, at, message);
+                draft.nearest(at, name, world.inputs.keys().copied());
+                if world.inputs.is_empty() {
+                    draft.help(format!("declare it at the top: `inputs: {{ {name}: string }}`"));
+                }
+                Info::ERROR
             }
         }
     }
@@ -152,6 +152,10 @@ impl Infer<'_> {
                         "read them all: `{}.items.map(i, i.outcome)`",
                         path.trim_end_matches(".outputs")
                     ));
+                } else {
+                    draft.help(
+                        "only a step with `foreach` or `follow` has `items`; read one of its `outputs`",
+                    );
                 }
                 return Info::ERROR;
             }

@@ -284,6 +284,10 @@ impl Checker<'_> {
                 expr.source
             ),
             (_, what) if what.contains("runs-on") => format!("write `agent_host({})`", expr.source),
+            (_, what) if what.contains("`command`") => format!(
+                "clean it: `slug({0})` or `one_of({0}, [\"a\", \"b\"])`; or pass it by `env`, where it is data",
+                expr.source
+            ),
             _ => format!(
                 "clean it: `slug({0})`, `one_of({0}, [\"a\", \"b\"])` or `agent_host({0})`",
                 expr.source

@@ -16,7 +16,7 @@ use crate::{
     code::Code,
     diagnostic::{Loc, Sink},
     expr::{BinaryOp, Function, Kind, Node},
-    spec::{At, BodySpec, ContainerSpec, FanSpec, StepSpec},
+    spec::{At, BodySpec, ContainerSpec, FanSpec, StepSpec, short},
     template::Tpl,
 };
 
@@ -224,15 +224,7 @@ fn action(
 ) -> Body {
     let mut given = BTreeMap::new();
     let Some(signature) = signature else {
-        let known: Vec<&str> = checker.world.catalogue.0.keys().map(String::as_str).collect();
-        checker
-            .sink
-            .error(
-                Code::UnknownAction,
-                uses.at,
-                format!("there is no action `{}`", uses.value),
-            )
-            .nearest(uses.at, &uses.value, known);
+        unknown_action(checker, uses);
         // The values' own errors are still worth saying.
         for (_, _, value) in with {
             checker.template(
@@ -253,17 +245,19 @@ fn action(
             with: given,
         };
     };
+    let mut misspelt = BTreeSet::new();
     for (name, at, value) in with {
         let Some(param) = signature.params.get(name) else {
-            let known: Vec<&str> = signature.params.keys().map(String::as_str).collect();
-            checker
+            let known = signature.params.keys().map(String::as_str);
+            let draft = checker
                 .sink
                 .error(
                     Code::UnknownParam,
                     *at,
-                    format!("`{}` has no parameter `{name}`", signature.name),
+                    format!("`{}` has no parameter `{}`", signature.name, short(name)),
                 )
                 .nearest(*at, name, known);
+            misspelt.extend(draft.suggestion.as_ref().map(|(_, meant)| meant.clone()));
             continue;
         };
         let what = format!("the parameter `{name}` of `{}`", signature.name);
@@ -280,7 +274,7 @@ fn action(
         given.insert(name.clone(), checker.template(value, &wanted));
     }
     for (name, param) in &signature.params {
-        if with.iter().any(|(given, _, _)| given == name) {
+        if misspelt.contains(name) || with.iter().any(|(given, _, _)| given == name) {
             continue;
         }
         if let Some(default) = &param.default {
@@ -293,7 +287,7 @@ fn action(
                     uses.at,
                     format!("`{}` needs the parameter `{name}` ({})", signature.name, param.ty),
                 )
-                .help(format!("{name}: {}", param.doc));
+                .help(format!("add `{name}: …` to `with`: {}", param.doc));
         }
     }
     Body::Action {
@@ -305,12 +299,36 @@ fn action(
     }
 }
 
+fn unknown_action(checker: &mut Checker<'_>, uses: &At<String>) {
+    let catalogue = &checker.world.catalogue.0;
+    let message = format!("there is no action `{}`", short(&uses.value));
+    let draft = checker.sink.error(Code::UnknownAction, uses.at, message);
+    let plain = uses.value.split('@').next().unwrap_or_default();
+    if plain != uses.value && catalogue.contains_key(plain) {
+        draft
+            .help("an action is named without a version; a run pins the one that it was compiled with")
+            .suggest(uses.at, plain);
+        return;
+    }
+    if uses.value.starts_with("docker://") || uses.value.contains(".io/") {
+        draft.help("`uses` names a built-in action; a container's image stands in `image`");
+        return;
+    }
+    draft.nearest(uses.at, &uses.value, catalogue.keys().map(String::as_str));
+    if draft.suggestion.is_none() {
+        draft.help(
+            "`firehall actions` lists them; what none of them does, a container does: `image` with `run`",
+        );
+    }
+}
+
 fn container_body(checker: &mut Checker<'_>, container: &ContainerSpec) -> Body {
     let image = checker.template(&container.image, &text("`image`", Level::Trusted));
     if matches!(&image, Template::Literal(types::Value::String(name)) if name.trim().is_empty()) {
         checker
             .sink
-            .error(Code::BadValue, container.image.at, "`image` is empty");
+            .error(Code::BadValue, container.image.at, "`image` is empty")
+            .help("write `image: alpine:3.22`, or `image: host` for the agent's own system");
     }
     let mut argv = Vec::with_capacity(container.argv.len());
     for (position, value) in container.argv.iter().enumerate() {

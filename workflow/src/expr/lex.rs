@@ -43,11 +43,7 @@ pub(crate) fn tokens(source: &str) -> Result<Vec<(Token, Span)>, SyntaxError> {
         } else if let Some(sign) = SIGNS.into_iter().find(|sign| rest.starts_with(sign)) {
             (Token::Sign(sign), sign.len())
         } else {
-            return Err(SyntaxError::at(
-                at,
-                at + first.len_utf8(),
-                format!("{first:?} has no meaning in an expression"),
-            ));
+            return Err(meaningless(rest, at, first));
         };
         let span = Span {
             start: at,
@@ -62,6 +58,38 @@ pub(crate) fn tokens(source: &str) -> Result<Vec<(Token, Span)>, SyntaxError> {
     };
     found.push((Token::End, end));
     Ok(found)
+}
+
+/// A character of other languages.
+fn meaningless(rest: &str, at: usize, first: char) -> SyntaxError {
+    let error = |length: usize| {
+        let shown: String = rest.chars().take(length).collect();
+        SyntaxError::at(
+            at,
+            at + shown.len(),
+            format!("`{shown}` has no meaning in an expression"),
+        )
+    };
+    match first {
+        '=' => error(1).but("to compare write `==`", Some("==")),
+        '&' => error(1).but("for and write `&&`", Some("&&")),
+        '|' => error(1).but(
+            "for or write `||`; functions are called `default(x, y)`, not by a pipe",
+            None,
+        ),
+        '$' => error(1).but(
+            "no expression reads the environment: name where the value comes from, `inputs.name`",
+            None,
+        ),
+        '“' | '”' | '‘' | '’' => error(1).but("texts stand in straight quotes: 'text'", None),
+        '~' => error(1).but(
+            "regular expressions are not there; `contains`, `startsWith` and `endsWith` are",
+            None,
+        ),
+        '#' => error(1).but("a comment cannot stand in an expression", None),
+        ';' => error(1).but("an expression is one value", None),
+        _ => error(1),
+    }
 }
 
 fn number(rest: &str) -> Result<(Token, usize), String> {

@@ -17,6 +17,10 @@ pub(crate) struct SyntaxError {
     pub(crate) span: Span,
     pub(crate) message: String,
     pub(crate) kind: SyntaxKind,
+    /// The way out.
+    pub(crate) help: Option<String>,
+    /// What probably belongs in the place.
+    pub(crate) replacement: Option<&'static str>,
 }
 
 /// What kind of error it is, for the diagnostic's code.
@@ -33,14 +37,22 @@ impl SyntaxError {
             span: Span { start, end },
             message: message.into(),
             kind: SyntaxKind::Syntax,
+            help: None,
+            replacement: None,
         }
+    }
+
+    /// With the way out, and what belongs in the place instead.
+    pub(crate) fn but(mut self, help: impl Into<String>, replacement: Option<&'static str>) -> Self {
+        self.help = Some(help.into());
+        self.replacement = replacement;
+        self
     }
 
     fn of(kind: SyntaxKind, span: Span, message: impl Into<String>) -> Self {
         Self {
-            span,
-            message: message.into(),
             kind,
+            ..Self::at(span.start, span.end, message)
         }
     }
 }
@@ -122,7 +134,24 @@ impl Parser {
             Token::End => "the end".to_owned(),
         };
         let span = self.span();
-        SyntaxError::at(span.start, span.end, format!("expected {wanted}, found {found}"))
+        let error = SyntaxError::at(span.start, span.end, format!("expected {wanted}, found {found}"));
+        let word = match self.peek() {
+            Token::Name(name) => name.as_str(),
+            _ => "",
+        };
+        let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
+        if matches!(before, Some((Token::Name(name), _)) if name == "not") {
+            return error.but("`not x` is written `!x`", None);
+        }
+        match word {
+            "and" => error.but("write `&&`", Some("&&")),
+            "or" => error.but("write `||`", Some("||")),
+            "not" => error.but("write `!`", Some("!")),
+            "is" | "eq" => error.but("write `==`", Some("==")),
+            "ne" => error.but("write `!=`", Some("!=")),
+            "if" | "then" | "else" => error.but("a choice is written `test ? yes : no`", None),
+            _ => error,
+        }
     }
 
     fn node(&self, span: Span, kind: Kind) -> Parsed {
@@ -400,9 +429,44 @@ impl Parser {
 fn unknown(name: &str, span: Span, method: bool) -> SyntaxError {
     let known = Function::names(method);
     let dot = if method { "." } else { "" };
-    let message = match crate::nearest(name, known.iter().copied()) {
-        Some(near) => format!("there is no function {dot}{name}(); did you mean {dot}{near}()?"),
-        None => format!("there is no function {dot}{name}(); known: {}", known.join(", ")),
-    };
-    SyntaxError::of(SyntaxKind::UnknownFunction, span, message)
+    let error = SyntaxError::of(
+        SyntaxKind::UnknownFunction,
+        span,
+        format!("there is no function {dot}{name}()"),
+    );
+    let elsewhere = ELSEWHERE.iter().find(|(there, _)| *there == name);
+    let near = elsewhere
+        .map(|(_, here)| *here)
+        .filter(|here| known.contains(here))
+        .or_else(|| crate::nearest(name, known.iter().copied()));
+    match near {
+        Some(near) => error.but(format!("did you mean {dot}{near}()?"), Some(near)),
+        None if Function::names(!method).contains(&name) => error.but(
+            if method {
+                format!("write {name}(x, …)")
+            } else {
+                format!("write x.{name}(…)")
+            },
+            None,
+        ),
+        None => error.but(format!("known: {}", known.join(", ")), None),
+    }
 }
+
+/// What functions are called elsewhere, and here.
+const ELSEWHERE: [(&str, &str); 14] = [
+    ("success", "succeeded"),
+    ("failure", "failed"),
+    ("len", "size"),
+    ("length", "size"),
+    ("count", "size"),
+    ("str", "string"),
+    ("toString", "string"),
+    ("number", "double"),
+    ("coalesce", "default"),
+    ("lower", "lowerAscii"),
+    ("toLowerCase", "lowerAscii"),
+    ("upper", "upperAscii"),
+    ("any", "exists"),
+    ("includes", "contains"),
+];

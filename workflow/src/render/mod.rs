@@ -65,6 +65,9 @@ pub fn render(diagnostics: &[Diagnostic], source: &SourceFile, look: Look) -> St
     text
 }
 
+/// A changed line of more bytes would fill the terminal; the help says the word anyway.
+const WIDE: usize = 200;
+
 const fn bytes(span: &Span) -> Range<usize> {
     span.start..span.end
 }
@@ -107,7 +110,19 @@ fn one(diagnostic: &Diagnostic, source: &SourceFile, lines: &Lines<'_>, renderer
     }
     let mut report = vec![group];
     report.extend(fix(diagnostic, source, lines));
-    renderer.render(&report)
+    let text = renderer.render(&report);
+    if shown.first().is_some_and(|part| part.shifted) {
+        return without_second_origin(&text);
+    }
+    text
+}
+
+/// The place of a cut line is said by an origin of its own, after which the renderer marks the snippet as another
+/// file's: title, origin, bar, mark.
+fn without_second_origin(text: &str) -> String {
+    let lines = text.lines().enumerate();
+    let kept = lines.filter(|(index, line)| *index != 3 || !line.contains(":::"));
+    kept.map(|(_, line)| line).collect::<Vec<_>>().join("\n")
 }
 
 fn span(diagnostic: &Diagnostic, place: usize) -> &Span {
@@ -147,7 +162,7 @@ fn fix(diagnostic: &Diagnostic, source: &SourceFile, lines: &Lines<'_>) -> Optio
     let suggestion = diagnostic.suggestion.as_ref()?;
     let range = bytes(&suggestion.span);
     let part = excerpts(lines, std::slice::from_ref(&range)).pop()?;
-    if range.is_empty() || !part.is_whole(&source.text, &range) {
+    if range.is_empty() || part.text.len() > WIDE || !part.is_whole(&source.text, &range) {
         return None;
     }
     let patch = Patch::new(part.range(&range), visible(&suggestion.replacement));

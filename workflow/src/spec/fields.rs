@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use types::{Millis, Value, limits};
 
-use super::{At, units};
+use super::{At, foreign::Here, units};
 use crate::{
     code::Code,
     diagnostic::{Loc, Sink},
@@ -24,6 +24,8 @@ pub(crate) struct Fields<'a> {
     entries: HashMap<&'a str, &'a Entry>,
     /// Known keys that an unknown one was probably meant to be.
     meant: Vec<String>,
+    /// What seems missing may stand in a merge key.
+    merges: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -33,7 +35,7 @@ impl<'a> Fields<'a> {
 
     /// Whether it is missing, and not only misspelt, which has been said.
     pub(crate) fn lacks(&self, key: &str) -> bool {
-        !self.has(key) && !self.meant.iter().any(|meant| meant == key)
+        !self.has(key) && !self.merges && !self.meant.iter().any(|meant| meant == key)
     }
 
     pub(crate) fn has(&self, key: &str) -> bool {
@@ -41,87 +43,117 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// What people of other systems write, and what it is here.
-const FOREIGN: [(&str, &str); 12] = [
-    ("if", "when"),
-    ("continue-on-error", "allow-failure"),
-    ("timeout-minutes", "timeout"),
-    ("depends_on", "needs"),
-    ("depends-on", "needs"),
-    ("depends", "needs"),
-    ("environment", "env"),
-    ("script", "run"),
-    ("args", "command"),
-    ("container", "image"),
-    ("with_items", "foreach"),
-    ("retries", "retry"),
-];
+/// A map of the language: its name in messages, the keys it has, and what else is written there.
+pub(crate) struct Known<'a> {
+    pub(crate) what: &'a str,
+    pub(crate) keys: &'a [&'a str],
+    /// Keys that a later version will have.
+    pub(crate) planned: &'a [&'a str],
+    /// Keys of other systems.
+    pub(super) foreign: &'a [(&'a str, Here)],
+    /// Keys that stand elsewhere: where, and which.
+    pub(crate) elsewhere: Option<(&'a str, &'a [&'a str])>,
+}
+
+impl<'a> Known<'a> {
+    /// One that nobody mistakes for another.
+    pub(crate) const fn keys(what: &'a str, keys: &'a [&'a str]) -> Self {
+        Self {
+            what,
+            keys,
+            planned: &[],
+            foreign: &[],
+            elsewhere: None,
+        }
+    }
+}
 
 impl Reader<'_> {
     /// The map's entries; says each key that is not known.
-    pub(crate) fn fields<'n>(
-        &mut self,
-        node: &'n Node,
-        what: &str,
-        known: &[&str],
-        planned: &[&str],
-    ) -> Option<Fields<'n>> {
-        let entries = self.map(node, what)?;
+    pub(crate) fn fields<'n>(&mut self, node: &'n Node, known: &Known<'_>) -> Option<Fields<'n>> {
+        let entries = self.map(node, known.what)?;
         let mut found = HashMap::new();
         let mut meant = Vec::new();
         for entry in entries {
             let key = entry.key.as_str();
-            if known.contains(&key) {
+            if known.keys.contains(&key) {
                 found.insert(key, entry);
-            } else if planned.contains(&key) {
+            } else if known.planned.contains(&key) {
+                let message = format!("`{key}` of {} is not supported yet", known.what);
                 self.sink
-                    .error(
-                        Code::NotSupported,
-                        entry.key_at,
-                        format!("`{key}` of {what} is not supported yet"),
-                    )
+                    .error(Code::NotSupported, entry.key_at, message)
                     .help("remove it; this version would not do what it says");
-            } else {
-                let draft = self.sink.error(
-                    Code::UnknownKey,
-                    entry.key_at,
-                    format!("{what} has no key `{key}`"),
-                );
-                match FOREIGN
-                    .iter()
-                    .find(|(foreign, here)| *foreign == key && known.contains(here))
-                {
-                    Some((_, here)) => draft
-                        .help(format!("it is called `{here}` here"))
-                        .suggest(entry.key_at, *here),
-                    None => draft.nearest(entry.key_at, key, known.iter().copied()),
-                };
-                meant.extend(
-                    draft
-                        .suggestion
-                        .as_ref()
-                        .map(|(_, replacement)| replacement.clone()),
-                );
+            } else if !entry.value.is_shared() {
+                meant.extend(self.unknown_key(entry, known));
             }
         }
         Some(Fields {
             at: node.at,
             entries: found,
             meant,
+            merges: node.merges,
         })
     }
 
+    /// Says that a key is not known; gives the one that was meant.
+    fn unknown_key(&mut self, entry: &Entry, known: &Known<'_>) -> Option<String> {
+        let key = entry.key.as_str();
+        let message = format!("{} has no key `{}`", known.what, short(key));
+        let draft = self.sink.error(Code::UnknownKey, entry.key_at, message);
+        match known.foreign.iter().find(|(foreign, _)| *foreign == key) {
+            Some((_, Here::Called(here))) => {
+                draft
+                    .help(format!("it is called `{here}` here"))
+                    .suggest(entry.key_at, *here);
+                return Some((*here).to_owned());
+            }
+            Some((_, Here::Like(here, how))) => {
+                draft.help(*how);
+                return Some((*here).to_owned());
+            }
+            Some((_, Here::Not(why))) => {
+                draft.help(*why);
+                return None;
+            }
+            None => {}
+        }
+        if known.what == "a step" && holds_a_step(&entry.value) {
+            draft.help("a step stands directly under `steps`: move it to the column of the other steps");
+            return None;
+        }
+        match known.elsewhere.filter(|(_, keys)| keys.contains(&key)) {
+            Some((place, _)) => draft.help(format!("`{key}` belongs to {place}")),
+            None => draft.nearest(entry.key_at, key, known.keys.iter().copied()),
+        };
+        draft
+            .suggestion
+            .as_ref()
+            .map(|(_, replacement)| replacement.clone())
+    }
+
     pub(crate) fn wrong_kind(&mut self, node: &Node, what: &str, wanted: &str) {
+        self.wrong_kind_but(node, what, wanted, "");
+    }
+
+    /// As `wrong_kind`, with the way out.
+    pub(crate) fn wrong_kind_but(&mut self, node: &Node, what: &str, wanted: &str, help: &str) {
         if matches!(node.data, Data::Wrong) {
             return;
         }
         let message = format!("{what} takes {wanted}, found {}", node.kind());
-        self.sink.error(Code::WrongKind, node.at, message);
+        let draft = self.sink.error(Code::WrongKind, node.at, message);
+        if !help.is_empty() {
+            draft.help(help);
+        }
     }
 
     pub(crate) fn map<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Entry]> {
         match &node.data {
             Data::Map(entries) => Some(entries),
+            Data::List(_) => {
+                self.wrong_kind_but(node, what, "a map", "write `key: value` lines without dashes");
+                None
+            }
             _ => {
                 self.wrong_kind(node, what, "a map");
                 None
@@ -138,6 +170,10 @@ impl Reader<'_> {
                 None
             }
             Data::Scalar(Value::String(text)) => Some(text),
+            Data::Scalar(Value::Number(_) | Value::Bool(_)) => {
+                self.wrong_kind_but(node, what, "a text", "quote it to make it text");
+                None
+            }
             _ => {
                 self.wrong_kind(node, what, "a text");
                 None
@@ -149,6 +185,10 @@ impl Reader<'_> {
     pub(crate) fn texts(&mut self, node: &Node, what: &str) -> Vec<At<String>> {
         let nodes = match &node.data {
             Data::List(items) => items.as_slice(),
+            Data::Map(_) => {
+                self.wrong_kind(node, what, "a text or a list of texts");
+                return Vec::new();
+            }
             _ => std::slice::from_ref(node),
         };
         nodes
@@ -163,6 +203,23 @@ impl Reader<'_> {
     pub(crate) fn bool(&mut self, node: &Node, what: &str) -> Option<bool> {
         match &node.data {
             Data::Scalar(Value::Bool(value)) => Some(*value),
+            Data::Scalar(Value::String(text))
+                if matches!(
+                    text.to_ascii_lowercase().as_str(),
+                    "yes" | "no" | "on" | "off" | "y" | "n"
+                ) =>
+            {
+                let meant = matches!(text.to_ascii_lowercase().as_str(), "yes" | "on" | "y").to_string();
+                self.sink
+                    .error(
+                        Code::WrongKind,
+                        node.at,
+                        format!("{what} takes true or false, found a text"),
+                    )
+                    .help(format!("`{text}` is a text; write `{meant}`"))
+                    .suggest(node.at, meant);
+                None
+            }
             _ => {
                 self.wrong_kind(node, what, "true or false");
                 None
@@ -202,11 +259,10 @@ impl Reader<'_> {
             let draft = self
                 .sink
                 .error(Code::BadDuration, node.at, format!("{what} takes a duration"));
-            if text.chars().all(|c| c.is_ascii_digit()) {
-                draft.help("say the unit").suggest(node.at, format!("{text}s"));
-            } else {
-                draft.help("write 500ms, 20s, 5m or 1h");
-            }
+            match units::meant_duration(&text) {
+                Some((help, meant)) => draft.help(help).suggest(node.at, meant),
+                None => draft.help("write 500ms, 20s, 5m or 1h"),
+            };
             return None;
         };
         if !(low..=high).contains(&ms) {
@@ -241,22 +297,28 @@ impl Reader<'_> {
         }
         let (pattern, fixed) = match rule {
             Name::Key => ("[a-z][a-z0-9_-]*", fix(name, "_-")),
-            Name::Plain => ("[a-z][a-z0-9_]*", fix(&name.replace('-', "_"), "_")),
-            Name::Env => (
-                "[A-Za-z_][A-Za-z0-9_]*, without the prefix FIREHALL_",
-                String::new(),
-            ),
-            Name::Label => ("[a-z][a-z0-9_.-]*", String::new()),
+            Name::Plain => ("[a-z][a-z0-9_]*", fix(name, "_")),
+            Name::Env => ("[A-Za-z_][A-Za-z0-9_]*", replaced(name, "_")),
+            Name::Label => ("[a-z][a-z0-9_.-]*", fix(name, "_.-")),
         };
-        let message = format!("`{}` is no well-formed {what}", short(name));
+        let message = format!("`{}` cannot be {what}", short(name));
         let draft = self.sink.error(Code::BadName, at, message);
-        if is_name(&fixed, rule) {
-            draft.help(format!("{what}s are {pattern}; write `{fixed}`"));
+        if rule == Name::Env && name.starts_with("FIREHALL_") {
+            draft.help("names that begin with FIREHALL_ are set by Firehall itself");
+        } else if is_name(&fixed, rule) {
+            draft
+                .help(format!("names here are {pattern}: write `{fixed}`"))
+                .suggest(at, fixed);
         } else {
-            draft.help(format!("{what}s are {pattern}, at most 63 characters"));
+            draft.help(format!("names here are {pattern}, at most 63 characters"));
         }
         false
     }
+}
+
+fn holds_a_step(node: &Node) -> bool {
+    let says = |entry: &Entry| matches!(entry.key.as_str(), "image" | "run" | "command" | "uses");
+    matches!(&node.data, Data::Map(entries) if entries.iter().any(says))
 }
 
 /// What a name may look like.
@@ -290,8 +352,11 @@ pub(crate) fn is_name(name: &str, rule: Name) -> bool {
 }
 
 fn fix(name: &str, also: &str) -> String {
+    replaced(&name.to_ascii_lowercase(), also)
+}
+
+fn replaced(name: &str, also: &str) -> String {
     name.chars()
-        .map(|c| c.to_ascii_lowercase())
         .map(|c| {
             if c.is_ascii_alphanumeric() || also.contains(c) {
                 c
@@ -302,8 +367,13 @@ fn fix(name: &str, also: &str) -> String {
         .collect()
 }
 
+/// Its beginning, for messages.
 pub(crate) fn short(text: &str) -> String {
-    text.chars().take(60).collect()
+    let mut short: String = text.chars().take(60).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
 }
 
 /// The longest wait that a definition may ask for.

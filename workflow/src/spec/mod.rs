@@ -1,7 +1,9 @@
 //! The definition as written: known keys with their values, each with its place. Built by hand from the tree, so that
 //! every wrong key and value of a file is said in one pass.
 
+mod container;
 mod fields;
+mod foreign;
 mod step;
 mod units;
 mod workflow;
@@ -15,7 +17,7 @@ use crate::{
     template::{ExprSpec, Tpl},
 };
 
-pub(crate) use fields::is_name;
+pub(crate) use fields::{is_name, short};
 pub(crate) use workflow::lower;
 
 /// A value with its place.

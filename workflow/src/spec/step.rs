@@ -1,13 +1,11 @@
 //! A step as written.
 
-use std::collections::BTreeSet;
-
-use types::{HostView, IfLost, Label, Millis, Network, OutputFrom, Resources, Retry, RetryOn, Value, limits};
+use types::{IfLost, Label, Millis, Retry, RetryOn, Value, limits};
 
 use super::{
-    At, BodySpec, ContainerSpec, FanSpec, OutputSpec, StepSpec,
-    fields::{Fields, LONGEST, Name, Reader, short},
-    units,
+    At, BodySpec, FanSpec, OutputSpec, StepSpec, container,
+    fields::{Fields, Known, LONGEST, Name, Reader, short},
+    foreign,
     workflow::{ty, when},
 };
 use crate::{
@@ -17,7 +15,7 @@ use crate::{
     yaml::{Data, Entry, Node},
 };
 
-const KEYS: [&str; 29] = [
+pub(super) const KEYS: [&str; 29] = [
     "name",
     "uses",
     "with",
@@ -48,7 +46,7 @@ const KEYS: [&str; 29] = [
     "allow-failure",
     "if-lost",
 ];
-const PLANNED: [&str; 10] = [
+pub(super) const PLANNED: [&str; 10] = [
     "workflow",
     "wait",
     "finally",
@@ -77,7 +75,7 @@ const CONTAINER: [&str; 12] = [
 ];
 
 pub(super) fn lower(reader: &mut Reader<'_>, entry: &Entry) -> StepSpec {
-    reader.name(&entry.key, entry.key_at, "step's key", Name::Key);
+    reader.name(&entry.key, entry.key_at, "a step's key", Name::Key);
     let mut step = StepSpec {
         key: At {
             value: entry.key.clone(),
@@ -99,7 +97,13 @@ pub(super) fn lower(reader: &mut Reader<'_>, entry: &Entry) -> StepSpec {
         if_lost: None,
         body: BodySpec::Wrong,
     };
-    let Some(fields) = reader.fields(&entry.value, "a step", &KEYS, &PLANNED) else {
+    let known = Known {
+        planned: &PLANNED,
+        foreign: &foreign::STEP,
+        elsewhere: Some(("the workflow, beside `steps`", &["inputs", "on", "steps"])),
+        ..Known::keys("a step", &KEYS)
+    };
+    let Some(fields) = reader.fields(&entry.value, &known) else {
         return step;
     };
     common(reader, &fields, &mut step);
@@ -149,7 +153,7 @@ fn runs_on(reader: &mut Reader<'_>, node: &Node) -> Vec<(String, Loc, Tpl)> {
     if let Data::Map(entries) = &node.data {
         let mut labels = Vec::new();
         for entry in entries {
-            if reader.name(&entry.key, entry.key_at, "label", Name::Label) {
+            if reader.name(&entry.key, entry.key_at, "a label", Name::Label) {
                 let value = Tpl::read(&entry.value, reader.source, reader.sink);
                 labels.push((entry.key.clone(), entry.key_at, value));
             }
@@ -171,11 +175,14 @@ fn runs_on(reader: &mut Reader<'_>, node: &Node) -> Vec<(String, Loc, Tpl)> {
                     kind: TplKind::Literal(label.value.into()),
                 },
             )),
-            Err(error) => {
-                reader
-                    .sink
-                    .error(Code::BadValue, text.at, error.to_string())
-                    .help("write `runs-on: { host: db-1 }` or `runs-on: host=db-1`");
+            Err(_) => {
+                let message = format!(
+                    "`runs-on` takes an agent's labels, and `{}` is none",
+                    short(&text.value)
+                );
+                reader.sink.error(Code::BadValue, text.at, message).help(
+                    "a label has a value: `runs-on: { host: db-1 }` or `runs-on: host=db-1`; what the step runs in is its `image`",
+                );
             }
         }
     }
@@ -188,7 +195,7 @@ fn outputs(reader: &mut Reader<'_>, node: &Node) -> Vec<OutputSpec> {
     };
     let mut found = Vec::new();
     for entry in entries {
-        reader.name(&entry.key, entry.key_at, "output's name", Name::Plain);
+        reader.name(&entry.key, entry.key_at, "an output's name", Name::Plain);
         let mut output = OutputSpec {
             name: At {
                 value: entry.key.clone(),
@@ -198,12 +205,18 @@ fn outputs(reader: &mut Reader<'_>, node: &Node) -> Vec<OutputSpec> {
             optional: false,
         };
         if let Data::Map(_) = &entry.value.data {
-            if let Some(fields) = reader.fields(&entry.value, "an output", &["type", "optional"], &[]) {
+            if let Some(fields) =
+                reader.fields(&entry.value, &Known::keys("an output", &["type", "optional"]))
+            {
                 match fields.get("type") {
                     Some(entry) => output.ty = ty(reader, &entry.value),
+                    None if !fields.lacks("type") => {}
                     None => {
-                        let message = format!("the output `{}` needs a `type`", entry.key);
-                        reader.sink.error(Code::MissingKey, entry.key_at, message);
+                        let message = format!("the output `{}` needs a `type`", short(&entry.key));
+                        reader
+                            .sink
+                            .error(Code::MissingKey, entry.key_at, message)
+                            .help("add `type: string`");
                     }
                 }
                 if let Some(entry) = fields.get("optional") {
@@ -225,7 +238,7 @@ fn retry(reader: &mut Reader<'_>, node: &Node) -> Retry {
         return retry;
     }
     let keys = ["limit", "delay", "backoff", "max-delay", "jitter", "on"];
-    let Some(fields) = reader.fields(node, "`retry`", &keys, &[]) else {
+    let Some(fields) = reader.fields(node, &Known::keys("`retry`", &keys)) else {
         return retry;
     };
     match fields.get("limit") {
@@ -299,7 +312,7 @@ fn retry_on(reader: &mut Reader<'_>, node: &Node) -> Option<RetryOn> {
 
 fn if_lost(reader: &mut Reader<'_>, node: &Node) -> Option<(IfLost, Option<Millis>)> {
     if let Data::Map(_) = &node.data {
-        let fields = reader.fields(node, "`if-lost`", &["ask"], &[])?;
+        let fields = reader.fields(node, &Known::keys("`if-lost`", &["ask"]))?;
         let entry = fields.get("ask")?;
         let wait = reader.duration(&entry.value, "`ask`", 1_000, LONGEST)?;
         return Some((IfLost::Ask, Some(wait)));
@@ -315,11 +328,14 @@ fn if_lost(reader: &mut Reader<'_>, node: &Node) -> Option<(IfLost, Option<Milli
 fn fan(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<FanSpec> {
     let max_parallel = fields.get("max-parallel").and_then(|entry| {
         if !fields.has("foreach") {
-            reader.sink.error(
-                Code::Conflict,
-                entry.key_at,
-                "`max-parallel` stands with `foreach`",
-            );
+            reader
+                .sink
+                .error(
+                    Code::Conflict,
+                    entry.key_at,
+                    "`max-parallel` stands with `foreach`",
+                )
+                .help("a step without `foreach` runs once; remove `max-parallel`");
         }
         let value = reader.int(&entry.value, "`max-parallel`", 1, limits::ITEMS as u64)?;
         u32::try_from(value).ok()
@@ -328,7 +344,8 @@ fn fan(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<FanSpec> {
         if !fields.has("follow") {
             reader
                 .sink
-                .error(Code::Conflict, entry.key_at, "`gather` stands with `follow`");
+                .error(Code::Conflict, entry.key_at, "`gather` stands with `follow`")
+                .help("it says how long a batch of followed items waits for more; remove it");
         }
         reader.duration(&entry.value, "`gather`", 0, 600_000)
     });
@@ -341,17 +358,24 @@ fn fan(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<FanSpec> {
                     follow.key_at,
                     "a step fans out by `foreach` or by `follow`, not both",
                 )
-                .also(each.key_at, "`foreach` is here");
+                .also(each.key_at, "`foreach` is here")
+                .help("make it two steps");
             None
         }
         (Some(each), None) => {
-            let items = Tpl::read(&each.value, reader.source, reader.sink);
-            if let TplKind::List(list) = &items.kind
+            if let Data::List(list) = &each.value.data
                 && list.len() > limits::ITEMS
             {
                 let message = format!("{} items; at most {} are allowed", list.len(), limits::ITEMS);
                 reader.sink.error(Code::BadValue, each.value.at, message);
+                let at = each.value.at;
+                let kind = TplKind::Wrong;
+                return Some(FanSpec::Each {
+                    items: Tpl { at, kind },
+                    max_parallel,
+                });
             }
+            let items = Tpl::read(&each.value, reader.source, reader.sink);
             Some(FanSpec::Each { items, max_parallel })
         }
         (None, Some(follow)) => Some(FanSpec::Follow {
@@ -394,12 +418,12 @@ fn body(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> BodySpec
         reader
             .sink
             .error(Code::Conflict, with.key_at, "`with` stands with `uses`")
-            .help("a container takes values by `env`");
+            .help("a container takes values by `env`; an action is named by `uses`");
     }
-    container(reader, entry, fields)
+    container::lower(reader, entry, fields)
 }
 
-fn templates(reader: &mut Reader<'_>, node: &Node, what: &str) -> Vec<(String, Loc, Tpl)> {
+pub(super) fn templates(reader: &mut Reader<'_>, node: &Node, what: &str) -> Vec<(String, Loc, Tpl)> {
     if matches!(node.data, Data::Scalar(Value::Null)) {
         return Vec::new();
     }
@@ -416,294 +440,4 @@ fn templates(reader: &mut Reader<'_>, node: &Node, what: &str) -> Vec<(String, L
             )
         })
         .collect()
-}
-
-fn container(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> BodySpec {
-    let (run, command) = (fields.get("run"), fields.get("command"));
-    let argv = match (run, command) {
-        (Some(run), Some(command)) => {
-            reader
-                .sink
-                .error(
-                    Code::Conflict,
-                    command.key_at,
-                    "a step has `run` or `command`, not both",
-                )
-                .also(run.key_at, "`run` is here");
-            None
-        }
-        (Some(run), None) => script(reader, &run.value),
-        (None, Some(command)) => argv(reader, &command.value),
-        (None, None) if !(fields.lacks("run") && fields.lacks("command") && fields.lacks("uses")) => {
-            return BodySpec::Wrong;
-        }
-        (None, None) => {
-            let planned = matches!(&entry.value.data, Data::Map(entries)
-                if entries.iter().any(|entry| PLANNED.contains(&entry.key.as_str())));
-            if !planned {
-                reader
-                    .sink
-                    .error(Code::MissingKey, entry.key_at, format!("the step `{}` does nothing", short(&entry.key)))
-                    .help("give it `uses: action`, or `image` with `run: script` or `command: [program, argument]`");
-            }
-            return BodySpec::Wrong;
-        }
-    };
-    let image = fields
-        .get("image")
-        .map(|entry| Tpl::read(&entry.value, reader.source, reader.sink));
-    if image.is_none() && fields.lacks("image") {
-        let at = run.or(command).map_or(entry.key_at, |entry| entry.key_at);
-        reader
-            .sink
-            .error(
-                Code::ImageMissing,
-                at,
-                format!("the step `{}` says not what it runs in", short(&entry.key)),
-            )
-            .help("add `image: alpine:3.22`, or `image: host` for the agent's own system");
-    }
-    let (env, secrets) = environment(reader, fields);
-    let rest = rest(reader, fields);
-    let (Some(image), Some(argv)) = (image, argv) else {
-        return BodySpec::Wrong;
-    };
-    BodySpec::Container(Box::new(ContainerSpec {
-        image,
-        argv,
-        env,
-        secrets,
-        ..rest
-    }))
-}
-
-fn environment(
-    reader: &mut Reader<'_>,
-    fields: &Fields<'_>,
-) -> (Vec<(String, Loc, Tpl)>, Vec<(String, String)>) {
-    let mut env = match fields.get("env") {
-        Some(entry) => templates(reader, &entry.value, "`env`"),
-        None => Vec::new(),
-    };
-    env.retain(|(name, at, _)| reader.name(name, *at, "environment name", Name::Env));
-    let mut secrets = Vec::new();
-    let listed = fields
-        .get("secrets")
-        .and_then(|entry| reader.map(&entry.value, "`secrets`"));
-    for entry in listed.unwrap_or_default() {
-        if !reader.name(&entry.key, entry.key_at, "environment name", Name::Env) {
-            continue;
-        }
-        if let Some((_, first, _)) = env.iter().find(|(name, _, _)| *name == entry.key) {
-            let first = *first;
-            reader
-                .sink
-                .error(
-                    Code::Conflict,
-                    entry.key_at,
-                    format!("`{}` is in `env` and in `secrets`", entry.key),
-                )
-                .also(first, "in `env` here");
-        }
-        if let Some(name) = reader.text(&entry.value, "`secrets`") {
-            secrets.push((entry.key.clone(), name.to_owned()));
-        }
-    }
-    (env, secrets)
-}
-
-/// What has no expressions.
-fn rest(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ContainerSpec {
-    let mut spec = ContainerSpec {
-        image: Tpl {
-            at: fields.at,
-            kind: TplKind::Wrong,
-        },
-        argv: Vec::new(),
-        env: Vec::new(),
-        secrets: Vec::new(),
-        resources: Resources::default(),
-        network: Network::default(),
-        host_view: BTreeSet::new(),
-        workdir: None,
-        user: None,
-        output_from: OutputFrom::default(),
-    };
-    if let Some(entry) = fields.get("resources") {
-        spec.resources = resources(reader, &entry.value);
-    }
-    if let Some(entry) = fields.get("network") {
-        let words =
-            [Network::None, Network::Egress, Network::Host].map(|network| (network.as_str(), network));
-        spec.network = reader.word(&entry.value, "`network`", &words).unwrap_or_default();
-    }
-    if let Some(entry) = fields.get("host-view") {
-        let words = [HostView::Proc, HostView::Sys].map(|view| (view.as_str(), view));
-        let nodes = match &entry.value.data {
-            Data::List(items) => items.as_slice(),
-            _ => std::slice::from_ref(&entry.value),
-        };
-        spec.host_view = nodes
-            .iter()
-            .filter_map(|node| reader.word(node, "`host-view`", &words))
-            .collect();
-    }
-    if let Some(entry) = fields.get("workdir") {
-        spec.workdir = reader.text(&entry.value, "`workdir`").map(str::to_owned);
-        if spec.workdir.as_ref().is_some_and(|path| !path.starts_with('/')) {
-            reader
-                .sink
-                .error(Code::BadValue, entry.value.at, "`workdir` is an absolute path")
-                .help("begin it with /");
-        }
-    }
-    if let Some(entry) = fields.get("user") {
-        let user = reader.int(&entry.value, "`user`", 0, 65_534);
-        spec.user = user.and_then(|user| u32::try_from(user).ok());
-    }
-    if let Some(entry) = fields.get("output-from") {
-        let words = [
-            ("file", OutputFrom::File),
-            ("stdout-json", OutputFrom::StdoutJson),
-        ];
-        spec.output_from = reader
-            .word(&entry.value, "`output-from`", &words)
-            .unwrap_or_default();
-    }
-    spec
-}
-
-fn resources(reader: &mut Reader<'_>, node: &Node) -> Resources {
-    let mut resources = Resources::default();
-    let Some(fields) = reader.fields(node, "`resources`", &["cpu", "memory", "pids"], &[]) else {
-        return resources;
-    };
-    let scalar = |node: &Node| match &node.data {
-        Data::Scalar(Value::String(text)) => Some(text.clone()),
-        Data::Scalar(Value::Number(number)) => Some(number.to_string()),
-        _ => None,
-    };
-    if let Some(entry) = fields.get("memory") {
-        match scalar(&entry.value).and_then(|text| units::size(&text)) {
-            Some(bytes) if bytes >= 4 << 20 => resources.memory_bytes = bytes,
-            Some(_) => {
-                reader
-                    .sink
-                    .error(Code::BadValue, entry.value.at, "`memory` is at least 4MiB");
-            }
-            None => {
-                reader
-                    .sink
-                    .error(Code::BadSize, entry.value.at, "`memory` takes a size")
-                    .help("write 64MiB, 512MB or 1GiB");
-            }
-        }
-    }
-    if let Some(entry) = fields.get("cpu") {
-        resources.cpu_millis = scalar(&entry.value).and_then(|text| units::cpu(&text));
-        if resources.cpu_millis.is_none() {
-            reader
-                .sink
-                .error(Code::BadSize, entry.value.at, "`cpu` takes cores")
-                .help("write 0.5, 2 or 500m");
-        }
-    }
-    if let Some(entry) = fields.get("pids") {
-        let pids = reader.int(&entry.value, "`pids`", 1, 65_536);
-        resources.pids = pids
-            .and_then(|pids| u32::try_from(pids).ok())
-            .unwrap_or(resources.pids);
-    }
-    resources
-}
-
-fn script(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Tpl>> {
-    let Data::Scalar(Value::String(text)) = &node.data else {
-        reader.wrong_kind(node, "`run`", "a script");
-        return None;
-    };
-    if let Some(start) = text.find("${{") {
-        let inner = text[start + 3..].split("}}").next().unwrap_or_default().trim();
-        let name: String = inner
-            .rsplit('.')
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .map(|c| {
-                if c.is_ascii_alphanumeric() {
-                    c.to_ascii_uppercase()
-                } else {
-                    '_'
-                }
-            })
-            .take(40)
-            .collect();
-        let name = if name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            name
-        } else {
-            "VALUE".to_owned()
-        };
-        let raw = reader
-            .source
-            .text
-            .get(node.at.start..node.at.end)
-            .unwrap_or_default();
-        let at = raw.find("${{").map_or(node.at, |offset| {
-            let length = raw[offset..].find("}}").map_or(3, |end| end + 2);
-            Loc {
-                start: node.at.start + offset,
-                end: node.at.start + offset + length,
-            }
-        });
-        reader
-            .sink
-            .error(
-                Code::RunExpression,
-                at,
-                "`run` takes no expression: its text would be executed",
-            )
-            .help(format!(
-                "add `env: {{ {name}: \"${{{{ {} }}}}\" }}` to the step and write \"${name}\" in the script",
-                short(inner)
-            ));
-        return None;
-    }
-    let argv = ["/bin/sh", "-e", "-c", text];
-    let literal = |text: &str| Tpl {
-        at: node.at,
-        kind: TplKind::Literal(text.into()),
-    };
-    Some(argv.into_iter().map(literal).collect())
-}
-
-fn argv(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Tpl>> {
-    match &node.data {
-        Data::List(items) if !items.is_empty() => Some(
-            items
-                .iter()
-                .map(|item| Tpl::read(item, reader.source, reader.sink))
-                .collect(),
-        ),
-        Data::List(_) => {
-            reader
-                .sink
-                .error(Code::BadValue, node.at, "`command` needs a program");
-            None
-        }
-        Data::Scalar(Value::String(_)) => {
-            reader
-                .sink
-                .error(
-                    Code::WrongKind,
-                    node.at,
-                    "`command` takes a list of a program and its arguments",
-                )
-                .help("write [program, argument, …]; for a line of shell use `run`");
-            None
-        }
-        _ => {
-            reader.wrong_kind(node, "`command`", "a list");
-            None
-        }
-    }
 }

@@ -6,7 +6,8 @@ use types::{Type, Value, limits};
 
 use super::{
     At, InputSpec, Spec,
-    fields::{Name, Reader},
+    fields::{Known, Name, Reader, short},
+    foreign::{self, Here},
     step,
 };
 use crate::{
@@ -31,7 +32,13 @@ const PLANNED: [&str; 6] = [
 pub(crate) fn lower(root: &Node, source: &SourceFile, sink: &mut Sink) -> Spec {
     let mut reader = Reader { source, sink };
     let mut spec = Spec::default();
-    let Some(fields) = reader.fields(root, "a workflow", &KEYS, &PLANNED) else {
+    let known = Known {
+        planned: &PLANNED,
+        foreign: &foreign::WORKFLOW,
+        elsewhere: Some(("a step", &step::KEYS)),
+        ..Known::keys("a workflow", &KEYS)
+    };
+    let Some(fields) = reader.fields(root, &known) else {
         return spec;
     };
     match fields.get("name") {
@@ -79,22 +86,37 @@ fn name(reader: &mut Reader<'_>, node: &Node) -> String {
         return String::new();
     };
     if !super::is_name(text, Name::Key) {
-        reader.name(text, node.at, "workflow's name", Name::Key);
+        reader.name(text, node.at, "a workflow's name", Name::Key);
     }
     text.to_owned()
 }
+
+const BY_HAND: &str =
+    "`on` takes `alert`; without `on` the workflow is started by people and programs: `firehall run`";
+/// What starts workflows elsewhere.
+const EVENTS: [(&str, Here); 4] = [
+    ("push", Here::Not(BY_HAND)),
+    ("pull_request", Here::Not(BY_HAND)),
+    ("workflow_dispatch", Here::Not(BY_HAND)),
+    ("cron", Here::Not(BY_HAND)),
+];
 
 /// `on: alert`, `on: [alert]`, `on: {alert: {when: …}}`.
 fn on(reader: &mut Reader<'_>, node: &Node) -> Option<Option<ExprSpec>> {
     const PLANNED: [&str; 5] = ["schedule", "manual", "signal", "incident", "webhook"];
     match &node.data {
         Data::Map(_) => {
-            let fields = reader.fields(node, "`on`", &["alert"], &PLANNED)?;
+            let known = Known {
+                planned: &PLANNED,
+                foreign: &EVENTS,
+                ..Known::keys("`on`", &["alert"])
+            };
+            let fields = reader.fields(node, &known)?;
             let alert = fields.get("alert")?;
             if matches!(alert.value.data, Data::Scalar(Value::Null)) {
                 return Some(None);
             }
-            let fields = reader.fields(&alert.value, "`on.alert`", &["when"], &[])?;
+            let fields = reader.fields(&alert.value, &Known::keys("`on.alert`", &["when"]))?;
             Some(fields.get("when").and_then(|entry| when(reader, &entry.value)))
         }
         _ => {
@@ -104,12 +126,17 @@ fn on(reader: &mut Reader<'_>, node: &Node) -> Option<Option<ExprSpec>> {
                     bound = Some(None);
                 } else if PLANNED.contains(&event.value.as_str()) {
                     let message = format!("`on: {}` is not supported yet", event.value);
-                    reader.sink.error(Code::NotSupported, event.at, message);
-                } else {
                     reader
                         .sink
-                        .error(Code::BadValue, event.at, "`on` does not take this event")
-                        .nearest(event.at, &event.value, ["alert"]);
+                        .error(Code::NotSupported, event.at, message)
+                        .help(BY_HAND);
+                } else {
+                    let message = format!("`on` does not take `{}`", short(&event.value));
+                    let draft = reader.sink.error(Code::BadValue, event.at, message);
+                    match crate::nearest(&event.value, ["alert"]) {
+                        Some(near) => draft.help("did you mean `alert`?").suggest(event.at, near),
+                        None => draft.help(BY_HAND),
+                    };
                 }
             }
             bound
@@ -123,16 +150,19 @@ pub(super) fn when(reader: &mut Reader<'_>, node: &Node) -> Option<ExprSpec> {
         Data::Scalar(Value::String(text)) => text.trim().to_owned(),
         Data::Scalar(Value::Bool(value)) => value.to_string(),
         _ => {
-            reader.wrong_kind(node, "`when`", "an expression");
+            let help = "compare with something: `steps.check.outputs.ok`, `inputs.mode == \"fast\"`";
+            reader.wrong_kind_but(node, "`when`", "an expression", help);
             return None;
         }
     };
-    if let Some(inner) = text.strip_prefix("${{").and_then(|rest| rest.strip_suffix("}}")) {
+    if text.contains("${{") {
+        let bare = text.replace("${{", " ").replace("}}", " ");
+        let bare: Vec<&str> = bare.split_whitespace().collect();
         reader
             .sink
             .error(Code::WhenBraces, node.at, "`when` is an expression already")
             .help("write it without ${{ }}")
-            .suggest(node.at, inner.trim());
+            .suggest(node.at, bare.join(" "));
         return None;
     }
     Some(ExprSpec::of_scalar(&text, node.at, reader.source, reader.sink))
@@ -144,7 +174,7 @@ fn inputs(reader: &mut Reader<'_>, node: &Node) -> Vec<InputSpec> {
     };
     let mut found = Vec::new();
     for entry in entries {
-        reader.name(&entry.key, entry.key_at, "input's name", Name::Plain);
+        reader.name(&entry.key, entry.key_at, "an input's name", Name::Plain);
         found.push(input(reader, entry));
     }
     found
@@ -166,8 +196,11 @@ fn input(reader: &mut Reader<'_>, entry: &Entry) -> InputSpec {
         input.ty = ty(reader, &entry.value);
         return input;
     }
-    let keys = ["type", "default", "enum", "description"];
-    let Some(fields) = reader.fields(&entry.value, "an input", &keys, &[]) else {
+    let known = Known {
+        foreign: &foreign::INPUT,
+        ..Known::keys("an input", &["type", "default", "enum", "description"])
+    };
+    let Some(fields) = reader.fields(&entry.value, &known) else {
         return input;
     };
     match fields.get("type") {
@@ -179,7 +212,7 @@ fn input(reader: &mut Reader<'_>, entry: &Entry) -> InputSpec {
                 .error(
                     Code::MissingKey,
                     entry.key_at,
-                    format!("the input `{}` needs a `type`", entry.key),
+                    format!("the input `{}` needs a `type`", short(&entry.key)),
                 )
                 .help("add `type: string`");
         }
@@ -204,11 +237,14 @@ fn input(reader: &mut Reader<'_>, entry: &Entry) -> InputSpec {
             && !input.one_of.is_empty()
             && !input.one_of.contains(default)
         {
-            reader.sink.error(
-                Code::BadDefault,
-                entry.value.at,
-                "the default is not one of `enum`",
-            );
+            reader
+                .sink
+                .error(
+                    Code::BadDefault,
+                    entry.value.at,
+                    "the default is not one of `enum`",
+                )
+                .help("add it there, or choose one of them");
         }
     }
     input
@@ -220,7 +256,8 @@ fn fitting(reader: &mut Reader<'_>, node: &Node, ty: Option<&Type>) -> Option<Va
     match ty.map(|ty| ty.check(&value)) {
         None | Some(Ok(())) => Some(value),
         Some(Err(error)) => {
-            let draft = reader.sink.error(Code::BadDefault, node.at, error.to_string());
+            let message = format!("this does not fit the input's type: {error}");
+            let draft = reader.sink.error(Code::BadDefault, node.at, message);
             if error.expected == "string" {
                 draft.help("quote it to make it text");
             }
@@ -289,19 +326,30 @@ pub(super) fn ty(reader: &mut Reader<'_>, node: &Node) -> Option<Type> {
 }
 
 fn steps(reader: &mut Reader<'_>, entry: &Entry) -> Vec<super::StepSpec> {
+    if let Data::List(_) = &entry.value.data {
+        let help = "write each step under its own key, without a dash: `build: { image: …, run: … }`";
+        reader.wrong_kind_but(&entry.value, "`steps`", "a map", help);
+        return Vec::new();
+    }
     let Some(entries) = reader.map(&entry.value, "`steps`") else {
         return Vec::new();
     };
     if entries.is_empty() {
-        reader.sink.error(
-            Code::StepCount,
-            entry.key_at,
-            "a workflow needs at least one step",
-        );
+        reader
+            .sink
+            .error(
+                Code::StepCount,
+                entry.key_at,
+                "a workflow needs at least one step",
+            )
+            .help("write one below: `hello: { image: host, run: echo hello }`");
     }
     if entries.len() > limits::STEPS {
         let message = format!("{} steps; at most {} are allowed", entries.len(), limits::STEPS);
-        reader.sink.error(Code::StepCount, entry.key_at, message);
+        reader
+            .sink
+            .error(Code::StepCount, entry.key_at, message)
+            .help("do the same for many things by `foreach`");
         return Vec::new();
     }
     let mut names: HashMap<String, &Entry> = HashMap::new();
