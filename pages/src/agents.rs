@@ -13,4 +13,8 @@ pub struct Agents {
     pub shell: Shell,
     /// As the API lists them.
     pub agents: Vec<v1::AgentInfo>,
+    /// Whether this is not the first page.
+    pub later: bool,
+    /// Of the next page; empty on the last.
+    pub next_page_token: String,
 }

@@ -31,6 +31,7 @@ const ASSETS: &[Asset] = assets! {
     "app.js": "text/javascript; charset=utf-8",
     "colours.css": "text/css; charset=utf-8",
     "copy.js": "text/javascript; charset=utf-8",
+    "forms.js": "text/javascript; charset=utf-8",
     "keys.js": "text/javascript; charset=utf-8",
     "live.js": "text/javascript; charset=utf-8",
     "log.css": "text/css; charset=utf-8",

@@ -7,6 +7,7 @@
 mod agents;
 pub mod assets;
 pub mod escape;
+pub mod form;
 pub mod graph;
 mod home;
 pub mod incident;
@@ -17,7 +18,7 @@ pub mod parts;
 pub mod run;
 mod runs;
 mod shell;
-mod workflow;
+pub mod workflow;
 mod workflows;
 
 pub use self::incident::Incident;
@@ -27,9 +28,9 @@ pub use home::Home;
 pub use incidents::Incidents;
 pub use notice::Notice;
 
+pub use self::workflow::Workflow;
 pub use runs::Runs;
 pub use shell::{Section, Shell};
-pub use workflow::Workflow;
 pub use workflows::Workflows;
 
 /// A value as a part of a URL's query or path: everything but letters, digits and `-._~` percent-encoded.

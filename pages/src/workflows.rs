@@ -1,9 +1,10 @@
 //! The list of workflows.
 
+use crate::{
+    Shell, parts,
+    workflow::{Bound, Facts},
+};
 use askama::Template;
-use proto::v1;
-
-use crate::Shell;
 
 /// A page of workflows, by name.
 #[derive(Debug, Template)]
@@ -11,8 +12,8 @@ use crate::Shell;
 pub struct Workflows {
     /// Around it.
     pub shell: Shell,
-    /// As the API lists them.
-    pub workflows: Vec<v1::Workflow>,
+    /// By name.
+    pub workflows: Vec<Facts>,
     /// Of the next page; empty on the last.
     pub next_page_token: String,
 }

@@ -104,18 +104,24 @@ pub(crate) fn declared(plan: &Plan, inputs: &Object) -> Object {
     of.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// The newest definitions that an alert starts. One that cannot be read or asked is said and left out; it must not
-/// keep the others from starting.
+/// The newest definitions that alerts may start. One that cannot be read is said and left out; it must not keep the others from
+/// starting.
+pub(crate) async fn with_on_alert(core: &Core) -> Result<Vec<Plan>, StoreError> {
+    let rows = core.store.workflows().await?;
+    let read = |row: WorkflowRow| match plan(&row) {
+        Ok(plan) => plan.on_alert.is_some().then_some(plan),
+        Err(error) => {
+            tracing::error!(%error, "a kept workflow cannot be read");
+            None
+        }
+    };
+    Ok(rows.into_iter().filter_map(read).collect())
+}
+
+/// Of them those that this alert starts. One that cannot be asked is said and left out.
 pub(crate) async fn bound_to(core: &Core, alert: &Value) -> Result<Vec<Plan>, StoreError> {
     let mut bound = Vec::new();
-    for row in core.store.workflows().await? {
-        let plan = match plan(&row) {
-            Ok(plan) => plan,
-            Err(error) => {
-                tracing::error!(%error, "a kept workflow cannot be read");
-                continue;
-            }
-        };
+    for plan in with_on_alert(core).await? {
         let Some(on) = &plan.on_alert else { continue };
         let mut roots = Object::new();
         roots.insert("alert".to_owned(), alert.clone());

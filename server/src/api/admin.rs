@@ -134,7 +134,7 @@ impl v1::admin_service_server::AdminService for Service {
         request: Request<v1::ListSourcesRequest>,
     ) -> Result<Response<v1::ListSourcesResponse>, Status> {
         authorize(&request, Permission::View)?;
-        let plans = diagnose::bound(&self.0)
+        let plans = crate::workflows::with_on_alert(&self.0)
             .await
             .map_err(|error| store_status(&error))?;
         let source = |source: Source| {

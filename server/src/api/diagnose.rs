@@ -10,7 +10,7 @@ use crate::{
     Core,
     agents::Listed,
     clock::entropy,
-    store::{Append, Claim, StoreError},
+    store::{Append, Claim},
     workflows,
 };
 
@@ -33,7 +33,7 @@ pub(super) async fn look(core: &Core) -> v1::DiagnoseResponse {
     findings.push(disk(core));
     findings.extend(listening(core));
     findings.extend(present(&agents));
-    match bound(core).await {
+    match workflows::with_on_alert(core).await {
         Ok(plans) => {
             findings.push(bindings(&plans));
             findings.extend(connections(&plans, &agents));
@@ -50,19 +50,6 @@ pub(super) async fn look(core: &Core) -> v1::DiagnoseResponse {
         now_ms: core.clock.now().unix_ms(),
         findings,
     }
-}
-
-/// The newest definitions that alerts start.
-pub(super) async fn bound(core: &Core) -> Result<Vec<Plan>, StoreError> {
-    let rows = core.store.workflows().await?;
-    let plans = rows.iter().map(workflows::plan).filter_map(|plan| match plan {
-        Ok(plan) => Some(plan).filter(|plan| plan.on_alert.is_some()),
-        Err(error) => {
-            tracing::error!(%error, "a kept workflow cannot be read");
-            None
-        }
-    });
-    Ok(plans.collect())
 }
 
 /// A write that is flushed to the disk like every other: a key that nobody uses and that is free again at once.

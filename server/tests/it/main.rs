@@ -5,6 +5,7 @@ mod agent;
 mod attempts;
 mod bad;
 mod faulty;
+mod forms;
 mod http;
 mod logs;
 mod operate;

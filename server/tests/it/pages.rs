@@ -2,18 +2,20 @@
 
 use std::sync::atomic::Ordering;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use crate::{
     http::{Answer, send},
-    stack::{ONE, Stack},
+    stack::{ONE, Stack, soon},
 };
 
 /// A page as a browser asks for it.
-async fn get(stack: &Stack, path: &str) -> Answer {
+pub(crate) async fn get(stack: &Stack, path: &str) -> Answer {
     let head = format!("GET {path} HTTP/1.1\r\nAccept: text/html,*/*");
     send(stack, &head, b"").await
 }
 
-fn text(answer: &Answer) -> &str {
+pub(crate) fn text(answer: &Answer) -> &str {
     answer.body.as_str().unwrap_or_default()
 }
 
@@ -139,4 +141,141 @@ async fn a_run_is_in_the_lists_and_has_a_page() {
     assert_eq!(page.status, 200);
     assert!(text(&page).contains("id=\"step-only\""));
     stack.stop().await;
+}
+
+/// An alert of the generic shape.
+async fn alert(stack: &Stack, body: &serde_json::Value) -> serde_json::Value {
+    let answer = crate::http::post(stack, "/webhook/incident-response", body.to_string().as_bytes()).await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    answer.body
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile_alerts_are_text_on_every_page() {
+    let stack = Stack::start().await;
+    let title = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> \u{202e}gnp.exe";
+    let body = serde_json::json!({
+        "id": "H-1", "title": title, "severity": "high", "hosts": ["<b>h</b>"],
+        "links": [{"title": "x", "url": "javascript:alert(1)"}], "tags": ["<i>"],
+    });
+    let taken = alert(&stack, &body).await;
+    let id = taken["incident_id"].as_str().unwrap();
+    for path in ["/", "/incidents", &format!("/incidents/{id}")] {
+        let page = get(&stack, path).await;
+        let html = text(&page);
+        assert_eq!(page.status, 200, "{path}");
+        assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{path}");
+        for never in [
+            "<script>alert",
+            "<img src=x",
+            "href=\"javascript:",
+            "\u{202e}",
+            "<b>h",
+            "<i>",
+        ] {
+            assert!(!html.contains(never), "{path} has {never}");
+        }
+    }
+    // As it came: byte for byte, and as text that no browser takes for a page.
+    let alert = taken["alert_id"].as_str().unwrap();
+    let raw = get(&stack, &format!("/incidents/{id}/alerts/{alert}")).await;
+    assert_eq!((raw.status, &raw.body["title"]), (200, &title.into()));
+    assert!(
+        raw.head.contains("content-type: text/plain; charset=utf-8"),
+        "{}",
+        raw.head
+    );
+    assert!(
+        raw.head.contains("x-content-type-options: nosniff"),
+        "{}",
+        raw.head
+    );
+    for (path, status) in [
+        (
+            format!("/incidents/{id}/alerts/alr_00000000000000000000000000"),
+            404,
+        ),
+        (format!("/incidents/{id}/alerts/nonsense"), 400),
+        (
+            format!("/incidents/inc_00000000000000000000000000/alerts/{alert}"),
+            404,
+        ),
+    ] {
+        assert_eq!(get(&stack, &path).await.status, status, "{path}");
+    }
+    stack.stop().await;
+}
+
+/// Reads a stream's text until it holds the word.
+async fn until(stream: &mut tokio::net::TcpStream, word: &str) -> String {
+    let mut seen = String::new();
+    soon(word, async {
+        while !seen.contains(word) {
+            let mut chunk = [0; 4096];
+            let n = stream.read(&mut chunk).await.unwrap();
+            assert!(n > 0, "ended before {word}: {seen}");
+            seen.push_str(&String::from_utf8_lossy(&chunk[..n]));
+        }
+    })
+    .await;
+    seen
+}
+
+async fn stream(stack: &Stack, path: &str, last: Option<&str>) -> tokio::net::TcpStream {
+    let mut stream = tokio::net::TcpStream::connect(stack.address).await.unwrap();
+    let last = last
+        .map(|id| format!("Last-Event-ID: {id}\r\n"))
+        .unwrap_or_default();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{last}\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+/// The address of the stream that a page names.
+fn live(page: &Answer) -> String {
+    let rest = text(page).split("data-live=\"").nth(1).unwrap_or_default();
+    rest.split('"').next().unwrap_or_default().replace("&amp;", "&")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_hears_of_what_comes_after_it_and_goes_on_where_it_was() {
+    let stack = Stack::start().await;
+    let page = get(&stack, "/runs").await;
+    // What happens between the page and its stream is not missed.
+    let first = stack.start_run(ONE).await;
+    let mut hears = stream(&stack, &live(&page), None).await;
+    let seen = until(&mut hears, "data: run.started").await;
+    assert!(
+        seen.to_lowercase().contains("content-type: text/event-stream"),
+        "{seen}"
+    );
+    assert!(seen.contains("event: change"), "{seen}");
+    let id = seen
+        .lines()
+        .filter_map(|line| line.strip_prefix("id: "))
+        .next_back()
+        .unwrap()
+        .to_owned();
+    drop(hears);
+    let second = stack.start_run(ONE).await;
+    // A reconnect says the last id; it stands above what the address says.
+    let mut hears = stream(&stack, &live(&page), Some(&id)).await;
+    let seen = until(&mut hears, "data: run.started").await;
+    assert_eq!(seen.matches("data: run.started").count(), 1, "{seen}");
+    assert_ne!(first, second);
+    // Of one run only.
+    let mut one = stream(&stack, &format!("/live?after={id}&run={first}"), None).await;
+    let request = proto::v1::CancelRunRequest {
+        run_id: first.clone(),
+        reason: String::new(),
+    };
+    stack.runs().await.cancel(request).await.unwrap();
+    let seen = until(&mut one, "data: run.cancel").await;
+    assert!(!seen.contains("data: run.started"), "{seen}");
+    // The server's end is the stream's end: the browser comes again.
+    let stopped = stack.stop();
+    let mut rest = Vec::new();
+    let ended = async { one.read_to_end(&mut rest).await.is_ok() };
+    let (_, ended) = tokio::join!(stopped, soon("the stream's end", ended));
+    assert!(ended);
 }

@@ -51,9 +51,15 @@ impl Ask {
 
     calls! {
         run: runs.get(GetRunRequest) -> Run;
+        start: runs.start(StartRunRequest) -> StartRunResponse;
+        cancel: runs.cancel(CancelRunRequest) -> CancelRunResponse;
+        rerun: runs.rerun(RerunRequest) -> StartRunResponse;
+        resolve: runs.resolve(ResolveRequest) -> ResolveResponse;
         runs: runs.list(ListRunsRequest) -> ListRunsResponse;
         incident: incidents.get(GetIncidentRequest) -> IncidentInfo;
+        open: incidents.open(OpenIncidentRequest) -> OpenIncidentResponse;
         incidents: incidents.list(ListIncidentsRequest) -> ListIncidentsResponse;
+        drain: admin.drain_agent(DrainAgentRequest) -> DrainAgentResponse;
         agents: admin.list_agents(ListAgentsRequest) -> ListAgentsResponse;
         workflow: workflows.get(GetWorkflowRequest) -> Workflow;
         workflows: workflows.list(ListWorkflowsRequest) -> ListWorkflowsResponse;

@@ -4,6 +4,7 @@
 mod agents;
 mod ask;
 mod assets;
+mod forms;
 mod headers;
 mod home;
 mod incidents;
@@ -35,8 +36,10 @@ pub(super) fn router(core: Core) -> Router {
         .route("/agents", get(agents::list))
         .route("/workflows", get(workflows::list))
         .route("/workflows/{name}", get(workflows::show))
+        .route("/workflows/{name}/steps/{key}", get(workflows::step))
         .route("/live", get(live::stream))
         .route("/assets/{version}/{name}", get(assets::serve))
+        .merge(forms::router())
         .with_state(core.clone())
         .merge(run::router(core))
         .layer(axum::middleware::map_response(headers::guard))

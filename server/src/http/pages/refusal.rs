@@ -17,6 +17,8 @@ const RETRY_AFTER: &str = "2";
 /// What a service refused, for the browser.
 pub(super) struct Refusal {
     status: Status,
+    /// Where HTTP has a more precise word than the status's code.
+    code: Option<StatusCode>,
     now_ms: i64,
 }
 
@@ -24,9 +26,23 @@ impl Refusal {
     pub(super) fn new(core: &Core, status: Status) -> Self {
         Self {
             status,
+            code: None,
             now_ms: core.clock.now().unix_ms(),
         }
     }
+
+    /// With a more precise word of HTTP's.
+    pub(super) fn with(core: &Core, code: StatusCode, status: Status) -> Self {
+        Self {
+            code: Some(code),
+            ..Self::new(core, status)
+        }
+    }
+}
+
+/// What HTTP calls it.
+pub(super) const fn http_status(code: Code) -> StatusCode {
+    told(code).0
 }
 
 /// The status of HTTP, in a few words, and what to do.
@@ -39,8 +55,8 @@ const fn told(code: Code) -> (StatusCode, &'static str, &'static str) {
         ),
         Code::InvalidArgument | Code::OutOfRange => (
             StatusCode::BAD_REQUEST,
-            "The address is wrong",
-            "Look at the address: a part of it is not of the form that it must have.",
+            "What was asked for is not of the right form",
+            "Look at the address, or go back to the form.",
         ),
         Code::FailedPrecondition | Code::AlreadyExists | Code::Aborted => (
             StatusCode::CONFLICT,
@@ -69,6 +85,7 @@ const fn told(code: Code) -> (StatusCode, &'static str, &'static str) {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (code, heading, advice) = told(self.status.code());
+        let code = self.code.unwrap_or(code);
         let mut response = notice(self.now_ms, code, heading, self.status.message(), advice);
         if code == StatusCode::SERVICE_UNAVAILABLE {
             response

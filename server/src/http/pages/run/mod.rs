@@ -24,6 +24,7 @@ use axum::{
 use tonic::Status;
 use types::RunId;
 
+pub(super) use self::view::before;
 use self::{folded::Folded, logs::Logs, params::Params, streams::Streams};
 use super::{answer, refusal::Refusal};
 use crate::{

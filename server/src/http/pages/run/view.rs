@@ -190,7 +190,7 @@ pub(super) fn picture(run: &Run, now: Timestamp) -> graph::Graph {
 }
 
 /// The steps that it needs or follows.
-pub(super) fn before(plan: &PlanStep) -> impl Iterator<Item = &String> {
+pub(in crate::http::pages) fn before(plan: &PlanStep) -> impl Iterator<Item = &String> {
     let followed = match &plan.fan_out {
         Some(FanOut::Follow { steps, .. }) => Some(steps),
         Some(FanOut::Each { .. }) | None => None,
