@@ -9,20 +9,20 @@ use crate::{
     stack::{ONE, Stack, soon},
 };
 
-struct Intake {
+pub(crate) struct Intake {
     up: mpsc::Sender<v1::LogChunk>,
     acks: tonic::Streaming<v1::LogAck>,
 }
 
 impl Intake {
-    async fn open(stack: &Stack) -> Self {
+    pub(crate) async fn open(stack: &Stack) -> Self {
         let (up, rx) = mpsc::channel(16);
         let mut client = AgentServiceClient::new(stack.channel().await);
         let acks = client.logs(ReceiverStream::new(rx)).await.unwrap().into_inner();
         Self { up, acks }
     }
 
-    async fn send(&mut self, offer: &v1::Offer, offset: u64, data: &str, end: bool) -> v1::LogAck {
+    pub(crate) async fn send(&mut self, offer: &v1::Offer, offset: u64, data: &str, end: bool) -> v1::LogAck {
         let chunk = v1::LogChunk {
             attempt: offer.attempt.clone(),
             token: offer.token.clone(),

@@ -4,6 +4,7 @@
 mod agent;
 mod attempts;
 mod bad;
+mod deadlines;
 mod faulty;
 mod forms;
 mod http;
@@ -13,6 +14,7 @@ mod pages;
 mod plan;
 mod reconnect;
 mod runs;
+mod slow;
 mod stack;
 mod store;
 mod transport;
