@@ -23,13 +23,25 @@ impl Intake {
     }
 
     pub(crate) async fn send(&mut self, offer: &v1::Offer, offset: u64, data: &str, end: bool) -> v1::LogAck {
+        self.send_after(offer, 0, offset, data, end).await
+    }
+
+    /// With so many bytes lost before it.
+    pub(crate) async fn send_after(
+        &mut self,
+        offer: &v1::Offer,
+        lost: u64,
+        offset: u64,
+        data: &str,
+        end: bool,
+    ) -> v1::LogAck {
         let chunk = v1::LogChunk {
             attempt: offer.attempt.clone(),
             token: offer.token.clone(),
             stream: v1::LogStream::Stdout.into(),
             offset,
             data: data.into(),
-            lost: 0,
+            lost,
             end,
         };
         self.up.send(chunk).await.unwrap();

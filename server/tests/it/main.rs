@@ -13,6 +13,7 @@ mod operate;
 mod pages;
 mod plan;
 mod reconnect;
+mod run_pages;
 mod runs;
 mod slow;
 mod stack;
