@@ -143,7 +143,7 @@ proptest! {
         for (from, to) in &folded.edges {
             prop_assert!(folded.layers[*from] < folded.layers[*to]);
         }
-        prop_assert!(folded.groups.len() <= 200 && folded.edges.len() <= 900);
+        prop_assert!(folded.groups.len() <= 300 && folded.edges.len() <= 900);
         let routed = layers::route(&folded.layers, &folded.edges);
         let placed = super::place::place(&routed, folded.groups.len());
         for (i, a) in placed.cards.iter().enumerate() {
