@@ -84,8 +84,7 @@ export class View {
       this.#mark(Number(link.hash.slice(2)) - 1);
     });
     new ResizeObserver(() => this.resize()).observe(region);
-    // Wrapped rows show how high they are only when they have come.
-    store.came = () => (this.follows && this.#wraps ? this.#toEnd() : this.draw());
+    store.came = () => this.draw();
   }
 
   get #sight() {

@@ -13,9 +13,7 @@ await script(async ({ url, watch, open }) => {
   const port = foreign.address().port;
   // What Chromium says of refusals, here and in its own words; what is asserted below is what the page got.
   watch.allow(/^request to another host: http:\/\/(127\.0\.0\.1|localhost):/, /^answer: 403 /,
-    /^request failed: .* net::ERR_(FAILED|BLOCKED_BY_)/, /^console error: .*(CORS policy|status of 403|ERR_FAILED)/,
-    // It asks for an icon of what is plain text.
-    /^answer: 404 .*\/favicon.ico/, /^console error: .*status of 404/);
+    /^request failed: .* net::ERR_(FAILED|BLOCKED_BY_)/, /^console error: .*(CORS policy|status of 403|ERR_FAILED)/);
   // Another port of this machine is another origin; another name for it is another site too.
   for (const host of ['127.0.0.1', 'localhost']) {
     const page = await open();

@@ -4,7 +4,6 @@
 mod check;
 mod compile;
 mod explain;
-mod hostile;
 
 use std::{
     io::Write,

@@ -227,17 +227,7 @@ impl Reader {
     }
 }
 
-/// Characters that would change how the text around them is read are shown as U+FFFD: controls of the C1 set, and those
-/// that turn its direction around.
+/// Characters that would hide, or change how the text around them is read, are shown as U+FFFD.
 const fn harmless(c: char) -> char {
-    match c {
-        '\u{80}'..='\u{9f}'
-        | '\u{200e}'
-        | '\u{200f}'
-        | '\u{2028}'
-        | '\u{2029}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-        c => c,
-    }
+    if types::text::is_unsafe(c) { '\u{fffd}' } else { c }
 }

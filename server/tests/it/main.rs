@@ -4,7 +4,6 @@
 mod agent;
 mod attempts;
 mod bad;
-mod deadlines;
 mod faulty;
 mod forms;
 mod http;
@@ -13,9 +12,7 @@ mod operate;
 mod pages;
 mod plan;
 mod reconnect;
-mod run_pages;
 mod runs;
-mod slow;
 mod stack;
 mod store;
 mod transport;

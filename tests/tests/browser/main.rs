@@ -2,4 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod accessible;
+mod flows;
 mod grpc_web;
+mod hostile;
+mod scale;
+mod world;

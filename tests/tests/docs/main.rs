@@ -22,7 +22,6 @@
 
 mod commands;
 mod data;
-mod diagrams;
 mod fence;
 mod links;
 mod markdown;

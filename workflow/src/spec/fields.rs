@@ -166,8 +166,7 @@ impl Reader<'_> {
         match &node.data {
             Data::Scalar(Value::String(text)) if text.contains("${{") => {
                 self.sink
-                    .error(Code::NoExpression, node.at, format!("{what} takes no expression"))
-                    .help("it is fixed when the workflow is compiled; write the value itself");
+                    .error(Code::NoExpression, node.at, format!("{what} takes no expression"));
                 None
             }
             Data::Scalar(Value::String(text)) => Some(text),

@@ -4,11 +4,16 @@ use ::pages::assets;
 use axum::{
     extract::Path,
     http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 
 /// Its path has the hash of its content, so it never changes.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+/// What browsers ask for beside an answer that is no page.
+pub(super) async fn icon() -> Redirect {
+    Redirect::temporary(&assets::url("icon.svg"))
+}
 
 pub(super) async fn serve(Path((version, name)): Path<(String, String)>) -> Response {
     match assets::find(&name).filter(|_| version == assets::version()) {

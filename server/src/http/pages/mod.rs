@@ -39,6 +39,7 @@ pub(super) fn router(core: Core) -> Router {
         .route("/workflows/{name}/steps/{key}", get(workflows::step))
         .route("/live", get(live::stream))
         .route("/assets/{version}/{name}", get(assets::serve))
+        .route("/favicon.ico", get(assets::icon))
         .merge(forms::router())
         .with_state(core.clone())
         .merge(run::router(core))

@@ -2,8 +2,7 @@
 //! lost, and the server goes on.
 
 mod frames;
-pub(crate) mod raw;
-mod routes;
+mod raw;
 mod rows;
 mod schema;
 mod wrong;

@@ -1,0 +1,37 @@
+// axe-core on every page that links lead to, in both colour schemes: no violation of WCAG 2.1 A and AA nor of axe's best
+// practices, nothing that scrolls sideways, no state without a word. `given.size` is desk or phone.
+
+import assert from 'node:assert/strict';
+import axe from 'axe-core';
+import { DESK, PHONE, script } from './lib/script.mjs';
+import { crawl, starts } from './lib/crawl.mjs';
+import { wide, wordless } from './lib/layout.mjs';
+
+const RULES = { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] };
+// What depends on colours; the others are the same in every scheme.
+const COLOURS = { type: 'rule', values: ['color-contrast', 'link-in-text-block'] };
+const VIEWPORTS = { desk: DESK, phone: PHONE };
+
+await script(async ({ url, given, open, shot }) => {
+  const page = await open({ viewport: VIEWPORTS[given.size] });
+  const wrong = [];
+  const kinds = await crawl(page, url, starts(given), async (page, kind, many) => {
+    for (const [colorScheme, rules] of [['light', RULES], ['dark', COLOURS]]) {
+      await page.emulateMedia({ colorScheme });
+      const name = `${kind.replaceAll(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '') || 'home'}-${many}`;
+      await shot(page, `${name}-${given.size}-${colorScheme}`, { fullPage: true });
+      const found = await violations(page, rules);
+      if (rules === RULES) found.push(...await wide(page), ...await wordless(page));
+      wrong.push(...found.map((what) => `${page.url().slice(url.length)} ${colorScheme}: ${what}`));
+    }
+  });
+  console.log(`pages: ${kinds.join(' ')}`);
+  assert.equal(wrong.length, 0, `${wrong.length} wrong:\n${wrong.join('\n')}`);
+});
+
+async function violations(page, runOnly) {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate((runOnly) => window.axe.run({ runOnly, resultTypes: ['violations'] }), runOnly);
+  return violations.flatMap(({ id, help, nodes }) => nodes.slice(0, 3).map((node) =>
+    `${id} (${help}) ${node.target.join(' ')}: ${node.html.slice(0, 200)} ${node.any.concat(node.all).map((one) => one.message).join('; ').slice(0, 300)}`));
+}
