@@ -13,6 +13,12 @@ const HELP = [
   ['Esc', 'close'],
 ];
 
+const LOG = [
+  ['n / N', 'next and previous place that was found'],
+  ['f', 'follow the log'],
+  ['w', 'wrap its lines'],
+];
+
 let going = 0;
 
 function typing(target) {
@@ -38,7 +44,7 @@ function help() {
     title.id = 'keys-title';
     title.textContent = 'Keys';
     const list = document.createElement('dl');
-    for (const [key, what] of HELP) {
+    for (const [key, what] of document.querySelector('#log') ? [...HELP, ...LOG] : HELP) {
       const term = document.createElement('dt');
       for (const one of key.split(' ')) {
         const part = document.createElement(one === '/' && key !== '/' ? 'span' : 'kbd');

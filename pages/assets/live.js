@@ -37,6 +37,8 @@ async function refresh() {
       const { live } = region.dataset;
       morph(region, fresh);
       document.title = page.title;
+      const [icon, now] = [document, page].map((one) => one.querySelector('link[rel="icon"]'));
+      if (icon && now && icon.getAttribute('href') !== now.getAttribute('href')) icon.setAttribute('href', now.getAttribute('href'));
       const seen = page.querySelector('.bottom time');
       const here = document.querySelector('.bottom time');
       if (seen && here) {

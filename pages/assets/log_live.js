@@ -18,6 +18,8 @@ export function grow(store) {
       const [fresh, here] = [page, document].map((one) => one.querySelector('.facts .status'));
       if (answer.ok && fresh && here) here.replaceWith(fresh);
       if (answer.ok) document.title = page.title;
+      const [icon, now] = [document, page].map((one) => one.querySelector('link[rel="icon"]'));
+      if (answer.ok && icon && now) icon.setAttribute('href', now.getAttribute('href'));
     } catch {
       // It stays as it is until the page is loaded again.
     }

@@ -84,7 +84,8 @@ export class View {
       this.#mark(Number(link.hash.slice(2)) - 1);
     });
     new ResizeObserver(() => this.resize()).observe(region);
-    store.came = () => this.draw();
+    // Wrapped rows show how high they are only when they have come.
+    store.came = () => (this.follows && this.#wraps ? this.#toEnd() : this.draw());
   }
 
   get #sight() {

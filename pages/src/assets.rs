@@ -32,6 +32,7 @@ const ASSETS: &[Asset] = assets! {
     "colours.css": "text/css; charset=utf-8",
     "copy.js": "text/javascript; charset=utf-8",
     "forms.js": "text/javascript; charset=utf-8",
+    "hash.js": "text/javascript; charset=utf-8",
     "keys.js": "text/javascript; charset=utf-8",
     "live.js": "text/javascript; charset=utf-8",
     "log.css": "text/css; charset=utf-8",
@@ -44,6 +45,11 @@ const ASSETS: &[Asset] = assets! {
     "run.css": "text/css; charset=utf-8",
     "times.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
+    "icon-good.svg": "image/svg+xml",
+    "icon-degraded.svg": "image/svg+xml",
+    "icon-bad.svg": "image/svg+xml",
+    "icon-live.svg": "image/svg+xml",
+    "icon-stopped.svg": "image/svg+xml",
 };
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {

@@ -169,6 +169,40 @@ fn variant(value: &impl std::fmt::Debug) -> String {
         .to_owned()
 }
 
+/// The picture in docs/semantics.md has the ways that an attempt can go, all of them and no others. It leaves out how
+/// much is known of one in doubt.
+#[test]
+fn the_picture_of_an_attempt_is_the_server_s_machine() {
+    let mut ways = BTreeSet::new();
+    for (from, _, before) in states() {
+        for (_, _, input) in inputs() {
+            let mut after = before.clone();
+            after.on(input);
+            let picture = |name: &str| {
+                if name.starts_with("lost-") {
+                    "in_doubt".to_owned()
+                } else {
+                    name.to_owned()
+                }
+            };
+            let (from, to) = (picture(from), picture(&state_name(&after)));
+            if from != to {
+                ways.insert((from, to));
+            }
+        }
+    }
+    let semantics = include_str!("../../docs/semantics.md");
+    let section = semantics
+        .split("\n## ")
+        .find(|section| section.starts_with("An attempt"));
+    let drawn = section.unwrap().lines().filter_map(|line| {
+        let (from, rest) = line.trim().split_once(" --> ")?;
+        let to = rest.split(':').next()?.trim();
+        (from != "[*]" && to != "[*]").then(|| (from.to_owned(), to.to_owned()))
+    });
+    assert_eq!(drawn.collect::<BTreeSet<_>>(), ways);
+}
+
 #[test]
 fn the_server_does_what_its_table_says() {
     let mut table = Table::under("Server");

@@ -4,15 +4,53 @@
 use std::time::Instant;
 
 use proptest::prelude::*;
-use workflow::{SourceFile, compile, render_text};
+use workflow::{Diagnostic, FileReport, SourceFile, compile, dag, dot, mermaid, render_text};
 
 mod support;
+
+/// The same of a file's bytes.
+fn answers_bytes(bytes: Vec<u8>) {
+    match SourceFile::from_bytes("x", bytes) {
+        Ok(source) => drop(answers(&source.text)),
+        Err(refused) => {
+            assert_eq!(refused.diagnostics.len(), 1);
+            within(&refused.diagnostics, &refused.source);
+            render_text(&refused.diagnostics, &refused.source, true);
+        }
+    }
+}
+
+/// Each place lies in the text, between characters, and its lines and columns say the same as its bytes.
+fn within(diagnostics: &[Diagnostic], source: &SourceFile) {
+    let lines: Vec<&str> = source.text.split('\n').collect();
+    let byte = |line: usize, column: usize| {
+        let before: usize = lines[..line - 1].iter().map(|line| line.len() + 1).sum();
+        let here = lines[line - 1]
+            .chars()
+            .take(column - 1)
+            .map(char::len_utf8)
+            .sum::<usize>();
+        before + here
+    };
+    for diagnostic in diagnostics {
+        let labels = diagnostic.labels.iter().map(|label| &label.span);
+        let fix = diagnostic.suggestion.iter().map(|suggestion| &suggestion.span);
+        for span in std::iter::once(&diagnostic.span).chain(labels).chain(fix) {
+            assert!(source.text.get(span.start..span.end).is_some(), "{diagnostic:?}");
+            assert_eq!(byte(span.line, span.column), span.start, "{diagnostic:?}");
+            assert_eq!(byte(span.end_line, span.end_column), span.end, "{diagnostic:?}");
+        }
+    }
+}
 
 fn answers(text: &str) -> Vec<&'static str> {
     let source = SourceFile::new("x", text);
     let started = Instant::now();
     let compiled = compile(&source, &support::catalogue());
     let shown = render_text(&compiled.diagnostics, &source, false);
+    within(&compiled.diagnostics, &source);
+    let json = serde_json::to_string(&FileReport::new("x", &compiled.diagnostics));
+    assert!(json.is_ok_and(|json| !json.contains('\n')));
     assert!(
         started.elapsed().as_millis() < 2_000,
         "{} bytes: {:?}",
@@ -21,9 +59,14 @@ fn answers(text: &str) -> Vec<&'static str> {
     );
     assert_eq!(compiled.plan.is_none(), !compiled.diagnostics.is_empty());
     assert!(
-        !shown.chars().any(|c| c == '\u{1b}'),
-        "a terminal must not obey a definition"
+        !shown.chars().any(|c| c != '\n' && types::text::is_unsafe(c)),
+        "a terminal must not obey a definition: {shown:?}"
     );
+    if let Some(plan) = &compiled.plan {
+        let pictures = dot(plan) + &mermaid(plan);
+        assert!(!pictures.chars().any(|c| c != '\n' && types::text::is_unsafe(c)));
+        assert!(serde_json::to_string(&dag(plan)).is_ok());
+    }
     compiled.diagnostics.iter().map(|d| d.code.as_str()).collect()
 }
 
@@ -132,6 +175,25 @@ proptest! {
     #[test]
     fn any_text_is_answered(text in "\\PC{0,300}") {
         answers(&text);
+    }
+
+    #[test]
+    fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        answers_bytes(bytes);
+    }
+
+    /// A definition with a few bytes put in anywhere: most of what people get wrong, and some of what attackers try.
+    #[test]
+    fn any_damage_is_answered(
+        at in 0_usize..1_000,
+        length in 0_usize..40,
+        bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(b"{}[]:,#&*!|>'\"%@`-? \n\t$\r\0".to_vec())], 0..12),
+    ) {
+        let mut text = include_bytes!("ok/containers.yaml").to_vec();
+        let start = at % text.len();
+        let end = (start + length).min(text.len());
+        text.splice(start..end, bytes);
+        answers_bytes(text);
     }
 
     #[test]

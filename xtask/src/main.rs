@@ -1,7 +1,8 @@
-//! The project's own automation: `cargo xtask test`, `promises`, `generate`, `bench`, `fixtures`.
+//! The project's own automation: `cargo xtask test`, `promises`, `generate`, `bench`, `fuzz`, `fixtures`.
 
 mod error_index;
 mod fixtures;
+mod fuzz;
 mod generate;
 mod promises;
 mod setup;
@@ -19,6 +20,7 @@ cargo xtask test [--full] [--fixtures DIR]   set up, check, build and test every
 cargo xtask promises                         what is promised, by which tests, and how far it is proven
 cargo xtask generate [--check]               write the generated pages, or check that they are as they should be
 cargo xtask bench [ARGS]                     measure, and write BENCHMARKS.md (see `cargo xtask bench --help`)
+cargo xtask fuzz [TARGET] [--seconds N]      run the fuzz targets, a minute each unless said otherwise
 cargo xtask fixtures DIR                     send every file of a folder through the real binary";
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn run() -> Result<ExitCode> {
         ["generate"] => generate::run(generate::Mode::Write)?,
         ["generate", "--check"] => generate::run(generate::Mode::Check)?,
         ["bench", rest @ ..] => bench(rest)?,
+        ["fuzz", rest @ ..] => fuzz::run(rest)?,
         ["fixtures", dir] => {
             sh::cargo(&["build", "--package", "cli"]).run()?;
             fixtures::run(std::path::Path::new(dir))?;

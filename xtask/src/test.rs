@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{fixtures, generate, promises, setup, sh};
+use crate::{fixtures, fuzz, generate, promises, setup, sh};
 
 /// What is asked for.
 #[derive(Debug, Default)]
@@ -71,7 +71,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Some(dir) => parts.run("real payloads and definitions", || fixtures::run(dir)),
         None => println!("== no --fixtures DIR: real payloads and definitions are not sent"),
     }
-    if !options.full {
+    if options.full {
+        parts.run("fuzz", || fuzz::run(&[]));
+    } else {
         parts.run("list of what --full adds", say_what_is_left_out);
     }
     if !parts.failed.is_empty() {

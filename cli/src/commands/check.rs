@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::{Args, ValueEnum};
 use terminal_size::{Width, terminal_size};
-use workflow::{Code, FileReport, Look};
+use workflow::{Code, FileReport, Look, SourceFile};
 
 use crate::{
     definition::{self, Checked},
@@ -115,8 +115,14 @@ impl Told {
     }
 }
 
+/// Standard input, for people.
+const STDIN: &str = "<stdin>";
+
 fn show(checked: &Checked) -> Result<(), Fault> {
-    let name = text::line(&checked.source.name);
+    let name = match checked.source.name.as_str() {
+        "-" => STDIN.into(),
+        name => text::line(name),
+    };
     if let Some(plan) = &checked.plan {
         let steps = match plan.steps.len() {
             1 => "1 step".to_owned(),
@@ -132,7 +138,12 @@ fn show(checked: &Checked) -> Result<(), Fault> {
 pub(crate) fn excerpts(checked: &Checked, color: bool) -> String {
     let width = terminal_size().map(|(Width(columns), _)| usize::from(columns));
     let columns = width.unwrap_or(Look::PLAIN.columns).min(Look::PLAIN.columns);
-    workflow::render(&checked.diagnostics, &checked.source, Look { color, columns })
+    let look = Look { color, columns };
+    if checked.source.name == "-" {
+        let source = SourceFile::new(STDIN, checked.source.text.as_str());
+        return workflow::render(&checked.diagnostics, &source, look);
+    }
+    workflow::render(&checked.diagnostics, &checked.source, look)
 }
 
 pub(crate) fn errors(count: usize) -> String {

@@ -30,8 +30,9 @@ enum Format {
     Mermaid,
 }
 
-/// Edges that Mermaid draws without being configured: `maxEdges` of <https://mermaid.js.org/config/schema-docs/config.html>.
+/// What Mermaid draws without being configured: `maxEdges` and `maxTextSize` of <https://mermaid.js.org/config/schema-docs/config.html>.
 const MERMAID_EDGES: usize = 500;
+const MERMAID_CHARS: usize = 50_000;
 
 pub(crate) fn main(args: &CompileArgs) -> Done {
     let checked = definition::check(&args.file, &::actions::Registry::builtin().catalogue());
@@ -49,10 +50,11 @@ pub(crate) fn main(args: &CompileArgs) -> Done {
                 .lines()
                 .filter(|line| line.contains("-->") || line.contains("-.->"))
                 .count();
-            if edges > MERMAID_EDGES {
+            if edges > MERMAID_EDGES || chart.chars().count() > MERMAID_CHARS {
                 out::note(&format!(
-                    "firehall: {edges} edges; Mermaid draws {MERMAID_EDGES} unless `maxEdges` is raised where it runs. \
-                     `-o dot` has no such bound"
+                    "firehall: {edges} edges, {} characters; Mermaid draws {MERMAID_EDGES} and {MERMAID_CHARS} unless \
+                     `maxEdges` and `maxTextSize` are raised where it runs. `-o dot` has no such bound",
+                    chart.chars().count()
                 ));
             }
             out::bytes(chart.as_bytes())?;

@@ -1,8 +1,11 @@
 //! A run followed: a tree that redraws itself in a terminal, plain lines in a pipe, JSON lines for programs.
 
+mod fit;
 mod lines;
 mod rows;
 mod screen;
+mod tree;
+mod waits;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +22,8 @@ use crate::{
     out, text,
 };
 use screen::Screen;
+use tree::Scene;
+use waits::{Reasons, Waits};
 
 /// How often a terminal's tree is brought up to date when nothing happens.
 const TICK: Duration = Duration::from_millis(200);
@@ -50,6 +55,7 @@ fn listen(client: &Client, run: &str) -> Listener {
 
 enum Heard {
     Notice(Option<Notice>),
+    Waits(Reasons),
     Tick,
 }
 
@@ -71,6 +77,8 @@ pub(crate) async fn follow(client: &Client, run: &str, format: out::Format) -> R
         out::Format::Text | out::Format::Table => View::Lines,
     };
     let mut heard = listen(client, run);
+    let mut waits = Waits::of(client, run);
+    let mut reasons = Reasons::new();
     let mut live = LiveRun::default();
     let mut clock = Clock::default();
     let mut tick = tokio::time::interval(TICK);
@@ -82,20 +90,22 @@ pub(crate) async fn follow(client: &Client, run: &str, format: out::Format) -> R
         let next = tokio::select! {
             biased;
             _ = &mut interrupt => {
-                view.draw(&live, clock.now())?;
+                view.draw(&live, clock.now(), &reasons)?;
                 return Err(interrupted(run));
             }
             notice = heard.notices.recv() => Heard::Notice(notice.transpose().map_err(|error| lost(run, error))?),
+            told = waits.next() => Heard::Waits(told),
             _ = tick.tick() => Heard::Tick,
         };
         match next {
             Heard::Notice(Some(Notice::Event(event))) => {
                 clock.heard(event.at);
                 live.apply(&event);
+                waits.want(&live);
                 view.event(&event, &live)?;
                 dirty = true;
                 if event.is_last() {
-                    view.draw(&live, clock.now())?;
+                    view.draw(&live, clock.now(), &reasons)?;
                     return Ok(live);
                 }
             }
@@ -107,10 +117,14 @@ pub(crate) async fn follow(client: &Client, run: &str, format: out::Format) -> R
             Heard::Notice(None) => {
                 return Err(Fault::failed(format!("the history of {run} ended too early")));
             }
+            Heard::Waits(told) => {
+                view.waits(&told, &reasons)?;
+                (reasons, dirty) = (told, true);
+            }
             Heard::Tick => dirty = true,
         }
         if dirty && drawn.elapsed() >= FRAME {
-            view.draw(&live, clock.now())?;
+            view.draw(&live, clock.now(), &reasons)?;
             (dirty, drawn) = (false, Instant::now());
         }
     }
@@ -171,16 +185,39 @@ impl View {
         }
     }
 
-    fn draw(&mut self, live: &LiveRun, now: Timestamp) -> Result<(), Fault> {
+    /// Plain lines tell once why a step waits; a tree shows it as long as it is so.
+    fn waits(&self, told: &Reasons, before: &Reasons) -> Result<(), Fault> {
+        let Self::Lines = self else { return Ok(()) };
+        told.iter()
+            .filter(|(step, why)| before.get(*step) != Some(why))
+            .try_for_each(|(step, why)| {
+                out::line(&format!(
+                    "           {}",
+                    text::line(&format!("{step} waits: {why}"))
+                ))
+            })
+    }
+
+    fn draw(&mut self, live: &LiveRun, now: Timestamp, waits: &Reasons) -> Result<(), Fault> {
         let Self::Tree(screen) = self else { return Ok(()) };
         let (width, height) = size();
-        let rows = match live.ended {
-            Some(_) => rows::all(live, now),
-            None => rows::at_most(live, now, height.saturating_sub(1)),
+        let scene = Scene {
+            run: live,
+            now,
+            waits,
         };
+        // The last picture stays and may scroll.
+        let most = match live.ended {
+            Some(_) => height.max(LAST),
+            None => height.saturating_sub(1),
+        };
+        let rows = fit::tree(&scene, most);
         out::bytes(screen.draw(&rows, width, out::is_coloured()).as_bytes())
     }
 }
+
+/// Rows that the last picture may have, however low the terminal is.
+const LAST: usize = 200;
 
 /// Columns and rows of the terminal.
 pub(crate) fn size() -> (usize, usize) {

@@ -5,7 +5,7 @@ use sdk::{Event, live::LiveRun};
 use serde_json::{Value, json};
 use types::Timestamp;
 
-use super::{lines, rows, screen::Screen};
+use super::{fit, lines, rows, screen::Screen, tree::Scene, waits::Reasons};
 
 const RUN: &str = "run_01jx0000000000000000000000";
 
@@ -67,6 +67,20 @@ fn folded(count: usize) -> LiveRun {
     run
 }
 
+fn at_most(run: &LiveRun, now: Timestamp, height: usize) -> Vec<rows::Row> {
+    let waits = Reasons::from([("s7".to_owned(), "no agent has host=x".to_owned())]);
+    let scene = Scene {
+        run,
+        now,
+        waits: &waits,
+    };
+    fit::tree(&scene, height)
+}
+
+fn all(run: &LiveRun, now: Timestamp) -> Vec<rows::Row> {
+    at_most(run, now, usize::MAX)
+}
+
 fn text(rows: &[rows::Row]) -> Vec<String> {
     rows.iter()
         .map(|row| row.render(100, false).0.trim_end().to_owned())
@@ -75,7 +89,7 @@ fn text(rows: &[rows::Row]) -> Vec<String> {
 
 #[test]
 fn the_tree_has_a_word_beside_each_glyph_and_is_harmless() {
-    let shown = text(&rows::all(&folded(6), Timestamp::from_unix_ms(2_500)));
+    let shown = text(&all(&folded(6), Timestamp::from_unix_ms(2_500)));
     assert!(
         shown[0].contains("running") && shown[0].contains("1.5 s"),
         "{shown:#?}"
@@ -96,7 +110,7 @@ fn the_tree_has_a_word_beside_each_glyph_and_is_harmless() {
 
 #[test]
 fn the_finished_tree_says_why() {
-    let shown = text(&rows::all(&folded(10), Timestamp::from_unix_ms(9_000))).join("\n");
+    let shown = text(&all(&folded(10), Timestamp::from_unix_ms(9_000))).join("\n");
     assert!(
         shown.contains("✗ b") && shown.contains("exit code 7") && shown.contains("b: 1 of 2 items failed"),
         "{shown}"
@@ -106,9 +120,69 @@ fn the_finished_tree_says_why() {
 #[test]
 fn a_low_terminal_gets_a_counted_tail() {
     let run = folded(6);
-    let shown = text(&rows::at_most(&run, Timestamp::from_unix_ms(2_500), 3));
+    let shown = text(&at_most(&run, Timestamp::from_unix_ms(2_500), 3));
     assert_eq!(shown.len(), 3);
-    assert!(shown[2].contains("… 3 more lines"), "{shown:#?}");
+    assert!(shown[1].contains("… 1 step: 1 skipped"), "{shown:#?}");
+    assert!(shown[2].contains("▸ b"), "{shown:#?}");
+}
+
+/// A run of many steps: the first 4,000 went well, one of them did not, ten run, one waits for an agent.
+fn large() -> LiveRun {
+    let steps: Vec<Value> = (0..10_000)
+        .map(|i| json!({"key": format!("s{i}"), "needs": [], "body": {"kind": "container", "image": {"literal": "host"}}}))
+        .collect();
+    let mut history =
+        vec![json!({"kind": "run.started", "run": RUN, "plan": {"name": "large", "steps": steps}})];
+    for i in 10..4_010 {
+        let outcome = if i == 2_000 { "failed" } else { "succeeded" };
+        history
+            .push(json!({"kind": "step.ended", "step": format!("s{i}"), "outcome": outcome, "reasons": []}));
+    }
+    for i in (4_010..4_020).chain([7]) {
+        let of = |kind: &str| json!({"kind": kind, "step": format!("s{i}"), "attempt": 1, "token": "t", "work": {}});
+        history.push(of("attempt.queued"));
+        if i != 7 {
+            history.push(of("attempt.started"));
+        }
+    }
+    let mut run = LiveRun::default();
+    events(&history).iter().for_each(|event| run.apply(event));
+    run
+}
+
+#[test]
+fn of_ten_thousand_steps_those_are_shown_that_matter_and_the_others_are_counted() {
+    let run = large();
+    let now = Timestamp::from_unix_ms(2_000_000);
+    for height in 2..60 {
+        let shown = text(&at_most(&run, now, height));
+        assert!(shown.len() <= height, "{height}: {shown:#?}");
+    }
+    let shown = text(&at_most(&run, now, 24)).join("\n");
+    assert!(shown.contains("4000 of 10000 steps"), "{shown}");
+    assert_eq!(shown.matches("▸ s40").count(), 10, "{shown}");
+    assert!(shown.contains("✗ s2000") && shown.contains("○ s7 "), "{shown}");
+    assert!(shown.contains("no agent has host=x"), "{shown}");
+    assert!(
+        shown.contains("steps: ") && shown.contains(" succeeded"),
+        "{shown}"
+    );
+    // Every step is either shown or counted.
+    let counted: usize = shown
+        .lines()
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix("… ")?
+                .split(' ')
+                .next()?
+                .parse::<usize>()
+                .ok()
+        })
+        .sum();
+    let rows = shown
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.contains("… ") && !line.starts_with("      "));
+    assert_eq!(counted + rows.count(), 10_000, "{shown}");
 }
 
 #[test]
@@ -196,7 +270,7 @@ fn the_screen_shows_the_newest_rows_however_they_change() {
     let (mut screen, mut lines, mut row) = (Screen::default(), Vec::new(), 0);
     let mut before = 80;
     for (count, width) in [(1, 80), (3, 80), (6, 80), (6, 40), (8, 40), (2, 80), (10, 60)] {
-        let rows = rows::all(&folded(count), Timestamp::from_unix_ms(4_000));
+        let rows = all(&folded(count), Timestamp::from_unix_ms(4_000));
         if width < before {
             reflow(&mut lines, &mut row, width);
         }
@@ -212,10 +286,10 @@ fn the_screen_shows_the_newest_rows_however_they_change() {
 fn an_unchanged_row_is_not_written_again() {
     let mut screen = Screen::default();
     let at = Timestamp::from_unix_ms(2_500);
-    let first = screen.draw(&rows::all(&folded(6), at), 80, false);
+    let first = screen.draw(&all(&folded(6), at), 80, false);
     assert!(first.len() > 100);
-    assert_eq!(screen.draw(&rows::all(&folded(6), at), 80, false), "");
-    let later = screen.draw(&rows::all(&folded(6), Timestamp::from_unix_ms(2_700)), 80, false);
+    assert_eq!(screen.draw(&all(&folded(6), at), 80, false), "");
+    let later = screen.draw(&all(&folded(6), Timestamp::from_unix_ms(2_700)), 80, false);
     assert!(
         !later.contains("slack/post"),
         "the skipped step's row did not change: {later:?}"

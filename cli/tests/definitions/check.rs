@@ -116,6 +116,12 @@ fn a_dash_is_standard_input() {
         assert_eq!(output.status.code(), Some(code));
         assert_eq!(lines(&String::from_utf8(output.stdout).unwrap())[0]["file"], "-");
     }
+    let output = firehall(folder.path(), &["check", "-"], WRONG.as_bytes());
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        out.contains("--> <stdin>:6:5") && out.contains("<stdin>: 1 error"),
+        "{out}"
+    );
 }
 
 #[test]

@@ -101,3 +101,20 @@ fn what_is_wrong_gives_no_graph() {
     assert_eq!((code, out.as_str()), (Some(2), ""));
     assert!(err.contains("FH0111") && err.contains("`wrong.yaml`"), "{err}");
 }
+
+#[test]
+fn a_graph_that_mermaid_would_not_draw_says_so() {
+    let mut text = String::from("name: t\nsteps:\n  s0: { image: host, run: x }\n");
+    for n in 1..600 {
+        text.push_str(&format!("  s{n}: {{ image: host, run: x, needs: s{} }}\n", n - 1));
+    }
+    let folder = folder(&[("w.yaml", text.as_bytes())]);
+    let (code, out, err) = answer(folder.path(), &["compile", "w.yaml", "-o", "mermaid"]);
+    assert_eq!((code, out.matches("-->").count()), (Some(0), 599));
+    assert!(err.contains("599 edges") && err.contains("maxEdges"), "{err}");
+    let (code, out, err) = answer(folder.path(), &["compile", "w.yaml", "-o", "dot"]);
+    assert_eq!(
+        (code, out.matches("->").count(), err.as_str()),
+        (Some(0), 599, "")
+    );
+}

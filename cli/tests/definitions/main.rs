@@ -4,6 +4,7 @@
 mod check;
 mod compile;
 mod explain;
+mod hostile;
 
 use std::{
     io::Write,

@@ -9,6 +9,7 @@ use types::{
 };
 use workflow::{Body, Expr, FanOut, Plan, PlanStep, Template};
 
+use super::docs;
 use crate::{
     At, Command, Context, Decision, Event, NoRerun, Rejected, ReportBody, Run, RunStarted, Trigger, decide,
     history, placement::Snapshot, rerun, start,
@@ -248,7 +249,9 @@ impl Bench {
             let stored = history::write(event);
             let read = history::read(&stored.kind, stored.version, &stored.body).unwrap();
             assert_eq!(read, *event, "an event is read as it was written");
+            let before = self.folded.clone();
             self.folded.evolve(&read, self.now);
+            docs::went_a_drawn_way(&before, &self.folded);
         }
         assert_eq!(self.folded, self.run, "the fold of the history is the live state");
         self.events.extend(decision.events.iter().cloned());

@@ -6,7 +6,10 @@ use protocol::{Held, Resolution, server::Send};
 use types::{FailureKind, LeaseToken, Placement, RunOutcome, StepOutcome, Timestamp, Verdict};
 use workflow::{FanOut, Plan, PlanStep};
 
-use super::bench::{agent, failed, first, report, session, stopped, succeeded, token};
+use super::{
+    bench::{agent, failed, first, report, session, stopped, succeeded, token},
+    docs,
+};
 use crate::{
     At, Command, Context, Decision, Event, Phase, ReportBody, Run, decide, history, placement::Snapshot,
     start, tidy,
@@ -385,7 +388,9 @@ impl World {
             let stored = history::write(event);
             let read = history::read(&stored.kind, stored.version, &stored.body).unwrap();
             self.saw(&read);
+            let before = self.folded.clone();
             self.folded.evolve(&read, self.now);
+            docs::went_a_drawn_way(&before, &self.folded);
         }
         assert!(
             self.folded == self.run,

@@ -16,7 +16,9 @@ const EDGES: usize = 600;
 /// Folded layers.
 const BANDS: usize = 60;
 /// Steps that are shown for themselves because of their state.
-const NOTABLE: usize = 100;
+const NOTABLE: usize = 60;
+/// The same among parallel steps of the same shape.
+const ALONE: usize = 6;
 /// Parallel steps from which on they are folded, and what is kept of a chain at either end.
 const SIBLINGS: usize = 4;
 const ENDS: usize = 2;
@@ -40,24 +42,31 @@ pub(super) fn fold(steps: &[Step<'_>]) -> Folded {
         return layered(whole);
     }
     let notable = notable(steps);
-    let siblings = siblings(steps, &notable);
+    let siblings = siblings(steps);
     let chains = chains(&quotient(&needs, &siblings), &siblings, &notable);
     let folded = quotient(&needs, &chains);
     if folded.groups.len() <= NODES && folded.edges.len() <= EDGES {
         return layered(folded);
     }
-    bands(&needs, &whole.edges, &notable)
+    bands(steps, &needs, &whole.edges, &notable)
 }
 
-/// The steps that a picture always shows, the worst first when there are too many.
+/// What makes a step stand out of those around it.
+fn class<'a>(step: &Step<'a>) -> Option<&'a str> {
+    match step.state {
+        "failed" | "in_doubt" => Some(step.state),
+        "running" if step.in_hand => Some(step.state),
+        _ => None,
+    }
+}
+
+/// The steps that stand alone because of their state, the worst first when there are too many.
 fn notable(steps: &[Step<'_>]) -> BTreeSet<usize> {
     let mut found: Vec<(u8, usize)> = (steps.iter().enumerate())
-        .filter_map(|(i, step)| match step.state {
+        .filter_map(|(i, step)| match class(step)? {
             "failed" => Some((0, i)),
             "in_doubt" => Some((1, i)),
-            "running" => Some((2, i)),
-            "degraded" => Some((3, i)),
-            _ => None,
+            _ => Some((2, i)),
         })
         .collect();
     found.sort_unstable();
@@ -65,23 +74,31 @@ fn notable(steps: &[Step<'_>]) -> BTreeSet<usize> {
     found.into_iter().map(|(_, i)| i).collect()
 }
 
-/// For each step the first of those that stand with it: same needs, same dependents, same doing.
-fn siblings(steps: &[Step<'_>], notable: &BTreeSet<usize>) -> Vec<usize> {
+/// For each step the first of those that stand with it: same needs, same dependents, same doing, and the same state where
+/// that stands out. Of each such state some stand alone.
+fn siblings(steps: &[Step<'_>]) -> Vec<usize> {
     let mut dependents = vec![Vec::new(); steps.len()];
     for (i, step) in steps.iter().enumerate() {
         for need in &step.needs {
             dependents[*need].push(i);
         }
     }
-    let mut alike: BTreeMap<(&[usize], &[usize], &str), Vec<usize>> = BTreeMap::new();
-    for (i, step) in steps.iter().enumerate().filter(|(i, _)| !notable.contains(i)) {
-        let shape = (step.needs.as_slice(), dependents[i].as_slice(), step.what);
+    let mut alike: BTreeMap<(&[usize], &[usize], &str, Option<&str>), Vec<usize>> = BTreeMap::new();
+    for (i, step) in steps.iter().enumerate() {
+        let shape = (
+            step.needs.as_slice(),
+            dependents[i].as_slice(),
+            step.what,
+            class(step),
+        );
         alike.entry(shape).or_default().push(i);
     }
     let mut leaders: Vec<usize> = (0..steps.len()).collect();
-    for group in alike.values().filter(|group| group.len() >= SIBLINGS) {
-        for i in group {
-            leaders[*i] = group[0];
+    for ((.., class), group) in &alike {
+        let alone = if class.is_some() { ALONE } else { 0 };
+        let rest = group.get(alone..).unwrap_or_default();
+        for i in rest.iter().filter(|_| rest.len() >= SIBLINGS) {
+            leaders[*i] = rest[0];
         }
     }
     leaders
@@ -95,7 +112,8 @@ fn chains(graph: &Folded, leaders: &[usize], notable: &BTreeSet<usize>) -> Vec<u
         outs[*from].push(*to);
         ins[*to].push(*from);
     }
-    let plain = |n: usize| ins[n].len() <= 1 && outs[n].len() <= 1 && !notable.contains(&graph.groups[n][0]);
+    let alone = |n: usize| graph.groups[n].len() == 1 && !notable.contains(&graph.groups[n][0]);
+    let plain = |n: usize| ins[n].len() <= 1 && outs[n].len() <= 1 && alone(n);
     let before = |n: usize| ins[n].first().copied().filter(|m| plain(*m));
     let mut leaders = leaders.to_vec();
     for first in (0..count).filter(|n| plain(*n) && before(*n).is_none()) {
@@ -116,25 +134,25 @@ fn chains(graph: &Folded, leaders: &[usize], notable: &BTreeSet<usize>) -> Vec<u
     leaders
 }
 
-/// What is not notable, by layers.
-fn bands(needs: &[Vec<usize>], edges: &Edges, notable: &BTreeSet<usize>) -> Folded {
+/// What does not stand alone, by layers and by states that stand out.
+fn bands(steps: &[Step<'_>], needs: &[Vec<usize>], edges: &Edges, notable: &BTreeSet<usize>) -> Folded {
     let depth = layers::longest(needs.len(), edges);
     let count = depth.iter().max().map_or(1, |deepest| deepest + 1);
     let bands = count.min(BANDS);
     let band = |i: usize| depth[i] * bands / count;
-    let mut first: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut first: BTreeMap<(usize, Option<&str>), usize> = BTreeMap::new();
     let leaders: Vec<usize> = (0..needs.len())
         .map(|i| {
             if notable.contains(&i) {
                 i
             } else {
-                *first.entry(band(i)).or_insert(i)
+                *first.entry((band(i), class(&steps[i]))).or_insert(i)
             }
         })
         .collect();
     let mut folded = quotient(needs, &leaders);
     folded.layers = folded.groups.iter().map(|group| band(group[0])).collect();
-    // Within a band there is no order to show; two of the longest ways suffice to see what comes before what.
+    // Within a band there is no order to show.
     let layers = folded.layers.clone();
     folded.edges.retain(|(from, to)| layers[*from] < layers[*to]);
     if folded.edges.len() > EDGES {

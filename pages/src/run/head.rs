@@ -76,6 +76,17 @@ impl Head {
         format!("{sign} {of}{}", self.run.workflow)
     }
 
+    /// The picture in the window's tab.
+    pub(super) fn icon(&self) -> &'static str {
+        match of_outcome(self.run.outcome()).0.shape() {
+            Shape::Good => "icon-good.svg",
+            Shape::Degraded => "icon-degraded.svg",
+            Shape::Bad => "icon-bad.svg",
+            Shape::Stopped => "icon-stopped.svg",
+            _ => "icon-live.svg",
+        }
+    }
+
     /// Whether it goes on.
     #[must_use]
     pub fn live(&self) -> bool {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Messages that wait for a reader.
-const AHEAD: usize = 256;
+const AHEAD: usize = 64;
 /// Events read at once.
 const PAGE: u32 = 256;
 

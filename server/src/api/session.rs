@@ -39,6 +39,11 @@ const PROTOCOL: u32 = 1;
 const HELLO: Duration = Duration::from_secs(10);
 /// What one Hello may hold.
 const INVENTORY: usize = 100_000;
+/// Bytes of an agent's name, and of each name in its lists.
+const NAME_BYTES: usize = 200;
+const VERSION_BYTES: usize = 100;
+/// Entries of each of its lists.
+const LIST: usize = 1_000;
 /// Acknowledgements after which a session is renewed: each leaves a tombstone at the agent, which only a later session
 /// lets go, and an inventory must fit into one message.
 const ACKS: usize = 4_096;
@@ -148,7 +153,42 @@ async fn open(core: &Core, agent: &AgentId, session: &SessionId, hello: v1::Hell
     })
 }
 
+/// What an agent says of itself is kept, listed and shown.
+fn check(hello: &v1::Hello) -> Result<(), Status> {
+    let name = &hello.name;
+    if name.is_empty() || name.len() > NAME_BYTES || name.chars().any(char::is_control) {
+        let why = format!("1 to {NAME_BYTES} bytes without control characters");
+        return Err(errors::invalid("hello.name", why));
+    }
+    if hello.version.len() > VERSION_BYTES {
+        return Err(errors::invalid(
+            "hello.version",
+            format_args!("at most {VERSION_BYTES} bytes"),
+        ));
+    }
+    let actions = hello.actions.iter().map(|action| action.name.as_str());
+    let texts = |list: &[String]| (list.len(), list.iter().map(String::len).max().unwrap_or(0));
+    for (field, (count, longest)) in [
+        ("labels", (hello.labels.len(), 0)),
+        (
+            "actions",
+            (hello.actions.len(), actions.map(str::len).max().unwrap_or(0)),
+        ),
+        ("runtimes", texts(&hello.runtimes)),
+        ("secrets", texts(&hello.secrets)),
+        ("connections", texts(&hello.connections)),
+        ("grants", texts(&hello.grants)),
+    ] {
+        if count > LIST || longest > NAME_BYTES {
+            let why = format!("at most {LIST} entries of at most {NAME_BYTES} bytes");
+            return Err(errors::invalid(format!("hello.{field}"), why));
+        }
+    }
+    Ok(())
+}
+
 fn introduction(hello: v1::Hello, held: &Inventories) -> Result<Introduction, Status> {
+    check(&hello)?;
     let facts = Facts {
         version: hello.version,
         capacity: hello.capacity,

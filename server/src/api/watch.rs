@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Messages that wait for a reader.
-const AHEAD: usize = 256;
+const AHEAD: usize = 64;
 /// Events read at once.
 const PAGE: u32 = 256;
 /// Bytes of a log read at once.

@@ -19,6 +19,8 @@ pub(crate) struct Faulty {
     pub(crate) forget_to_say: AtomicU32,
     /// Reads of histories that fail.
     pub(crate) unreadable: AtomicU32,
+    /// How long each append takes before it is stored, milliseconds.
+    pub(crate) slow_ms: AtomicU32,
     /// Appends that were stored.
     pub(crate) appends: AtomicU32,
 }
@@ -46,6 +48,10 @@ impl Store for Faulty {
         }
         if take(&self.refuse) {
             return Err(down());
+        }
+        let slow = self.slow_ms.load(Ordering::SeqCst);
+        if slow > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(slow.into())).await;
         }
         let cursor = self.inner.append(append).await?;
         self.appends.fetch_add(1, Ordering::SeqCst);

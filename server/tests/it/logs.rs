@@ -9,27 +9,39 @@ use crate::{
     stack::{ONE, Stack, soon},
 };
 
-struct Intake {
+pub(crate) struct Intake {
     up: mpsc::Sender<v1::LogChunk>,
     acks: tonic::Streaming<v1::LogAck>,
 }
 
 impl Intake {
-    async fn open(stack: &Stack) -> Self {
+    pub(crate) async fn open(stack: &Stack) -> Self {
         let (up, rx) = mpsc::channel(16);
         let mut client = AgentServiceClient::new(stack.channel().await);
         let acks = client.logs(ReceiverStream::new(rx)).await.unwrap().into_inner();
         Self { up, acks }
     }
 
-    async fn send(&mut self, offer: &v1::Offer, offset: u64, data: &str, end: bool) -> v1::LogAck {
+    pub(crate) async fn send(&mut self, offer: &v1::Offer, offset: u64, data: &str, end: bool) -> v1::LogAck {
+        self.send_after(offer, 0, offset, data, end).await
+    }
+
+    /// With so many bytes lost before it.
+    pub(crate) async fn send_after(
+        &mut self,
+        offer: &v1::Offer,
+        lost: u64,
+        offset: u64,
+        data: &str,
+        end: bool,
+    ) -> v1::LogAck {
         let chunk = v1::LogChunk {
             attempt: offer.attempt.clone(),
             token: offer.token.clone(),
             stream: v1::LogStream::Stdout.into(),
             offset,
             data: data.into(),
-            lost: 0,
+            lost,
             end,
         };
         self.up.send(chunk).await.unwrap();

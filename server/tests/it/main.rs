@@ -4,6 +4,7 @@
 mod agent;
 mod attempts;
 mod bad;
+mod deadlines;
 mod faulty;
 mod forms;
 mod http;
@@ -12,7 +13,9 @@ mod operate;
 mod pages;
 mod plan;
 mod reconnect;
+mod run_pages;
 mod runs;
+mod slow;
 mod stack;
 mod store;
 mod transport;

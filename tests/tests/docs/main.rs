@@ -22,6 +22,7 @@
 
 mod commands;
 mod data;
+mod diagrams;
 mod fence;
 mod links;
 mod markdown;

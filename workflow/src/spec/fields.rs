@@ -166,7 +166,8 @@ impl Reader<'_> {
         match &node.data {
             Data::Scalar(Value::String(text)) if text.contains("${{") => {
                 self.sink
-                    .error(Code::NoExpression, node.at, format!("{what} takes no expression"));
+                    .error(Code::NoExpression, node.at, format!("{what} takes no expression"))
+                    .help("it is fixed when the workflow is compiled; write the value itself");
                 None
             }
             Data::Scalar(Value::String(text)) => Some(text),

@@ -100,6 +100,7 @@ impl LiveRun {
         let steps = plan.steps.iter().map(|step| LiveStep {
             key: step.key.clone(),
             what: step.what(),
+            needs: step.needs.clone(),
             fans_out: step.fan_out.is_some(),
             state: LiveState::Waiting,
             items: Vec::new(),
@@ -109,10 +110,12 @@ impl LiveRun {
             reused_from: None,
         });
         self.steps = steps.collect();
+        let places = self.steps.iter().enumerate();
+        self.places = places.map(|(place, step)| (step.key.clone(), place)).collect();
     }
 
     fn step_mut(&mut self, key: &str) -> Option<&mut LiveStep> {
-        self.steps.iter_mut().find(|step| step.key == key)
+        self.steps.get_mut(*self.places.get(key)?)
     }
 
     fn item(&mut self, step: &str, index: Option<u32>) -> Option<&mut LiveItem> {
@@ -181,6 +184,10 @@ const IN_DOUBT: &str = "may have run, and nobody knows how it ended";
 
 fn describe(item: &mut LiveItem, at: &At, body: &Body, now: Timestamp) {
     item.attempt = at.attempt;
+    item.retry_at = match body {
+        Body::RetryScheduled { due, .. } => Some(*due),
+        _ => None,
+    };
     match body {
         Body::AttemptQueued { .. } => {
             (item.started_at, item.duration_ms) = (None, None);

@@ -5,6 +5,8 @@ mod fold;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeSet, HashMap};
+
 use types::{RunOutcome, StepOutcome, Timestamp};
 
 use crate::Reason;
@@ -26,6 +28,8 @@ pub struct LiveRun {
     pub ended: Option<LiveEnd>,
     /// Events folded.
     pub seq: u64,
+    /// Where each step stands in `steps`: a run may have ten thousand.
+    places: HashMap<String, usize>,
 }
 
 /// A run's end.
@@ -46,6 +50,8 @@ pub struct LiveStep {
     pub key: String,
     /// What it does.
     pub what: String,
+    /// The steps that it waits for.
+    pub needs: BTreeSet<String>,
     /// Whether it has items.
     pub fans_out: bool,
     /// Where it is.
@@ -75,6 +81,8 @@ pub struct LiveItem {
     pub agent: Option<String>,
     /// When its try began.
     pub started_at: Option<Timestamp>,
+    /// When its next try is due, while it waits for that.
+    pub retry_at: Option<Timestamp>,
     /// By the agent's clock, once its try has ended.
     pub duration_ms: Option<u64>,
     /// Why not succeeded.
@@ -132,7 +140,7 @@ impl LiveRun {
     /// A step by its key.
     #[must_use]
     pub fn step(&self, key: &str) -> Option<&LiveStep> {
-        self.steps.iter().find(|step| step.key == key)
+        self.steps.get(*self.places.get(key)?)
     }
 }
 
@@ -164,6 +172,7 @@ impl LiveItem {
             attempt: 0,
             agent: None,
             started_at: None,
+            retry_at: None,
             duration_ms: None,
             reasons: Vec::new(),
         }

@@ -2,7 +2,8 @@
 //! lost, and the server goes on.
 
 mod frames;
-mod raw;
+pub(crate) mod raw;
+mod routes;
 mod rows;
 mod schema;
 mod wrong;

@@ -215,7 +215,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("firehall.v1.AdminService/Diagnose", "{}", &[]),
     row(
         "firehall.v1.AgentService/Session",
-        r#"{"hello": {"agent_id": "$AGENT", "protocol": 1}}"#,
+        r#"{"hello": {"agent_id": "$AGENT", "name": "another", "protocol": 1}}"#,
         &[("hello", Is::Free), ("report", Is::Free), ("credits", Is::Free)],
     ),
     row(

@@ -102,6 +102,13 @@ fn attempts(step: &Step) -> u32 {
     u32::try_from(tries).unwrap_or(u32::MAX)
 }
 
+/// Whether an agent has a try of it now.
+fn in_hand(step: &Step) -> bool {
+    let last = |item: &engine::Item| item.attempts.last().map(engine::Attempt::word);
+    step.outcome().is_none()
+        && (step.items.iter()).any(|item| matches!(last(item), Some("offered" | "accepted" | "running")))
+}
+
 fn items(plan: &PlanStep, step: &Step) -> Option<(u32, u32)> {
     plan.fan_out.as_ref()?;
     let ended = step.items.iter().filter(|item| item.ended.is_some()).count();
@@ -173,6 +180,7 @@ pub(super) fn picture(run: &Run, now: Timestamp) -> graph::Graph {
             key: &plan.key,
             what,
             state: step.word(),
+            in_hand: in_hand(step),
             lasted: ::pages::parts::lasted(
                 convert::ms(step.started_at),
                 convert::ms(step.ended_at),

@@ -4,6 +4,10 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{error_index, promises, sh};
 
+mod catalogue;
+mod limits;
+mod parts;
+
 /// What to do with a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -17,11 +21,23 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
     if mode == Mode::Write {
         sh::cargo(&["build", "--package", "cli"]).run()?;
     }
+    let signatures = catalogue::signatures()?;
+    let headed = |page: String| format!("{HEAD}{page}");
     let pages = [
         ("docs/actions.md", actions()?),
         ("docs/cli.md", cli()?),
         ("docs/errors.md", format!("{HEAD}{}", error_index::page()?)),
         ("docs/promises.md", promises_page()?),
+        ("docs/types.md", headed(catalogue::types(&signatures)?)),
+        ("docs/limits.md", headed(limits::page()?)),
+        (
+            "docs/diagrams.md",
+            parts::page("docs/diagrams.md", &[("the shipped runbook", parts::runbook()?)])?,
+        ),
+        (
+            "docs/slack.md",
+            parts::page("docs/slack.md", &[("scopes", catalogue::scopes(&signatures)?)])?,
+        ),
     ];
     let mut stale = Vec::new();
     for (name, text) in pages {
