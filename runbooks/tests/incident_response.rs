@@ -65,8 +65,7 @@ fn what_is_independent_is_parallel_and_the_checks_do_not_wait_for_slack() {
             .collect::<Vec<_>>()
     };
     assert!(needs("parse-incident-event").is_empty() && needs("setup-slack-integration").is_empty());
-    assert_eq!(needs("host-checks"), ["parse-incident-event"]);
-    assert_eq!(needs("reachability"), ["parse-incident-event"]);
+    assert!(needs("host-checks").is_empty() && needs("reachability").is_empty());
     assert!(!needs("technical-investigation").contains(&"create-war-room"));
 }
 

@@ -14,6 +14,15 @@ use crate::{
 
 /// List the built-in actions, or describe one in full.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  firehall actions
+  firehall actions slack/war-room
+  firehall actions slack/war-room -o json | jq -r .example > room.yaml
+
+With -o json, an array of {name, major, doc, effect, connection, scopes, optional_scopes, timeout_ms, if_lost, params,
+outputs, types, example}; with a name one of them. `effect` is none, reads or writes. `params` are [{name, type, required,
+default, trust, doc}], where trust says whether untrusted values are taken; `outputs` are [{name, type, optional, trust,
+doc}], where it says whether outsiders wrote them; `types` has the fields of the records that they name.")]
 pub(crate) struct ActionsArgs {
     #[command(flatten)]
     form: Form,

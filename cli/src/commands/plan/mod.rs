@@ -23,11 +23,17 @@ use crate::{
 /// Say what a run would do before it does anything: the graph, who does what where, each outside effect in order, what
 /// agents must hold, the longest it can take, and where it could wait. Nothing is started and nobody is called.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   firehall plan incident-response                        the shipped runbook
   firehall plan deploy.yaml -i version=1.2.3             with an input
   firehall plan incident-response --payload alert.json   with an alert: its hosts, whether it would start
-  firehall plan deploy --remote                          a kept workflow, with the agents that are connected now")]
+  firehall plan deploy --remote                          a kept workflow, with the agents that are connected now
+
+It ends with 0, and with 2 for a wrong definition, an input that does not fit or a payload that is no alert.
+
+With -o json, {name, description, version, inputs, triggers, steps, effects, scopes, secrets, connections, grants,
+worst_case_ms, worst_case_path, worst_case_lost_ms, could_wait, unknown}, as docs/plan.md says; of a wrong definition
+{file, diagnostics}.")]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     remote: Remote,

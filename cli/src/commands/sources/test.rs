@@ -15,6 +15,17 @@ use crate::{
 
 /// What is understood of a payload. Nothing is sent anywhere.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  firehall sources test alert.json
+  curl -s https://example.com/last-alert | firehall sources test - --source generic
+  firehall sources test alert.json --workflow oncall.yaml --workflow disk.yaml
+  firehall sources test alert.json --remote -o json | jq '.workflows[] | select(.starts)'
+
+It ends with 0 when the payload is understood and with 2 when it never can be.
+
+With -o json, {file, source, detected, understood, refusal, shape, alert, grouping_key, delivery_key, repeat_window_ms,
+unread, unfilled, workflows}. `refusal` is {kind, reason, http_status, fields}; `unread` are fields that nothing was taken
+from, `unfilled` those in which the vendor left a variable's name; `workflows` are [{workflow, from, starts, why, when}].")]
 pub(super) struct TestArgs {
     #[command(flatten)]
     remote: Remote,
