@@ -14,6 +14,7 @@ const SHOWN_BYTES: usize = 4 * 1024;
 const SHOWN_CHARS: usize = 400;
 
 /// What can be read before a run.
+#[derive(Clone)]
 pub(super) struct Known {
     scope: Scope,
     /// Whether each input has its value.
@@ -37,15 +38,10 @@ impl Known {
         }
     }
 
-    /// With one item of a fan-out.
-    pub(super) fn with_item(&self, value: &Value, index: usize) -> Self {
-        let mut scope = self.scope.clone();
+    /// Puts one item of a fan-out in the place of the one before.
+    pub(super) fn set_item(&mut self, value: &Value, index: usize) {
         let each = json!({ "value": value, "index": index });
-        scope.roots.insert("each".to_owned(), each);
-        Self {
-            scope,
-            all_inputs: self.all_inputs,
-        }
+        self.scope.roots.insert("each".to_owned(), each);
     }
 
     pub(super) fn scope(&self) -> &Scope {

@@ -145,7 +145,13 @@ impl Foreach<'_> {
         let told = list.as_ref().map_or(0, Vec::len).min(*budget);
         *budget -= told;
         let first = list.iter().flatten().take(told).enumerate();
-        let items = first.map(|(n, value)| self.item(question, n, value)).collect();
+        // One copy for all items: inputs and an alert may be large.
+        let mut known = self.known.clone();
+        let items = first.map(|(n, value)| {
+            known.set_item(value, n);
+            self.item(question, &known, n, value)
+        });
+        let items = items.collect();
         let count = list.map(|list| list.len());
         FanOutlook::Each {
             count,
@@ -173,8 +179,7 @@ impl Foreach<'_> {
         }
     }
 
-    fn item(&self, question: &Question<'_>, index: usize, value: &Value) -> Item {
-        let known = self.known.with_item(value, index);
+    fn item(&self, question: &Question<'_>, known: &Known, index: usize, value: &Value) -> Item {
         let runs_on = known.templates(&self.plan.runs_on);
         let agents = question
             .agents
@@ -182,7 +187,7 @@ impl Foreach<'_> {
         Item {
             index,
             value: shown(Ok(value.clone())),
-            refused: refused(&known, self.plan, &runs_on),
+            refused: refused(known, self.plan, &runs_on),
             runs_on,
             agents,
         }
