@@ -179,7 +179,10 @@ async fn serve(core: &Core, listener: TcpListener) -> Result<(), ServerError> {
             let core = core.clone();
             move |request| http::unknown(core, request)
         })
-        .method_not_allowed_fallback(http::not_allowed)
+        .method_not_allowed_fallback({
+            let core = core.clone();
+            move |request| http::not_allowed(core, request)
+        })
         .layer(axum::middleware::from_fn_with_state(
             core.clone(),
             guard::browsers,

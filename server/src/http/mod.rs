@@ -54,7 +54,10 @@ pub(crate) async fn unknown(core: Core, request: Request) -> Response {
 }
 
 /// The answer where a route takes other methods; axum adds which.
-pub(crate) async fn not_allowed() -> Response {
+pub(crate) async fn not_allowed(core: Core, request: Request) -> Response {
+    if pages::wants_html(&request) {
+        return pages::not_allowed(&core, request.uri().path());
+    }
     answer(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",

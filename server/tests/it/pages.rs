@@ -118,6 +118,10 @@ async fn a_refusal_is_a_page_that_says_what_and_where_to_go() {
         assert!(text(&page).contains("href=\"/runs\""), "{path}");
         assert!(page.head.contains("content-security-policy"), "{path}");
     }
+    let wrong = get(&stack, "/agents/agt_00000000000000000000000000/undrain").await;
+    assert_eq!(wrong.status, 405);
+    assert!(wrong.head.contains("allow: post"), "{}", wrong.head);
+    assert!(text(&wrong).contains("href=\"/runs\""), "{}", text(&wrong));
     stack.store.unreadable.store(1, Ordering::SeqCst);
     let page = get(&stack, &format!("/runs/{run}")).await;
     assert_eq!(page.status, 503);
@@ -278,4 +282,21 @@ async fn a_page_hears_of_what_comes_after_it_and_goes_on_where_it_was() {
     let ended = async { one.read_to_end(&mut rest).await.is_ok() };
     let (_, ended) = tokio::join!(stopped, soon("the stream's end", ended));
     assert!(ended);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_of_agents_hears_of_agents_that_came_since_it_was_made() {
+    let stack = Stack::start().await;
+    let page = get(&stack, "/agents").await;
+    assert!(text(&page).contains("No agent has ever connected"));
+    // Between the page and its stream, then while it listens.
+    let mut first = crate::agent::Agent::new(1);
+    let _first = first.connect(&stack, Vec::new(), 1).await;
+    let mut hears = stream(&stack, &live(&page), None).await;
+    until(&mut hears, "data: agents").await;
+    assert!(text(&get(&stack, "/agents").await).contains(&stack.agents().await[0].id));
+    let mut second = crate::agent::Agent::new(2);
+    let _second = second.connect(&stack, Vec::new(), 1).await;
+    until(&mut hears, "data: agents").await;
+    stack.stop().await;
 }

@@ -26,7 +26,7 @@ pub(super) async fn list(
     Query(at): Query<Where>,
 ) -> Result<Response, Refusal> {
     let mut shell = shell(&core, Section::Agents, "Agents");
-    shell.live = Some(live::address(&core, &[("agents", "1")]));
+    shell.live = Some(live::with_agents(&core));
     let later = !at.page_token.is_empty();
     let request = v1::ListAgentsRequest {
         limit: PAGE,

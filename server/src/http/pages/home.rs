@@ -14,7 +14,7 @@ const ENDED: u32 = 5;
 
 pub(super) async fn show(State(core): State<Core>, ask: Ask) -> Result<Response, Refusal> {
     let mut shell = shell(&core, Section::Home, "What burns now");
-    shell.live = Some(live::address(&core, &[("agents", "1")]));
+    shell.live = Some(live::with_agents(&core));
     let page = load(ask, shell).await;
     page.map(|page| answer(&page))
         .map_err(|status| Refusal::new(&core, status))

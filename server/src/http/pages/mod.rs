@@ -12,21 +12,23 @@ mod live;
 mod refusal;
 mod run;
 mod runs;
+mod streams;
 mod workflows;
 
 use ::pages::{Section, Shell, Template};
 use axum::{
-    Router,
+    Extension, Router,
     http::StatusCode,
     response::{Html, IntoResponse, Response},
     routing::get,
 };
 
-use self::ask::Ask;
-pub(super) use self::refusal::{unknown, wants_html};
+pub(super) use self::refusal::{not_allowed, unknown, wants_html};
+use self::{ask::Ask, streams::Streams};
 use crate::Core;
 
 pub(super) fn router(core: Core) -> Router {
+    let streams = Streams::default();
     Router::new()
         .route("/", get(home::show))
         .route("/incidents", get(incidents::list))
@@ -42,7 +44,8 @@ pub(super) fn router(core: Core) -> Router {
         .route("/favicon.ico", get(assets::icon))
         .merge(forms::router())
         .with_state(core.clone())
-        .merge(run::router(core))
+        .merge(run::router(core, streams.clone()))
+        .layer(Extension(streams))
         .layer(axum::middleware::map_response(headers::guard))
 }
 

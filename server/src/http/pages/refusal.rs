@@ -137,3 +137,18 @@ pub(crate) fn unknown(core: &Core, path: &str) -> Response {
     headers::secure(response.headers_mut());
     response
 }
+
+/// The page where a route takes other methods: somebody went to the address of a form's button, say.
+pub(crate) fn not_allowed(core: &Core, path: &str) -> Response {
+    let now_ms = core.clock.now().unix_ms();
+    let reason = format!("{path} is not a page to look at, or takes no forms.");
+    let mut response = notice(
+        now_ms,
+        StatusCode::METHOD_NOT_ALLOWED,
+        "That is not how it is asked for",
+        &reason,
+        "Go on from here.",
+    );
+    headers::secure(response.headers_mut());
+    response
+}

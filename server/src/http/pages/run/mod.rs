@@ -9,7 +9,6 @@ mod logs;
 mod params;
 mod show;
 mod step;
-mod streams;
 mod told;
 mod view;
 
@@ -25,8 +24,12 @@ use tonic::Status;
 use types::RunId;
 
 pub(super) use self::view::before;
-use self::{folded::Folded, logs::Logs, params::Params, streams::Streams};
-use super::{answer, refusal::Refusal};
+use self::{folded::Folded, logs::Logs, params::Params};
+use super::{
+    answer,
+    refusal::Refusal,
+    streams::{self, Streams},
+};
 use crate::{
     Core,
     api::{convert, errors},
@@ -47,7 +50,7 @@ impl FromRef<Room> for Core {
     }
 }
 
-pub(super) fn router(core: Core) -> Router {
+pub(super) fn router(core: Core, streams: Streams) -> Router {
     Router::new()
         .route("/runs/{id}", get(show::page))
         .route("/runs/{id}/steps/{key}", get(step::page))
@@ -63,7 +66,7 @@ pub(super) fn router(core: Core) -> Router {
             core,
             folded: Arc::default(),
             logs: Arc::default(),
-            streams: Streams::default(),
+            streams,
         })
 }
 

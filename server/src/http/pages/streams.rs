@@ -25,7 +25,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// The places for streams.
 #[derive(Clone)]
-pub(super) struct Streams(Arc<Semaphore>);
+pub(in crate::http::pages) struct Streams(Arc<Semaphore>);
 
 impl Default for Streams {
     fn default() -> Self {
@@ -35,7 +35,7 @@ impl Default for Streams {
 
 impl Streams {
     /// A place, given back when the stream ends.
-    pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
+    pub(in crate::http::pages) fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
         Arc::clone(&self.0).try_acquire_owned().map_err(|_| {
             errors::exhausted(
                 format_args!("{STREAMS} streams are open, which is all that there are"),
@@ -46,16 +46,16 @@ impl Streams {
 }
 
 /// The event behind which nothing follows.
-pub(super) fn end() -> Event {
+pub(in crate::http::pages) fn end() -> Event {
     Event::default().event("end").data("end")
 }
 
 /// To one who has everything: a browser does not ask again after this (HTML, section 9.2.3).
-pub(super) fn nothing_more() -> Response {
+pub(in crate::http::pages) fn nothing_more() -> Response {
     StatusCode::NO_CONTENT.into_response()
 }
 
-pub(super) fn respond(
+pub(in crate::http::pages) fn respond(
     events: impl Stream<Item = Event> + Send + 'static,
     place: OwnedSemaphorePermit,
 ) -> Response {
