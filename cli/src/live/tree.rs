@@ -156,7 +156,7 @@ impl Scene<'_> {
         let agents = step.agents();
         match agents.as_slice() {
             [] => {}
-            [few @ ..] if few.len() <= 3 => remarks.push_str(&format!(" on {}", few.join(", "))),
+            few if few.len() <= 3 => remarks.push_str(&format!(" on {}", few.join(", "))),
             many => remarks.push_str(&format!(" on {} agents", many.len())),
         }
         if step.state == LiveState::Waiting {
@@ -166,7 +166,7 @@ impl Scene<'_> {
                 .collect();
             match open.as_slice() {
                 [] => {}
-                [few @ ..] if few.len() <= 3 => remarks.push_str(&format!("  after {}", few.join(", "))),
+                few if few.len() <= 3 => remarks.push_str(&format!("  after {}", few.join(", "))),
                 [first, rest @ ..] => remarks.push_str(&format!("  after {first} and {} more", rest.len())),
             }
         }

@@ -111,8 +111,7 @@ fn disk(report: &mut Report, data_dir: Option<&Path>) {
     let place = dir.display();
     match statvfs(there) {
         Ok(stat) => {
-            // The types of the fields differ between C libraries.
-            let free = u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size()));
+            let free = stat.blocks_available().saturating_mul(stat.fragment_size());
             let message = format!("{} MiB are free for {place}", free / (1024 * 1024));
             if free < DISK_ERROR {
                 report.error(check, message, "free some space before writes fail");
