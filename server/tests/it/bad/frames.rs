@@ -9,7 +9,6 @@ use crate::http;
 
 const GRPC: (&str, &str) = ("content-type", "application/grpc");
 const TE: (&str, &str) = ("te", "trailers");
-const SHORT: (&str, &str) = ("grpc-timeout", raw::A_WHILE);
 
 /// Bytes without sense, the same each time.
 fn garbage(seed: u64, length: usize) -> Vec<u8> {
@@ -117,8 +116,9 @@ async fn the_wrong_encoding_type_time_or_path_gets_its_own_answer() {
     let wire = raw::wire(&scene.stack).await;
     for (method, row) in table(&wire).await {
         let path = schema::path(&method);
+        let patience = ("grpc-timeout", raw::patience(&path));
         let body = raw::frame(&schema::encode(method.input(), &scene.good(row)));
-        let plain = raw::send(&wire, &path, &[GRPC, TE, SHORT], body.clone()).await;
+        let plain = raw::send(&wire, &path, &[GRPC, TE, patience], body.clone()).await;
         let send = |headers: Vec<(&'static str, &'static str)>| {
             let (wire, path, body) = (wire.clone(), path.clone(), body.clone());
             async move {
@@ -127,9 +127,9 @@ async fn the_wrong_encoding_type_time_or_path_gets_its_own_answer() {
                 answer
             }
         };
-        let gzip = send(vec![GRPC, TE, SHORT, ("grpc-encoding", "gzip")]).await;
+        let gzip = send(vec![GRPC, TE, patience, ("grpc-encoding", "gzip")]).await;
         assert_eq!(gzip.code(), Code::Unimplemented, "{path}: {gzip:?}");
-        let without_te = send(vec![GRPC, SHORT]).await;
+        let without_te = send(vec![GRPC, patience]).await;
         assert_eq!(without_te.code(), plain.code(), "{path}");
         for kind in [
             "application/json",
@@ -139,13 +139,17 @@ async fn the_wrong_encoding_type_time_or_path_gets_its_own_answer() {
             "",
         ] {
             assert_eq!(
-                send(vec![("content-type", kind), TE, SHORT]).await.http,
+                send(vec![("content-type", kind), TE, patience]).await.http,
                 415,
                 "{path}: {kind:?}"
             );
         }
-        assert_eq!(send(vec![TE, SHORT]).await.http, 415, "{path}: no content type");
-        let proto = send(vec![("content-type", "application/grpc+proto"), TE, SHORT]).await;
+        assert_eq!(
+            send(vec![TE, patience]).await.http,
+            415,
+            "{path}: no content type"
+        );
+        let proto = send(vec![("content-type", "application/grpc+proto"), TE, patience]).await;
         assert_eq!(proto.code(), plain.code(), "{path}");
         for timeout in ["x", "5", "-1S", "999999999S", "1.5S"] {
             let answer = send(vec![GRPC, TE, ("grpc-timeout", timeout)]).await;

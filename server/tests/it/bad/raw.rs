@@ -32,6 +32,13 @@ pub(crate) async fn wire(stack: &Stack) -> Wire {
 /// How long a stream is read.
 pub(crate) const A_WHILE: &str = "150m";
 
+/// The deadline of a call: a stream is read for a while, one answer has the time that a loaded machine needs.
+pub(crate) fn patience(path: &str) -> &'static str {
+    const STREAMS: [&str; 4] = ["/Watch", "/Logs", "/Subscribe", "/Session"];
+    let streams = STREAMS.iter().any(|end| path.ends_with(end)) || path.contains("Reflection");
+    if streams { A_WHILE } else { "20S" }
+}
+
 /// What came back.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -90,9 +97,7 @@ pub(crate) fn frame(message: &[u8]) -> Vec<u8> {
 
 /// A call as a gRPC client makes it; a stream is ended by its deadline.
 pub(crate) async fn call(wire: &Wire, path: &str, body: Vec<u8>) -> Answer {
-    const STREAMS: [&str; 4] = ["/Watch", "/Logs", "/Subscribe", "/Session"];
-    let streams = STREAMS.iter().any(|end| path.ends_with(end)) || path.contains("Reflection");
-    let timeout = if streams { A_WHILE } else { "20S" };
+    let timeout = patience(path);
     let headers = [
         ("content-type", "application/grpc"),
         ("te", "trailers"),
