@@ -192,6 +192,9 @@ codes! {
     /// `when: ${{ … }}`.
     WhenBraces = "FH0408", "`when` is an expression already",
         "Write `when: steps.a.outputs.ok` without ${{ }}.";
+    /// A text that looks like an expression of another system.
+    LooksLike = "FH0409", "a text that looks like an expression",
+        "Only `${{ … }}` is an expression; `{{ inputs.x }}` and `${inputs.x}` are texts and are passed on as they stand. This is a warning: the definition compiles.";
 
     /// A type that does not fit.
     Mismatch = "FH0501", "a type that does not fit",

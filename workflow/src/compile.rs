@@ -8,9 +8,9 @@ use crate::{Diagnostic, Plan, SourceFile, check, diagnostic::Sink, spec, yaml};
 /// What became of a definition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compiled {
-    /// There when nothing is wrong.
+    /// There when nothing is wrong; warnings leave it.
     pub plan: Option<Plan>,
-    /// All that is wrong, in the order of the source.
+    /// All that is wrong or probably not meant, in the order of the source.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -26,7 +26,7 @@ pub fn compile(source: &SourceFile, catalogue: &Catalogue) -> Compiled {
         plan = Some(check::check(&spec, catalogue, digest, &mut sink));
     }
     Compiled {
-        plan: plan.filter(|_| sink.is_empty()),
+        plan: plan.filter(|_| !sink.has_errors()),
         diagnostics: sink.finish(source),
     }
 }

@@ -89,6 +89,7 @@ impl Severity {
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
     pub(crate) code: Code,
+    severity: Severity,
     pub(crate) at: Loc,
     pub(crate) message: String,
     pub(crate) label: Option<String>,
@@ -157,6 +158,8 @@ const PATIENCE: usize = 300_000;
 pub(crate) struct Sink {
     drafts: Vec<Draft>,
     dropped: usize,
+    /// How many of the dropped are warnings.
+    dropped_warnings: usize,
     patience: Rc<Cell<usize>>,
 }
 
@@ -165,6 +168,7 @@ impl Default for Sink {
         Self {
             drafts: Vec::new(),
             dropped: 0,
+            dropped_warnings: 0,
             patience: Rc::new(Cell::new(PATIENCE)),
         }
     }
@@ -182,6 +186,7 @@ impl Sink {
         }
         self.drafts.push(Draft {
             code,
+            severity: Severity::Error,
             at,
             message: message.into(),
             label: None,
@@ -195,8 +200,17 @@ impl Sink {
         &mut self.drafts[last]
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.drafts.is_empty()
+    /// What leaves a plan that is probably not the meant one.
+    pub(crate) fn warning(&mut self, code: Code, at: Loc, message: impl Into<String>) -> &mut Draft {
+        self.dropped_warnings += usize::from(self.drafts.len() >= SHOWN);
+        let draft = self.error(code, at, message);
+        draft.severity = Severity::Warning;
+        draft
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.dropped > self.dropped_warnings
+            || self.drafts.iter().any(|draft| draft.severity == Severity::Error)
     }
 
     /// In the order of the source.
@@ -206,18 +220,25 @@ impl Sink {
             .sort_by_key(|draft| (draft.at.start, draft.at.end, draft.code));
         if self.dropped > 0 {
             let at = self.drafts.last().map_or(Loc::default(), |draft| draft.at);
-            let message = match self.dropped {
-                1 => "1 more error is not shown".to_owned(),
-                more => format!("{more} more errors are not shown"),
+            let noun = match (self.dropped, self.has_errors()) {
+                (1, true) => "error is",
+                (_, true) => "errors are",
+                (1, false) => "warning is",
+                (_, false) => "warnings are",
             };
-            self.error(Code::TooMany, at, message);
+            let message = format!("{} more {noun} not shown", self.dropped);
+            if self.has_errors() {
+                self.error(Code::TooMany, at, message);
+            } else {
+                self.warning(Code::TooMany, at, message);
+            }
         }
         let lines = source.lines();
         self.drafts
             .into_iter()
             .map(|draft| Diagnostic {
                 code: draft.code,
-                severity: Severity::Error,
+                severity: draft.severity,
                 message: draft.message,
                 span: lines.span(draft.at),
                 label: draft.label,

@@ -28,6 +28,6 @@ pub use export::{dag, dot, mermaid};
 pub use near::nearest;
 pub use plan::{Body, FanOut, Input, InputError, OnAlert, Plan, PlanStep};
 pub use reads::Reads;
-pub use render::{Look, render, render_text};
+pub use render::{Look, count, render, render_text};
 pub use report::{Checked, FileReport, sarif};
 pub use source::{Refused, SourceFile};

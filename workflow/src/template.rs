@@ -176,6 +176,7 @@ const OPEN: &str = "${{";
 
 fn read_text(text: &str, at: Loc, source: &SourceFile, sink: &mut Sink) -> TplKind {
     if !text.contains(OPEN) {
+        look_alike(at, source, sink);
         return TplKind::Literal(text.into());
     }
     let raw = source.text.get(at.start..at.end).unwrap_or_default();
@@ -216,6 +217,37 @@ fn read_text(text: &str, at: Loc, source: &SourceFile, sink: &mut Sink) -> TplKi
         Ok([Part::Expr(expr)]) => TplKind::Expr(expr),
         Ok([Part::Text(text)]) => TplKind::Literal(text.into()),
         Err(parts) => TplKind::Concat(parts),
+    }
+}
+
+/// Warns of what is an expression elsewhere and a text here.
+fn look_alike(at: Loc, source: &SourceFile, sink: &mut Sink) {
+    let raw = source.text.get(at.start..at.end).unwrap_or_default();
+    let reads = |rest: &str| {
+        let rest = rest.trim_start();
+        ["inputs.", "steps.", "trigger.", "each."]
+            .iter()
+            .any(|root| rest.starts_with(root))
+    };
+    for open in ["{{", "${"] {
+        let found = raw
+            .match_indices(open)
+            .find(|(offset, _)| reads(&raw[offset + open.len()..]));
+        let Some((offset, _)) = found else { continue };
+        let start = at.start + offset;
+        let end = start + open.len();
+        let draft = sink.warning(
+            Code::LooksLike,
+            Loc { start, end },
+            "this looks like an expression and is a text",
+        );
+        match open {
+            "{{" => draft
+                .help("an expression begins with `${{`")
+                .suggest(Loc { start, end }, OPEN),
+            _ => draft.help("an expression is written `${{ … }}`"),
+        };
+        return;
     }
 }
 

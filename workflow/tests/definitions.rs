@@ -141,6 +141,14 @@ fn a_large_file_is_refused_and_many_errors_are_counted() {
     let found = codes(format!("name: t\nsteps: {{a: {{image: a, run: b}}}}\n{many}"));
     assert_eq!(found.len(), 201);
     assert_eq!(found.last(), Some(&Code::TooMany));
+    // However many warnings there are, they leave the plan.
+    let many: String = (0..300)
+        .map(|n| format!("A{n}: \"{{{{ inputs.x }}}}\", "))
+        .collect();
+    let text = format!("name: t\ninputs: {{x: int}}\nsteps: {{a: {{image: a, run: b, env: {{{many}}}}}}}\n");
+    let compiled = compile(&SourceFile::new("x", text), &catalogue);
+    assert!(compiled.plan.is_some());
+    assert_eq!(compiled.diagnostics.len(), 201);
 }
 
 #[test]

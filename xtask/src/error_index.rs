@@ -12,7 +12,7 @@ page. FH01: the file and its text; FH02: keys and values; FH03: names and the gr
 absence; FH06: trust; FH07: evaluation in a run. A link to a code is `errors.md#fh0301`.
 
 Every error of a file is said in one pass, at most 200, and what only follows from another is not. `firehall check` ends
-with 0 when every file is right and with 2 otherwise; a file that cannot be read stops no other.
+with 0 when every file compiles and with 2 otherwise; a file that cannot be read stops no other.
 
 ## For programs
 
@@ -26,7 +26,7 @@ with 0 when every file is right and with 2 otherwise; a file that cannot be read
 | field of a diagnostic | what |
 |---|---|
 | `code` | one of those below; never reused |
-| `severity` | `error`; `warning` is kept for what a plan is made of nevertheless |
+| `severity` | `error`, or `warning`: the definition compiles, and probably not to what was meant |
 | `line`, `column` | where it begins, from 1, columns in characters; 1 and 1 where the whole file is meant |
 | `end_line`, `end_column` | the place after its last character |
 | `message` | what is wrong |

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::{Args, ValueEnum};
 use terminal_size::{Width, terminal_size};
-use workflow::{Code, FileReport, Look, SourceFile};
+use workflow::{Code, FileReport, Look, Severity, SourceFile};
 
 use crate::{
     definition::{self, Checked},
@@ -66,7 +66,11 @@ impl Told {
     fn file(&mut self, checked: Checked, format: Format) -> Result<(), Fault> {
         self.files += 1;
         self.wrong += usize::from(checked.plan.is_none());
-        self.errors += checked.diagnostics.len();
+        let errors = checked
+            .diagnostics
+            .iter()
+            .filter(|one| one.severity == Severity::Error);
+        self.errors += errors.count();
         self.codes.extend(checked.diagnostics.iter().map(|one| one.code));
         match format {
             Format::Text => show(&checked),
@@ -123,15 +127,21 @@ fn show(checked: &Checked) -> Result<(), Fault> {
         "-" => STDIN.into(),
         name => text::line(name),
     };
-    if let Some(plan) = &checked.plan {
-        let steps = match plan.steps.len() {
-            1 => "1 step".to_owned(),
-            n => format!("{n} steps"),
-        };
-        return out::line(&format!("{name}: ok, {} with {steps}", plan.name));
-    }
     out::bytes(excerpts(checked, out::is_coloured()).as_bytes())?;
-    out::line(&format!("{name}: {}", errors(checked.diagnostics.len())))
+    let found = workflow::count(&checked.diagnostics);
+    let Some(plan) = &checked.plan else {
+        return out::line(&format!("{name}: {found}"));
+    };
+    let steps = match plan.steps.len() {
+        1 => "1 step".to_owned(),
+        n => format!("{n} steps"),
+    };
+    let but = if checked.diagnostics.is_empty() {
+        String::new()
+    } else {
+        format!("; {found}")
+    };
+    out::line(&format!("{name}: ok, {} with {steps}{but}", plan.name))
 }
 
 /// The diagnostics for people, as wide as the terminal is.

@@ -206,3 +206,21 @@ fn nothing_in_a_file_or_its_name_steers_a_terminal() {
     let (_, out, _) = answer(folder.path(), &["check", "-o", "json", name]);
     assert_eq!(lines(&out)[0]["file"], name, "an escape means the same");
 }
+
+#[test]
+fn a_warning_is_shown_and_fails_nothing() {
+    let text = "name: w\ninputs: { x: string }\nsteps:\n  a: { image: host, env: { A: \"{{ inputs.x }}\" }, run: y }\n";
+    let folder = folder(&[("w.yaml", text.as_bytes())]);
+    let (code, out, _) = answer(folder.path(), &["check", "w.yaml"]);
+    assert_eq!(code, Some(0), "{out}");
+    assert!(
+        out.starts_with("warning[FH0409]") && out.contains("w.yaml: ok, w with 1 step; 1 warning"),
+        "{out}"
+    );
+    let (code, out, _) = answer(folder.path(), &["check", "-o", "json", "w.yaml"]);
+    let report = &lines(&out)[0]["diagnostics"][0];
+    assert_eq!(
+        (code, &report["severity"], &report["fix"]["replacement"]),
+        (Some(0), &"warning".into(), &"${{".into())
+    );
+}

@@ -13,7 +13,7 @@ use types::Catalogue;
 
 use crate::{Expr, Input, OnAlert, Plan, diagnostic::Sink, graph, spec::Spec};
 
-/// Checks the spec. The plan is worth something only when the sink is empty.
+/// Checks the spec. The plan is worth something only when the sink has no errors.
 pub(crate) fn check(spec: &Spec, catalogue: &Catalogue, source_digest: String, sink: &mut Sink) -> Plan {
     let mut world = world::World::new(spec, catalogue);
     let edges = edges::edges(&world, sink);

@@ -34,12 +34,26 @@ impl Look {
 #[must_use]
 pub fn render_text(diagnostics: &[Diagnostic], source: &SourceFile, color: bool) -> String {
     let mut text = render(diagnostics, source, Look { color, ..Look::PLAIN });
-    match diagnostics.len() {
-        0 => {}
-        1 => text.push_str("1 error\n"),
-        n => text.push_str(&format!("{n} errors\n")),
+    if !diagnostics.is_empty() {
+        text.push_str(&count(diagnostics));
+        text.push('\n');
     }
     text
+}
+
+/// `2 errors`, `1 warning`, `1 error and 2 warnings`.
+#[must_use]
+pub fn count(diagnostics: &[Diagnostic]) -> String {
+    let of = |severity| diagnostics.iter().filter(|one| one.severity == severity).count();
+    let told = |count, word: &str| match count {
+        1 => format!("1 {word}"),
+        n => format!("{n} {word}s"),
+    };
+    match (of(Severity::Error), of(Severity::Warning)) {
+        (errors, 0) => told(errors, "error"),
+        (0, warnings) => told(warnings, "warning"),
+        (errors, warnings) => format!("{} and {}", told(errors, "error"), told(warnings, "warning")),
+    }
 }
 
 /// Renders diagnostics with excerpts of their source, an empty line after each. Nothing in it steers a terminal, but
