@@ -461,3 +461,64 @@ async fn sources_count_and_a_diagnosis_makes_nothing_up() {
     assert_eq!(diagnose().await("store.write"), "error");
     stack.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_belongs_to_its_method() {
+    let stack = Stack::start().await;
+    let start = v1::StartRunRequest {
+        what: Some(v1::start_run_request::What::Source(TWO.to_owned())),
+        idempotency_key: "k".to_owned(),
+        ..v1::StartRunRequest::default()
+    };
+    let run = stack
+        .runs()
+        .await
+        .start(start.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    let open = v1::OpenIncidentRequest {
+        idempotency_key: "k".to_owned(),
+        ..opening("INC-1")
+    };
+    let opened = incidents(&stack)
+        .await
+        .open(open.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    // Over a restart, each answers as before.
+    let stack = Stack::on(stack.stop().await, None).await;
+    assert_eq!(stack.runs().await.start(start).await.unwrap().into_inner(), run);
+    assert_eq!(
+        incidents(&stack).await.open(open).await.unwrap().into_inner(),
+        opened
+    );
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_are_listed_page_by_page() {
+    let stack = Stack::start().await;
+    for n in 1..=3 {
+        drop(connected(&stack, &mut Agent::new(n)).await);
+    }
+    let (mut ids, mut page_token) = (BTreeSet::new(), String::new());
+    for page in 0.. {
+        let request = v1::ListAgentsRequest { limit: 2, page_token };
+        let answer = admin(&stack)
+            .await
+            .list_agents(request)
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(answer.agents.len(), [2, 1][page]);
+        ids.extend(answer.agents.into_iter().map(|agent| agent.id));
+        page_token = answer.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(ids.len(), 3);
+    stack.stop().await;
+}
