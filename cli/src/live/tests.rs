@@ -122,8 +122,16 @@ fn a_low_terminal_gets_a_counted_tail() {
     let run = folded(6);
     let shown = text(&at_most(&run, Timestamp::from_unix_ms(2_500), 3));
     assert_eq!(shown.len(), 3);
-    assert!(shown[1].contains("… 1 step: 1 skipped"), "{shown:#?}");
-    assert!(shown[2].contains("▸ b"), "{shown:#?}");
+    assert!(shown[1].contains("- a"), "{shown:#?}");
+    assert!(
+        shown[2].contains("▸ b") && shown[2].contains("0 of 2 items"),
+        "{shown:#?}"
+    );
+    let lower = text(&at_most(&run, Timestamp::from_unix_ms(2_500), 2));
+    assert!(
+        lower.len() == 2 && lower[1].contains("… 2 steps: 1 running, 1 skipped"),
+        "{lower:#?}"
+    );
 }
 
 /// A run of many steps: the first 4,000 went well, one of them did not, ten run, one waits for an agent.
