@@ -135,10 +135,8 @@ fn report(own: &str, params: Params) -> Report {
     ];
     lines.extend(room.as_ref().map(room_line));
     lines.extend(people.as_deref().map(people_line));
-    match &investigation {
-        Some(investigation) => lines.push(format!("findings: {}", investigation.conclusion)),
-        None => lines.push("findings: there was no investigation".to_owned()),
-    }
+    // What was not given is not known here: no line says that there was nothing.
+    lines.extend(investigation.map(|found| format!("findings: {}", found.conclusion)));
     lines.extend(run.reasons.iter().map(|reason| format!("{outcome}: {reason}")));
     for step in steps
         .iter()

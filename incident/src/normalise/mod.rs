@@ -103,12 +103,18 @@ pub fn normalise(source: Source, content_type: Option<&str>, body: &[u8]) -> Res
 pub fn likely_source(body: &[u8]) -> Result<Source, Refused> {
     let object = body::object(body)?;
     Ok(
-        if datadog::is_recommended(&object) || datadog::is_default(&object) {
+        if datadog::is_recommended(&object) || datadog::is_default(&object) || says_datadog(&object) {
             Source::Datadog
         } else {
             Source::Generic
         },
     )
+}
+
+/// Older incident tools post the original shape with the name of where it comes from.
+fn says_datadog(object: &Map<String, Value>) -> bool {
+    let source = object.get("source").and_then(Value::as_str);
+    source.is_some_and(|source| source.eq_ignore_ascii_case("datadog"))
 }
 
 fn sniff(source: Source, object: &Map<String, Value>) -> Shape {
