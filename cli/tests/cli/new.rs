@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::pty::openpty;
+use nix::{
+    pty::openpty,
+    sys::termios::{LocalFlags, tcgetattr},
+};
 
 use crate::home::Home;
 
@@ -149,7 +152,17 @@ impl Person {
         self
     }
 
+    /// Keys that are pressed before the terminal is in raw mode mean something else to it: no person is that fast.
     fn types(&mut self, keys: &str) -> &mut Self {
+        let until = Instant::now() + Duration::from_secs(20);
+        while tcgetattr(&self.keys)
+            .unwrap()
+            .local_flags
+            .contains(LocalFlags::ISIG)
+        {
+            assert!(Instant::now() < until, "the terminal is not in raw mode");
+            std::thread::sleep(Duration::from_millis(5));
+        }
         self.keys.write_all(keys.as_bytes()).unwrap();
         self
     }
