@@ -79,9 +79,15 @@ fn section(code: &Value) -> Result<String> {
     if let Some(found) = code["where"].as_str() {
         section.push_str(&format!("In a run with\n\n```text\n{found}\n```\n\n"));
     }
-    for (word, example) in [("Wrong", wrong), ("Right", right)] {
+    // What the documents' test needs to know: which code it must get. A wrong command ends with 2.
+    let claim = match language {
+        "yaml" => format!(" wrong={name}"),
+        "sh" => " exit=2".to_owned(),
+        _ => String::new(),
+    };
+    for (word, claim, example) in [("Wrong", claim.as_str(), wrong), ("Right", "", right)] {
         section.push_str(&format!(
-            "{word}:\n\n```{language}\n{}\n```\n\n",
+            "{word}:\n\n```{language}{claim}\n{}\n```\n\n",
             example.trim_end()
         ));
     }

@@ -52,6 +52,7 @@ pages! {
     deploy "deploy/README.md"
     api "docs/api.md"
     datadog "docs/datadog.md"
+    errors "docs/errors.md"
     plan "docs/plan.md"
     operating "docs/operating.md"
     slack "docs/slack.md"

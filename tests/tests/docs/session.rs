@@ -50,7 +50,7 @@ pub(crate) fn run(page: &Page) {
         reached: std::fs::read_to_string(dir.path().join("reached")).unwrap_or_default(),
     };
     let differences = session.differences();
-    if std::env::var("SNAPSHOTS").is_ok_and(|what| what == "overwrite") {
+    if std::env::var("SNAPSHOTS").is_ok_and(|what| what == "overwrite") && root().join(&page.name).is_file() {
         session.overwrite(&differences);
     } else if let Some((at, difference)) = differences.first() {
         let step = &steps[*at];
