@@ -10,8 +10,8 @@ use crate::{
     store::{StoreError, WorkflowRow},
 };
 
-/// A plan's JSON.
-pub(crate) const PLAN_BYTES: usize = limits::MESSAGE_BYTES / 2;
+/// A plan's JSON. An answer holds it beside its source, and a run's first event beside an alert and inputs.
+pub(crate) const PLAN_BYTES: usize = limits::ANSWER_BYTES / 8 * 5;
 
 /// What became of a definition.
 pub(crate) enum Put {
@@ -87,7 +87,7 @@ pub(crate) async fn put(core: &Core, file: &str, source: &str) -> Result<Put, St
 
 /// The plan of a kept definition.
 pub(crate) fn plan(row: &WorkflowRow) -> Result<Plan, StoreError> {
-    let plan: Plan = serde_json::from_str(&row.plan)
+    let mut plan: Plan = serde_json::from_str(&row.plan)
         .map_err(|error| StoreError::Corrupt(format!("the plan of {}: {error}", row.name)))?;
     if plan.format > Plan::FORMAT {
         return Err(StoreError::Corrupt(format!(
@@ -95,6 +95,8 @@ pub(crate) fn plan(row: &WorkflowRow) -> Result<Plan, StoreError> {
             row.name
         )));
     }
+    // An older form means the same; what a run pins of it is of today's.
+    plan.format = Plan::FORMAT;
     Ok(plan)
 }
 

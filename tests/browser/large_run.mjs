@@ -21,14 +21,14 @@ await script(async ({ url, given, open, shot }) => {
   await within(page, 'overview, scrolled', LIMITS);
 
   const search = page.getByRole('searchbox').first();
-  await search.fill('s02876');
+  await search.fill('s09876');
   await search.press('Enter');
-  await page.getByRole('link', { name: /s02876/ }).first().waitFor();
+  await page.getByRole('link', { name: /s09876/ }).first().waitFor();
   await within(page, 'found', LIMITS);
   await shot(page, 'found', { fullPage: true });
-  await page.locator('[data-rows]').getByRole('link', { name: /s02876/ }).click();
-  await page.waitForURL(`${url}/runs/${run}/steps/s02876`);
-  assert.match(await page.locator('main').innerText(), /s02875/, 'what it needs');
+  await page.locator('[data-rows]').getByRole('link', { name: /s09876/ }).click();
+  await page.waitForURL(`${url}/runs/${run}/steps/s09876`);
+  assert.match(await page.locator('main').innerText(), /s09875/, 'what it needs');
   await within(page, 'step', LIMITS);
 
   await page.goto(`${url}/runs/${run}/history`);

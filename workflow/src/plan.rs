@@ -1,5 +1,8 @@
 //! The plan: a workflow compiled and checked. It is what a run pins and what the engine reads; it is stored in the
-//! run's first event as JSON, so its form is versioned.
+//! run's first event as JSON, so its form is versioned. Form 2 leaves out what a step does not say ([`lean`]); form 1
+//! wrote all of it, and is read as it is.
+
+mod lean;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +29,7 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_alert: Option<OnAlert>,
     /// Its inputs, by name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, Input>,
     /// Its steps in the definition's order. Each need stands for a step of the plan; there is no cycle.
     pub steps: Vec<PlanStep>,
@@ -50,7 +53,7 @@ pub struct Input {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
     /// The allowed values, when not empty.
-    #[serde(default, rename = "enum")]
+    #[serde(default, rename = "enum", skip_serializing_if = "Vec::is_empty")]
     pub one_of: Vec<Value>,
     /// One line for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,39 +70,62 @@ pub struct PlanStep {
     pub name: Option<String>,
     /// The steps it waits for: those named in `needs` and those whose outputs it reads.
     /// The steps that it follows are not among them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub needs: BTreeSet<String>,
     /// Its condition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<Expr>,
     /// Whether `when` asks for `succeeded()`, `degraded()`, `failed()`, `always()` or `cancelled()`:
     /// then it replaces the default edge.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "lean::is_false")]
     pub when_replaces_edge: bool,
     /// Its fan-out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fan_out: Option<FanOut>,
     /// Labels that the agent must have; the values are host labels or trusted text.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub runs_on: BTreeMap<String, Template>,
     /// How long it may wait for an agent.
+    #[serde(
+        default = "lean::ms::<{ lean::PICKUP }>",
+        skip_serializing_if = "lean::is_ms::<{ lean::PICKUP }>"
+    )]
     pub pickup_ms: Millis,
     /// Each attempt's time.
+    #[serde(
+        default = "lean::ms::<{ lean::TIMEOUT }>",
+        skip_serializing_if = "lean::is_ms::<{ lean::TIMEOUT }>"
+    )]
     pub timeout_ms: Millis,
     /// Between TERM and KILL.
+    #[serde(
+        default = "lean::ms::<{ lean::GRACE }>",
+        skip_serializing_if = "lean::is_ms::<{ lean::GRACE }>"
+    )]
     pub grace_ms: Millis,
     /// How long an attempt goes on without the server.
+    #[serde(
+        default = "lean::ms::<{ lean::DISCONNECT }>",
+        skip_serializing_if = "lean::is_ms::<{ lean::DISCONNECT }>"
+    )]
     pub disconnect_ms: Millis,
     /// When it is tried again.
+    #[serde(default = "lean::retry", skip_serializing_if = "lean::is_retry")]
     pub retry: Retry,
     /// Whether its failure only degrades the run.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "lean::is_false")]
     pub allow_failure: bool,
     /// What happens when its agent is lost.
+    #[serde(default = "lean::if_lost", skip_serializing_if = "lean::is_if_lost")]
     pub if_lost: IfLost,
     /// How long `if-lost: ask` waits for a person.
+    #[serde(
+        default = "lean::ms::<{ lean::ASK }>",
+        skip_serializing_if = "lean::is_ms::<{ lean::ASK }>"
+    )]
     pub ask_ms: Millis,
     /// Its declared outputs.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<String, OutputDecl>,
     /// What it does.
     pub body: Body,
@@ -143,6 +169,7 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         connection: Option<String>,
         /// Its parameters; those that are not given have their default already.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         with: BTreeMap<String, Template>,
     },
     /// A fresh container.
@@ -152,14 +179,19 @@ pub enum Body {
         /// The program and its arguments, each a trusted text.
         argv: Vec<Template>,
         /// Environment.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         env: BTreeMap<String, Template>,
         /// Environment names whose value is an agent's secret.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         secrets: BTreeMap<String, String>,
         /// Limits.
+        #[serde(default = "lean::resources", skip_serializing_if = "lean::is_resources")]
         resources: Resources,
         /// Network.
+        #[serde(default, skip_serializing_if = "lean::is_least")]
         network: Network,
         /// Host trees.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         host_view: BTreeSet<HostView>,
         /// Working directory.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -168,6 +200,7 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<u32>,
         /// Where outputs are read from.
+        #[serde(default, skip_serializing_if = "lean::is_least")]
         output_from: OutputFrom,
     },
 }
@@ -189,7 +222,7 @@ impl std::fmt::Display for InputError {
 
 impl Plan {
     /// The form that this build writes.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 
     /// A step by its key.
     #[must_use]

@@ -17,7 +17,7 @@ use types::{
     OutputDecl, OutputFrom, Placement, Resources, RetryOn, RunOutcome, StepOutcome, Type, Usage, Verdict,
     Work, WorkBody,
 };
-use workflow::{Body, Expr, FanOut, Input, OnAlert, Template};
+use workflow::{Body, Expr, FanOut, Input, OnAlert, PlanStep, Template};
 
 use super::bench::{Shape, T0, agent, at, first, plan, session, step, token};
 use crate::{
@@ -302,17 +302,21 @@ fn samples() -> Vec<Event> {
     ]
 }
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1")
+fn folder(version: u32) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{version}"))
 }
 
-/// The golden body of a kind.
+/// The golden body of a kind as this build writes it.
 pub(super) fn body(kind: &str) -> Value {
-    let path = folder().join(format!("{kind}.json"));
+    released(kind, history::current(kind))
+}
+
+fn released(kind: &str, version: u32) -> Value {
+    let path = folder(version).join(format!("{kind}.json"));
     let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let file: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(file["kind"], kind);
-    assert_eq!(file["version"], 1);
+    assert_eq!(file["version"], version);
     file["body"].clone()
 }
 
@@ -330,26 +334,57 @@ fn every_kind_is_known_and_told_once() {
 #[test]
 fn released_forms_are_read_and_written_as_they_are() {
     if std::env::var("FIREHALL_GOLDEN").is_ok_and(|word| word == "write") {
-        fs::create_dir_all(folder()).unwrap();
         for event in samples() {
             let stored = history::write(&event);
             let body: Value = serde_json::from_str(&stored.body).unwrap();
             let file = json!({"kind": stored.kind, "version": stored.version, "body": body});
             let text = format!("{}\n", serde_json::to_string_pretty(&file).unwrap());
-            fs::write(folder().join(format!("{}.json", stored.kind)), text).unwrap();
+            fs::create_dir_all(folder(stored.version)).unwrap();
+            fs::write(folder(stored.version).join(format!("{}.json", stored.kind)), text).unwrap();
         }
     }
+    let mut files = BTreeMap::new();
     for sample in samples() {
         let kind = sample.kind();
-        let golden = body(kind);
-        let event = history::read(kind, 1, &golden.to_string()).unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(event, sample, "{kind} means what it meant");
-        let written = history::write(&event);
-        assert_eq!(written.version, 1);
-        assert_eq!(written.body, golden.to_string(), "{kind} is written as it was");
+        for version in 1..=history::current(kind) {
+            *files.entry(version).or_insert(0) += 1;
+            let golden = released(kind, version).to_string();
+            let event = history::read(kind, version, &golden).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(event, sample, "{kind} {version} means what it meant");
+            let written = history::write(&event);
+            assert_eq!(written.version, history::current(kind));
+            if version == written.version {
+                assert_eq!(written.body, golden, "{kind} is written as it was");
+            }
+        }
     }
-    let files = fs::read_dir(folder()).unwrap().count();
-    assert_eq!(files, KINDS.len(), "no file of a kind that is gone");
+    for (version, wanted) in files {
+        let files = fs::read_dir(folder(version)).unwrap().count();
+        assert_eq!(files, wanted, "no file of a kind that is gone in v{version}");
+    }
+}
+
+/// What version 1 wrote of a plain container step, and what a plan keeps of it now.
+#[test]
+fn a_plain_step_is_short_and_means_what_it_meant_written_out() {
+    let written_out = json!({
+        "key": "s1", "needs": ["s0"], "when_replaces_edge": false, "runs_on": {},
+        "pickup_ms": 300_000, "timeout_ms": 600_000, "grace_ms": 5_000, "disconnect_ms": 600_000,
+        "retry": {"limit": 0, "delay_ms": 1_000, "backoff": 2.0, "max_delay_ms": 60_000, "jitter": true, "on": []},
+        "allow_failure": false, "if_lost": "fail", "ask_ms": 600_000, "outputs": {},
+        "body": {
+            "kind": "container", "image": {"literal": "host"}, "argv": [{"literal": "true"}],
+            "env": {}, "secrets": {}, "resources": {"memory_bytes": 268_435_456, "pids": 128},
+            "network": "none", "host_view": [], "output_from": "file",
+        },
+    });
+    let short = json!({
+        "key": "s1", "needs": ["s0"],
+        "body": {"kind": "container", "image": {"literal": "host"}, "argv": [{"literal": "true"}]},
+    });
+    let read = |form: &Value| serde_json::from_value::<PlanStep>(form.clone()).unwrap();
+    assert_eq!(read(&written_out), read(&short));
+    assert_eq!(serde_json::to_value(read(&written_out)).unwrap(), short);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What an outlook may have beside the message's other parts.
-const OUTLOOK_BYTES: usize = limits::MESSAGE_BYTES - 16 * 1024;
+const OUTLOOK_BYTES: usize = limits::ANSWER_BYTES - 16 * 1024;
 
 pub(super) async fn call(
     core: &Core,

@@ -8,6 +8,7 @@ use types::RunId;
 use super::{
     brief, convert, errors,
     idempotency::{answered, claim, scope},
+    runs::sendable,
     store_status,
 };
 use crate::{
@@ -64,6 +65,10 @@ async fn once(core: &Core, request: &v1::RerunRequest, caller: &Caller) -> Resul
         core.runs.prepare_rerun(&earlier, id, by, &request.from)
     };
     let prepared = prepare().map_err(|error| refused(&earlier, error))?;
+    if let Some(Err(status)) = prepared.first().map(|first| sendable(first, "run_id")) {
+        core.runs.abandon(&prepared);
+        return Err(status);
+    }
     let scope = scope(caller, METHOD);
     let claims = claim(&scope, &request.idempotency_key, request, id.to_string(), now);
     let stored = match &earlier.trigger.incident {

@@ -94,7 +94,7 @@ impl Service {
         let now = self.0.clock.now();
         let run = RunId::new(now, entropy());
         let first = RunStarted::new(run.clone(), plan, inputs, trigger);
-        sendable(&first)?;
+        sendable(&first, "what")?;
         let claims = claim(scope, &request.idempotency_key, request, run.to_string(), now);
         let prepared = self.0.runs.prepare(first);
         self.0
@@ -112,15 +112,16 @@ impl Service {
     }
 }
 
-/// A run's first event holds its plan, inputs and alert, and goes to watchers in one message.
-pub(super) fn sendable(first: &RunStarted) -> Result<(), Status> {
-    const MOST: usize = limits::MESSAGE_BYTES - 64 * 1024;
+/// A run's first event holds its plan, inputs and alert, and in a repetition which steps it takes over. It goes to watchers
+/// in one message.
+pub(super) fn sendable(first: &RunStarted, field: &str) -> Result<(), Status> {
+    const MOST: usize = limits::ANSWER_BYTES - 64 * 1024;
     let bytes = serde_json::to_vec(first)
         .map_err(|error| errors::defect("a run's first event cannot be written", error))?
         .len();
     if bytes > MOST {
         return Err(errors::invalid(
-            "what",
+            field,
             format_args!("the run's plan, inputs and payload have {bytes} bytes in all, at most {MOST}"),
         ));
     }

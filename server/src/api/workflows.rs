@@ -18,8 +18,8 @@ use crate::{
 
 pub(super) struct Service(pub(super) Core);
 
-/// Diagnostics of one answer, in bytes.
-const DIAGNOSTICS_BYTES: usize = limits::ANSWER_BYTES / 2;
+/// Diagnostics of one answer, in bytes: a plan, where there is one, fits beside them.
+const DIAGNOSTICS_BYTES: usize = limits::ANSWER_BYTES / 4;
 /// A file's name, which is for messages only, in bytes.
 const FILE_BYTES: usize = 1_024;
 

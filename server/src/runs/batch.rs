@@ -50,6 +50,14 @@ fn offered_now(agents: &Agents, context: Context, mut run: Run, mut decision: De
 }
 
 impl Prepared {
+    /// The run's first event.
+    pub(crate) fn first(&self) -> Option<&RunStarted> {
+        match self.decision.events.first() {
+            Some(Event::RunStarted(first)) => Some(first),
+            _ => None,
+        }
+    }
+
     pub(crate) fn append(&self) -> StreamAppend {
         stream(&self.run, 0, &self.decision.events, self.at)
     }

@@ -8,6 +8,7 @@ mod deadlines;
 mod faulty;
 mod forms;
 mod http;
+mod large;
 mod logs;
 mod operate;
 mod pages;

@@ -22,7 +22,7 @@ fn chains(steps: usize) -> String {
 #[test]
 fn thousands_of_steps_stay_smooth() {
     let stack = Stack::server();
-    let definition = stack.file("large.yaml", &chains(3_000));
+    let definition = stack.file("large.yaml", &chains(10_000));
     passes(&stack, "large_run", &json!({ "definition": definition }));
 }
 

@@ -42,7 +42,7 @@ const TARGETS: [Target; 5] = [
     },
     Target {
         name: "history",
-        fixtures: &["engine/tests/golden/v1"],
+        fixtures: &["engine/tests/golden/v1", "engine/tests/golden/v2"],
         most: 32 * 1024,
     },
     Target {
