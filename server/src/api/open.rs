@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use engine::{RunStarted, Trigger};
 use incident::{Opening, by_hand};
 use proto::v1;
 use tonic::{Code, Request, Response, Status};
-use types::{Object, Severity};
+use types::{Object, RunId, Severity, Value};
+use workflow::Plan;
 
 use super::{
     errors::{self, invalid},
     idempotency::{answered, claim, scope},
+    runs::sendable,
     store_status,
 };
 use crate::{
@@ -229,19 +232,33 @@ async fn inputs(
         return Err(invalid(format!("inputs_json.{name}"), why));
     }
     let mut wrong = BTreeMap::new();
-    for plan in &bound {
-        for error in plan
-            .bind_inputs(&workflows::declared(plan, &given))
-            .err()
-            .unwrap_or_default()
-        {
-            wrong
-                .entry(error.name)
-                .or_insert(format!("{}: {}", plan.name, error.message));
+    let mut bindings = Vec::new();
+    for plan in bound {
+        match plan.bind_inputs(&workflows::declared(&plan, &given)) {
+            Ok(inputs) => bindings.push((plan, inputs)),
+            Err(errors) => {
+                for error in errors {
+                    let why = format!("{}: {}", plan.name, error.message);
+                    wrong.entry(error.name).or_insert(why);
+                }
+            }
         }
     }
-    match wrong.into_iter().next() {
-        Some((name, why)) => Err(invalid(format!("inputs_json.{name}"), &why)),
-        None => Ok(given),
+    if let Some((name, why)) = wrong.into_iter().next() {
+        return Err(invalid(format!("inputs_json.{name}"), &why));
     }
+    for (plan, inputs) in bindings {
+        fits(core, plan, inputs, alert.clone())?;
+    }
+    Ok(given)
+}
+
+/// Whether the first event of the run that is started can be sent.
+fn fits(core: &Core, plan: Plan, inputs: Object, alert: Value) -> Result<(), Status> {
+    let trigger = Trigger {
+        alert: Some(alert),
+        ..Trigger::default()
+    };
+    let run = RunId::new(core.clock.now(), entropy());
+    sendable(&RunStarted::new(run, plan, inputs, trigger), "inputs_json")
 }

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use proto::v1::{self, start_run_request::What, workflow_service_client::WorkflowServiceClient};
+use proto::v1::{
+    self, incident_service_client::IncidentServiceClient, start_run_request::What,
+    workflow_service_client::WorkflowServiceClient,
+};
 use tonic::Code;
 use types::limits::STEPS;
 
@@ -126,5 +129,29 @@ async fn a_run_too_large_for_its_first_event_is_refused_with_its_size() {
         status.message().contains("bytes in all, at most 4128768"),
         "{status}"
     );
+
+    // The same for what an alert starts.
+    let on_alert = source.replacen("steps:", "on: { alert: {} }\nsteps:", 1);
+    let on_alert = on_alert.replace("{ type: string }", "{ type: string, default: '' }");
+    stack.put(&on_alert.replace("df -h", "df --human-readable")).await;
+    let incidents = IncidentServiceClient::new(stack.channel().await);
+    let open = |bytes| {
+        let request = v1::OpenIncidentRequest {
+            title: "Disk full".to_owned(),
+            severity: "high".to_owned(),
+            inputs_json: request(bytes).inputs_json,
+            ..v1::OpenIncidentRequest::default()
+        };
+        let mut incidents = incidents.clone();
+        async move { incidents.open(request).await }
+    };
+    let status = open(1_040_000).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(
+        status.message().starts_with("inputs_json: the run's plan"),
+        "{status}"
+    );
+    let opened = open(800_000).await.unwrap().into_inner();
+    first(&stack, &opened.run_ids[0], "df --human-readable").await;
     stack.stop().await;
 }

@@ -1,5 +1,7 @@
 //! `GET /workflows`, `GET /workflows/{name}` and where a step stands in its source.
 
+use std::collections::HashMap;
+
 use ::pages::{
     Section, Workflow, Workflows, graph,
     workflow::{Bound, Facts},
@@ -174,7 +176,9 @@ fn inputs(plan: &Plan) -> Vec<::pages::workflow::Input> {
 /// The plan as a picture whose cards lead to the source.
 fn picture(found: &v1::Workflow, plan: &Plan) -> graph::Graph {
     let whats: Vec<String> = plan.steps.iter().map(runs_view::what).collect();
-    let position = |key: &String| plan.steps.iter().position(|step| step.key == *key);
+    let keys = plan.steps.iter().map(|step| step.key.as_str());
+    let places: HashMap<&str, usize> = keys.zip(0..).collect();
+    let position = |key: &String| places.get(key.as_str()).copied();
     let steps: Vec<graph::Step<'_>> = (plan.steps.iter().zip(&whats))
         .map(|(step, what)| graph::Step {
             key: &step.key,
