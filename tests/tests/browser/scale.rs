@@ -20,10 +20,28 @@ fn chains(steps: usize) -> String {
 }
 
 #[test]
-fn thousands_of_steps_stay_smooth() {
+fn ten_thousand_steps_stay_smooth() {
     let stack = Stack::server();
     let definition = stack.file("large.yaml", &chains(10_000));
     passes(&stack, "large_run", &json!({ "definition": definition }));
+    followed_on_a_terminal(&stack, &definition);
+}
+
+/// `run FILE --watch` gets such a run from its first event to its end.
+fn followed_on_a_terminal(stack: &Stack, definition: &str) {
+    let live = || {
+        let runs = stack.json(&["runs", "--live", "-o", "json"])?;
+        Some(runs.as_array()?.first()?["id"].as_str()?.to_owned())
+    };
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| stack.cli(&["run", definition, "--watch"]));
+        let run = wait::until("the run to be there", PATIENCE, live);
+        assert!(stack.cli(&["cancel", &run]).status.success());
+        let watched = watching.join().expect("the command ends");
+        let said = String::from_utf8_lossy(&watched.stdout);
+        assert_eq!(watched.status.code(), Some(1), "{said}");
+        assert!(said.contains("s09999") && said.contains("cancelled"), "{said}");
+    });
 }
 
 #[test]
