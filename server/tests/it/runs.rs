@@ -3,9 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use proto::v1::{self, start_run_request::What};
+use server::store::{Store, WorkflowRow};
 use tonic::Code;
 
-use crate::stack::{ONE, Stack, TWO};
+use crate::stack::{ONE, Stack, TWO, soon};
 
 fn request(source: &str, key: &str) -> v1::StartRunRequest {
     v1::StartRunRequest {
@@ -92,5 +93,58 @@ async fn wrong_requests_are_said_with_their_reason() {
     let run_id = types::RunId::new(types::Timestamp::from_unix_ms(1), [1; 10]).to_string();
     let get = v1::GetRunRequest { run_id };
     assert_eq!(client.get(get).await.unwrap_err().code(), Code::NotFound);
+    stack.stop().await;
+}
+
+/// What an older build kept: every default written out.
+const FORMAT_1: &str = r#"{
+  "format": 1, "name": "old", "source_digest": "0", "inputs": {},
+  "steps": [{
+    "key": "only", "needs": [], "when_replaces_edge": false, "runs_on": {},
+    "pickup_ms": 300000, "timeout_ms": 600000, "grace_ms": 5000, "disconnect_ms": 600000,
+    "retry": {"limit": 0, "delay_ms": 1000, "backoff": 2.0, "max_delay_ms": 60000, "jitter": true, "on": []},
+    "allow_failure": false, "if_lost": "fail", "ask_ms": 600000, "outputs": {},
+    "body": {
+      "kind": "container", "image": {"literal": "host"}, "argv": [{"literal": "true"}],
+      "env": {}, "secrets": {}, "resources": {"memory_bytes": 268435456, "pids": 128},
+      "network": "none", "host_view": [], "output_from": "file"
+    }
+  }]
+}"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_that_an_older_build_kept_is_pinned_in_the_form_of_today() {
+    let stack = Stack::start().await;
+    let row = WorkflowRow {
+        name: "old".to_owned(),
+        version: "0".to_owned(),
+        source: "name: old".to_owned(),
+        plan: FORMAT_1.to_owned(),
+        stored_at: types::Timestamp::from_unix_ms(1),
+    };
+    stack.store.put_workflow(row).await.unwrap();
+    let by_name = v1::StartRunRequest {
+        what: Some(What::Workflow("old".to_owned())),
+        ..v1::StartRunRequest::default()
+    };
+    let run = stack
+        .runs()
+        .await
+        .start(by_name)
+        .await
+        .unwrap()
+        .into_inner()
+        .run_id;
+    let first = soon("the first event", stack.watch(&run, 0).await.message()).await;
+    let first = first.unwrap().unwrap();
+    let body: serde_json::Value = serde_json::from_str(&first.body_json).unwrap();
+    let today = serde_json::json!({
+        "format": 2, "name": "old", "source_digest": "0",
+        "steps": [{
+            "key": "only",
+            "body": {"kind": "container", "image": {"literal": "host"}, "argv": [{"literal": "true"}]},
+        }],
+    });
+    assert_eq!((first.version, &body["plan"]), (2, &today));
     stack.stop().await;
 }
