@@ -60,22 +60,28 @@ impl Run {
 }
 
 impl Step {
-    /// The word for where it is: an outcome, or `waiting`, `running`, `in_doubt`.
+    /// The word for where it is: an outcome, or `waiting`, `queued`, `running`, `in_doubt`.
     #[must_use]
     pub fn word(&self) -> &'static str {
-        let doubt = |attempt: &Attempt| matches!(attempt.life.state(), State::Lost { .. });
         match self.phase {
             Phase::Waiting => "waiting",
             Phase::Ended(outcome) => outcome.as_str(),
-            Phase::Active
-                if self
-                    .items
-                    .iter()
-                    .any(|item| item.attempts.last().is_some_and(doubt)) =>
-            {
-                "in_doubt"
+            Phase::Active => {
+                let any = |is: fn(&Attempt) -> bool| {
+                    let mut last = self.items.iter().filter_map(|item| item.attempts.last());
+                    last.any(is)
+                };
+                if any(|attempt| matches!(attempt.life.state(), State::Lost { .. })) {
+                    "in_doubt"
+                } else if any(|attempt| matches!(attempt.life.state(), State::Queued))
+                    && !any(|attempt| matches!(attempt.life.state(), State::Out { .. }))
+                {
+                    // No agent has any of it: it only waits for one.
+                    "queued"
+                } else {
+                    "running"
+                }
             }
-            Phase::Active => "running",
         }
     }
 }

@@ -1,27 +1,34 @@
-// axe-core on every page that links lead to, in both colour schemes: no violation of WCAG 2.1 A and AA nor of axe's best
-// practices, nothing that scrolls sideways, no state without a word. `given.size` is desk or phone.
+// axe-core on every page that links lead to: no violation of WCAG 2.1 A and AA nor of axe's best practices, nothing that
+// scrolls sideways, no place of the navigation that is cut, no state without a word. `given.size` is desk or phone.
 
 import assert from 'node:assert/strict';
 import axe from 'axe-core';
 import { DESK, PHONE, script } from './lib/script.mjs';
 import { crawl, starts } from './lib/crawl.mjs';
-import { wide, wordless } from './lib/layout.mjs';
+import { cutPlaces, wide, wordless } from './lib/layout.mjs';
 
 const RULES = { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] };
 // What depends on colours; the others are the same in every scheme.
 const COLOURS = { type: 'rule', values: ['color-contrast', 'link-in-text-block'] };
-const VIEWPORTS = { desk: DESK, phone: PHONE };
+// Whatever is wrong in one scheme and size only is so by its colours: each scheme once with all rules, and the desk, where most
+// is seen at once, in both.
+const LOOKS = {
+  desk: { viewport: DESK, schemes: [['light', RULES], ['dark', COLOURS]] },
+  phone: { viewport: PHONE, schemes: [['dark', RULES]] },
+};
 
 await script(async ({ url, given, open, shot }) => {
-  const page = await open({ viewport: VIEWPORTS[given.size] });
+  const { viewport, schemes } = LOOKS[given.size];
+  const page = await open({ viewport });
   const wrong = [];
   const kinds = await crawl(page, url, starts(given), async (page, kind, many) => {
-    for (const [colorScheme, rules] of [['light', RULES], ['dark', COLOURS]]) {
+    await page.evaluate(axe.source);
+    for (const [colorScheme, rules] of schemes) {
       await page.emulateMedia({ colorScheme });
       const name = `${kind.replaceAll(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '') || 'home'}-${many}`;
       await shot(page, `${name}-${given.size}-${colorScheme}`, { fullPage: true });
       const found = await violations(page, rules);
-      if (rules === RULES) found.push(...await wide(page), ...await wordless(page));
+      if (rules === RULES) found.push(...await wide(page), ...await wordless(page), ...await cutPlaces(page));
       wrong.push(...found.map((what) => `${page.url().slice(url.length)} ${colorScheme}: ${what}`));
     }
   });
@@ -30,7 +37,6 @@ await script(async ({ url, given, open, shot }) => {
 });
 
 async function violations(page, runOnly) {
-  await page.evaluate(axe.source);
   const { violations } = await page.evaluate((runOnly) => window.axe.run({ runOnly, resultTypes: ['violations'] }), runOnly);
   return violations.flatMap(({ id, help, nodes }) => nodes.slice(0, 3).map((node) =>
     `${id} (${help}) ${node.target.join(' ')}: ${node.html.slice(0, 200)} ${node.any.concat(node.all).map((one) => one.message).join('; ').slice(0, 300)}`));

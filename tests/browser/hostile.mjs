@@ -39,6 +39,18 @@ await script(async ({ url, given, watch, open, shot }) => {
   const [script, image] = given.texts;
   const said = (path, text) => assert(texts.get(path).includes(text), `${path} does not show ${text}`);
   for (const text of [script, image]) said(`/incidents/${given.incidents[0]}`, text);
+  await page.setViewportSize(PHONE);
+  await page.goto(`${url}/incidents/${given.incidents[1]}`);
+  const heading = page.locator('h1');
+  const height = async () => (await heading.boundingBox()).height;
+  assert(await height() <= PHONE.height / 4, `a long title is shortened: ${await height()} px`);
+  await shot(page, 'long-title');
+  await page.getByText('Show the whole title').click();
+  assert.equal(await heading.evaluate((h1) => h1.scrollHeight > h1.clientHeight + 1), false, 'all of it is seen');
+  assert(await height() > PHONE.height / 4);
+  await page.getByText('Shorten the title').click();
+  assert(await height() <= PHONE.height / 4);
+  await page.setViewportSize(DESK);
   for (const run of given.echoes) said(`/runs/${run}/steps/show`, script);
   for (const run of given.echoes) {
     await page.goto(`${url}/runs/${run}/logs?step=show&attempt=1&stream=stdout`);

@@ -32,5 +32,7 @@ await script(async ({ url, open, shot }) => {
   await page.waitForURL((to) => to.pathname.startsWith(`/runs/${run}`));
   await page.goto(`${url}/runs/${run}`);
   await page.locator('#graph a.node').first().waitFor();
+  const [height, seen] = await page.locator('#canvas').evaluate((canvas) => [canvas.scrollHeight, canvas.clientHeight]);
+  assert(height <= seen, `the shipped runbook's graph is seen whole: ${height} px in ${seen}`);
   await shot(page, 'run', { fullPage: true });
 });

@@ -23,7 +23,7 @@ await script(async ({ url, given, open, shot }) => {
   says('/incidents', 'Checkout latency is up', 'critical', 'open');
   says(`/incidents/${given.incident}`, 'Checkout latency is up', 'checks on 3 hosts', 'web-1', 'oncall-backend', 'in the room');
   says('/runs', 'succeeded', 'failed', 'cancelled', 'states');
-  says(`/runs/${given.live}`, 'prints', 'succeeded', 'skipped', 'waits for');
+  says(`/runs/${given.live}`, 'prints', 'succeeded', 'skipped', 'queued', 'waits for an agent: no agent fits: no label host=nowhere');
   says(`/runs/${given.doubt}`, 'in doubt');
   says(`/runs/${given.failed}`, 'breaks', 'exit');
   says(`/runs/${given.live}/steps/prints`, 'answer', '42');

@@ -178,7 +178,7 @@ fn worst(outcome: &str, steps: &[&StepRecord]) -> String {
     let fine = |step: &&&StepRecord| {
         matches!(
             step.outcome.as_str(),
-            "succeeded" | "skipped" | "running" | "waiting"
+            "succeeded" | "skipped" | "running" | "queued" | "waiting"
         )
     };
     let at_least = steps.iter().any(|step| !fine(&step));

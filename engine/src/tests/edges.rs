@@ -216,5 +216,5 @@ fn the_record_is_what_a_summary_reads() {
     let record = bench.run.record(bench.now);
     assert_eq!(record.steps[0].outcome, "failed");
     assert_eq!(record.steps[0].attempts[0].agent.as_deref(), Some("agent-1"));
-    assert_eq!(record.steps[1].outcome, "running");
+    assert_eq!(record.steps[1].outcome, "queued");
 }

@@ -101,15 +101,18 @@ fn single(base: &str, step: &Step<'_>, (x, y): (i32, i32)) -> Card {
     if step.items.is_none() && step.attempts > 1 {
         parts.push(format!("try {}", step.attempts));
     }
+    let waits = (!step.waits_for.is_empty()).then(|| format!("waits for {}", step.waits_for));
+    let mut label = format!("{}: {}; {}", step.key, parts.join(", "), step.what);
+    label.extend(waits.iter().flat_map(|waits| ["; ", waits]));
     Card {
         x,
         y,
         shape: status.shape(),
         title: middle(step.key, KEY_COLUMNS),
         state: cut(&parts.join(" · "), LINE_COLUMNS),
-        what: cut(step.what, LINE_COLUMNS),
+        what: cut(waits.as_deref().unwrap_or(step.what), LINE_COLUMNS),
         href: format!("{base}/steps/{}", step.key),
-        label: format!("{}: {}; {}", step.key, parts.join(", "), step.what),
+        label,
         id: format!("node-{}", step.key),
         many: false,
         progress: step.items.map(|(done, all)| share(done, all)),
@@ -135,7 +138,7 @@ fn several(steps: &[Step<'_>], group: &[usize], (x, y): (i32, i32), href: String
     };
     let ended = group
         .iter()
-        .filter(|i| !matches!(steps[**i].state, "waiting" | "running" | "in_doubt"))
+        .filter(|i| !matches!(steps[**i].state, "waiting" | "queued" | "running" | "in_doubt"))
         .count();
     let of = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     Card {
@@ -167,9 +170,10 @@ fn weight(state: &str) -> u8 {
         "running" => 2,
         "degraded" => 3,
         "cancelled" => 4,
-        "waiting" => 5,
-        "succeeded" => 6,
-        _ => 7,
+        "queued" => 5,
+        "waiting" => 6,
+        "succeeded" => 7,
+        _ => 8,
     }
 }
 

@@ -54,8 +54,7 @@ pub(super) fn fold(steps: &[Step<'_>]) -> Folded {
 /// What makes a step stand out of those around it.
 fn class<'a>(step: &Step<'a>) -> Option<&'a str> {
     match step.state {
-        "failed" | "in_doubt" => Some(step.state),
-        "running" if step.in_hand => Some(step.state),
+        "failed" | "in_doubt" | "running" => Some(step.state),
         _ => None,
     }
 }

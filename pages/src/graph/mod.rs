@@ -19,8 +19,8 @@ pub struct Step<'a> {
     pub what: &'a str,
     /// The API's word for where it is.
     pub state: &'a str,
-    /// Whether an agent has it in hand now; one that is running may wait for an agent, too.
-    pub in_hand: bool,
+    /// What a queued step waits for, for people; else empty.
+    pub waits_for: String,
     /// How long it took or has taken, for people; empty when it has not begun.
     pub lasted: String,
     /// Tries of all its items.

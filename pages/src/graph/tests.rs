@@ -13,7 +13,6 @@ fn step<'a>(key: &'a str, state: &'a str, needs: &[usize]) -> Step<'a> {
         key,
         what: "container host",
         state,
-        in_hand: state == "running",
         needs: needs.to_vec(),
         ..Step::default()
     }
@@ -77,7 +76,7 @@ fn long_chains_are_windowed_and_what_runs_is_shown() {
     let mut steps: Vec<Step<'_>> = (0..10_000)
         .map(|i| step(&keys[i], "succeeded", &if i == 0 { vec![] } else { vec![i - 1] }))
         .collect();
-    (steps[5_000].state, steps[5_000].in_hand) = ("running", true);
+    steps[5_000].state = "running";
     let folded = fold(&steps);
     let sizes: Vec<usize> = folded.groups.iter().map(Vec::len).collect();
     assert_eq!(sizes, [1, 1, 4_996, 1, 1, 1, 1, 1, 4_995, 1, 1]);
@@ -154,5 +153,21 @@ proptest! {
             }
         }
         prop_assert_eq!(draw(&steps), draw(&steps));
+    }
+}
+
+#[test]
+fn a_queued_step_says_what_it_waits_for() {
+    let mut steps = vec![step("asks", "queued", &[])];
+    steps[0].lasted = "31.9 s".to_owned();
+    steps[0].waits_for = "an agent: no agent fits: no label host=nowhere (3 of 3)".to_owned();
+    let svg = draw(&steps);
+    for says in [
+        "class=\"node waiting\"",
+        "queued · 31.9 s",
+        "waits for an agent: no agent f…",
+        "no label host=nowhere (3 of 3)</title>",
+    ] {
+        assert!(svg.contains(says), "{says}: {svg}");
     }
 }

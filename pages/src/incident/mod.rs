@@ -8,6 +8,7 @@ mod people;
 use askama::Template;
 use incident::IncidentEvent;
 use proto::v1;
+use unicode_width::UnicodeWidthStr;
 
 use crate::{Shell, parts};
 
@@ -78,6 +79,15 @@ impl Incident {
         self.runs
             .iter()
             .any(|run| run.outcome() == v1::Outcome::Unspecified)
+    }
+
+    /// The class of a title that would fill a phone (`long`) or a desk (`longer`): it is shortened until a person wants all of it.
+    fn long_title(&self) -> Option<&'static str> {
+        match self.incident.title.width() {
+            0..=90 => None,
+            91..=300 => Some("long"),
+            _ => Some("longer"),
+        }
     }
 
     fn absent(&self) -> usize {

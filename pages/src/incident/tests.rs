@@ -172,3 +172,26 @@ fn repeats_are_one_line_and_what_is_not_whole_says_why() {
     assert!(html.contains("Not everything was done"));
     assert!(around(&html, "/steps/post").contains("channel_not_found"));
 }
+
+#[test]
+fn a_long_title_is_shortened_and_stands_there_whole() {
+    let titled = |title: &str| {
+        let incident = v1::IncidentInfo {
+            title: title.to_owned(),
+            history_json: history(title, 0),
+            ..v1::IncidentInfo::default()
+        };
+        Incident::new(shell(), incident, Vec::new())
+            .unwrap()
+            .render()
+            .unwrap()
+    };
+    assert!(!titled(&"a".repeat(90)).contains("whole-title"));
+    let long = "日".repeat(151);
+    let html = titled(&long);
+    assert!(
+        html.contains(&format!("<h1 class=\"longer\" dir=\"auto\">{long}</h1>")),
+        "{html}"
+    );
+    assert!(html.contains("Show the whole title"));
+}

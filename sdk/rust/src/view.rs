@@ -73,7 +73,9 @@ pub struct StepView {
 pub enum StepState {
     /// For its needs.
     Waiting,
-    /// Begun.
+    /// For an agent.
+    Queued,
+    /// An agent has it.
     Running,
     /// It may have run; a report or a verdict will tell.
     InDoubt,
@@ -89,6 +91,7 @@ impl StepState {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Waiting => "waiting",
+            Self::Queued => "queued",
             Self::Running => "running",
             Self::InDoubt => "in_doubt",
             Self::Ended(outcome) => outcome.as_str(),
@@ -109,6 +112,7 @@ impl StepState {
         ];
         match word.as_str() {
             "waiting" => Self::Waiting,
+            "queued" => Self::Queued,
             "running" => Self::Running,
             "in_doubt" => Self::InDoubt,
             other => match outcomes.into_iter().find(|outcome| outcome.as_str() == other) {
@@ -532,7 +536,7 @@ mod tests {
 
     #[test]
     fn states_are_words_and_unknown_ones_are_kept() {
-        for word in ["waiting", "running", "in_doubt", "not_run", "degraded"] {
+        for word in ["waiting", "queued", "running", "in_doubt", "not_run", "degraded"] {
             let state = StepState::from_word(word.into());
             assert!(!matches!(state, StepState::Unrecognised(_)), "{word}");
             assert_eq!(state.as_str(), word);

@@ -16,6 +16,20 @@ export async function wide(page) {
   });
 }
 
+// Each place of the navigation is seen whole, without scrolling it.
+export async function cutPlaces(page) {
+  return page.evaluate(() => {
+    const bar = document.querySelector('.top nav').getBoundingClientRect();
+    const places = [...document.querySelectorAll('.top nav a')];
+    return places
+      .filter((one) => {
+        const { left, right, bottom } = one.getBoundingClientRect();
+        return left < bar.left || right > Math.min(bar.right, innerWidth) || bottom > bar.bottom;
+      })
+      .map((one) => `the navigation cuts ${one.textContent}`);
+  });
+}
+
 // Each state has a word that is seen: none is told by colour or shape alone.
 export async function wordless(page) {
   return page.evaluate(() => {

@@ -4,6 +4,7 @@
 
 mod accessible;
 mod flows;
+mod forms;
 mod grpc_web;
 mod hostile;
 mod scale;

@@ -35,7 +35,8 @@ fn field(name: &str, input: &Input, defaults: Defaults) -> Field {
     let mut help: Vec<String> = input.description.clone().into_iter().collect();
     help.push(match &input.ty {
         Type::List(item) if **item == Type::String => "One a line".to_owned(),
-        ty @ (Type::Json | Type::List(_) | Type::Map(_) | Type::Record { .. }) => format!("JSON, {ty}"),
+        Type::Json => "JSON".to_owned(),
+        ty @ (Type::List(_) | Type::Map(_) | Type::Record { .. }) => format!("JSON, {ty}"),
         ty => ty.to_string(),
     });
     if let Some(default) = &input.default {

@@ -29,7 +29,7 @@ async fn load(room: &Room, id: &str, pairs: Pairs) -> Result<run::Run, Status> {
         .folded
         .look(&room.core, &asked.id, |run| {
             let list = view::list(run, &agents, state, q, page);
-            (view::head(run), view::picture(run, now), list)
+            (view::head(run), view::picture(run, &agents, now), list)
         })
         .await?;
     room.kept(&mut head).await?;

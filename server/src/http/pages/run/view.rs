@@ -1,5 +1,7 @@
 //! A folded run as its pages need it.
 
+use std::collections::BTreeMap;
+
 use engine::{Run, Step, placement::Snapshot};
 use proto::v1;
 use types::Timestamp;
@@ -15,6 +17,8 @@ use ::pages::{
 const NAMED: usize = 4;
 /// Reasons that are shown above a run.
 const REASONS: usize = 20;
+/// Queued steps whose cards say what they wait for; the list says it of each.
+const QUEUED: usize = 300;
 
 pub(super) fn head(run: &Run) -> Head {
     let ended = run.ended.as_ref();
@@ -102,13 +106,6 @@ fn attempts(step: &Step) -> u32 {
     u32::try_from(tries).unwrap_or(u32::MAX)
 }
 
-/// Whether an agent has a try of it now.
-fn in_hand(step: &Step) -> bool {
-    let last = |item: &engine::Item| item.attempts.last().map(engine::Attempt::word);
-    step.outcome().is_none()
-        && (step.items.iter()).any(|item| matches!(last(item), Some("offered" | "accepted" | "running")))
-}
-
 fn items(plan: &PlanStep, step: &Step) -> Option<(u32, u32)> {
     plan.fan_out.as_ref()?;
     let ended = step.items.iter().filter(|item| item.ended.is_some()).count();
@@ -173,14 +170,19 @@ pub(super) fn list(run: &Run, agents: &Snapshot, state: &str, q: &str, page: usi
 }
 
 /// All steps as a picture.
-pub(super) fn picture(run: &Run, now: Timestamp) -> graph::Graph {
+pub(super) fn picture(run: &Run, agents: &Snapshot, now: Timestamp) -> graph::Graph {
     let whats: Vec<String> = run.plan.steps.iter().map(runs_view::what).collect();
-    let steps: Vec<graph::Step<'_>> = (run.plan.steps.iter().zip(&run.steps).zip(&whats))
-        .map(|((plan, step), what)| graph::Step {
+    let queued = (0..run.steps.len()).filter(|i| run.steps[*i].word() == "queued");
+    let mut waits: BTreeMap<usize, String> = queued
+        .take(QUEUED)
+        .map(|i| (i, runs_view::waits_for(run, i, agents)))
+        .collect();
+    let steps: Vec<graph::Step<'_>> = (run.plan.steps.iter().zip(&run.steps).zip(&whats).enumerate())
+        .map(|(i, ((plan, step), what))| graph::Step {
             key: &plan.key,
             what,
             state: step.word(),
-            in_hand: in_hand(step),
+            waits_for: waits.remove(&i).unwrap_or_default(),
             lasted: ::pages::parts::lasted(
                 convert::ms(step.started_at),
                 convert::ms(step.ended_at),
