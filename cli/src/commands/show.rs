@@ -128,7 +128,9 @@ pub(crate) fn steps(run: &RunView) -> Vec<String> {
 
 fn rows(step: &StepView) -> Vec<Vec<String>> {
     let own = || {
-        let why = step.reasons.join("; ");
+        let waits = step.waits_for.iter().map(|what| format!("waits for {what}"));
+        let why: Vec<String> = step.reasons.iter().cloned().chain(waits).collect();
+        let why = why.join("; ");
         vec![
             step.key.clone(),
             step.state.as_str().to_owned(),
@@ -144,7 +146,7 @@ fn rows(step: &StepView) -> Vec<Vec<String>> {
             let mut row = own();
             row[2] = only.agent.clone().unwrap_or_default();
             row[3] = took(only);
-            if step.reasons.is_empty() {
+            if row[5].is_empty() {
                 row[5] = only.message.clone().unwrap_or_default();
             }
             vec![row]
@@ -247,6 +249,26 @@ mod tests {
             vec![step("only", "in_doubt", &[why]), step("next", "waiting", &[])],
         );
         assert_eq!(whys(&run), [format!("only: {why}")]);
+    }
+
+    #[test]
+    fn a_step_that_stands_still_says_what_it_waits_for() {
+        let attempt = v1::Attempt {
+            attempt: 1,
+            state: "queued".into(),
+            ..Default::default()
+        };
+        let queued = v1::Step {
+            attempts: vec![attempt],
+            waits_for: "an agent: no agent fits: no label host=nowhere (3 of 3)".into(),
+            ..step("only", "queued", &[])
+        };
+        let lines = steps(&run(&[], vec![queued]));
+        assert!(lines[1].contains("only  queued"), "{lines:?}");
+        assert!(
+            lines[1].ends_with("waits for an agent: no agent fits: no label host=nowhere (3 of 3)"),
+            "{lines:?}"
+        );
     }
 
     #[test]
