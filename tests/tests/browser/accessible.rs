@@ -10,13 +10,18 @@ fn every_page_is_accessible_on_a_desk() {
 }
 
 #[test]
+fn every_page_is_accessible_at_night() {
+    accessible("night");
+}
+
+#[test]
 fn every_page_is_accessible_on_a_phone() {
     accessible("phone");
 }
 
-fn accessible(size: &str) {
+fn accessible(look: &str) {
     let mut world = World::make();
-    world.given["size"] = size.into();
+    world.given["look"] = look.into();
     passes(&world.stack, "accessible", &world.given);
 }
 
