@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Core,
     access::{Permission, authorize},
-    store::{StoredEvent, StreamId},
+    store::{self, StoredEvent, StreamId},
 };
 
 /// Entries of one filter.
@@ -191,7 +191,7 @@ impl Reader {
             committed.mark_unchanged();
             let page = self.core.store.events_after(self.cursor, PAGE).await;
             let page = page.map_err(|error| store_status(&error))?;
-            let full = page.len() as u64 == u64::from(PAGE);
+            let full = store::is_cut(&page, PAGE);
             for stored in page {
                 self.cursor = stored.cursor;
                 let Some(event) = self.wanted(stored).await? else {

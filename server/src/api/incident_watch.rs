@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Core,
-    store::{StoredEvent, StreamId},
+    store::{self, StoredEvent, StreamId},
 };
 
 /// Messages that wait for a reader.
@@ -68,7 +68,7 @@ async fn send(
         loop {
             let page = core.store.events_after(after, PAGE).await;
             let page = page.map_err(|error| store_status(&error))?;
-            let full = page.len() as u64 == u64::from(PAGE);
+            let full = store::is_cut(&page, PAGE);
             for stored in page {
                 after = stored.cursor;
                 let message = match &stored.stream {

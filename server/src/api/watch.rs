@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Core,
     runs::load,
-    store::{LogStream, StreamId},
+    store::{self, LogStream, StreamId},
 };
 
 /// Messages that wait for a reader.
@@ -48,7 +48,7 @@ async fn send_events(core: &Core, run: &RunId, mut after: u64, out: &Out<v1::Eve
                 .events(&stream, after, PAGE)
                 .await
                 .map_err(|e| errors::store_status(&e))?;
-            let full = page.len() as u64 == u64::from(PAGE);
+            let full = store::is_cut(&page, PAGE);
             for stored in page {
                 let seq = stored.seq;
                 ended |= stored.kind == "run.ended";
@@ -286,7 +286,7 @@ async fn attempt_life(core: &Core, key: &AttemptKey) -> Result<Life, Status> {
     })
 }
 
-fn response(key: &AttemptKey, piece: crate::store::LogPiece) -> v1::RunLogsResponse {
+fn response(key: &AttemptKey, piece: store::LogPiece) -> v1::RunLogsResponse {
     v1::RunLogsResponse {
         attempt: Some(v1::AttemptRef {
             run_id: key.run.to_string(),

@@ -3,7 +3,7 @@
 use engine::{Event, Run, history};
 use types::RunId;
 
-use crate::store::{SharedStore, StoreError, StoredEvent, StreamId};
+use crate::store::{self, SharedStore, StoreError, StoredEvent, StreamId};
 
 /// Events read at once.
 const PAGE: u32 = 1_000;
@@ -31,7 +31,7 @@ pub(crate) async fn advance(
     loop {
         let after = run.as_ref().map_or(0, |run| run.seq);
         let page = store.events(&stream, after, PAGE).await?;
-        let full = page.len() as u64 == u64::from(PAGE);
+        let full = store::is_cut(&page, PAGE);
         for stored in page {
             let event = read(id, &stored)?;
             match (run.as_mut(), event) {

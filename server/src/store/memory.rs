@@ -11,7 +11,8 @@ use types::{AgentId, AlertId, AttemptKey, IncidentId, RunId, Timestamp};
 
 use super::{
     AgentRow, Append, Claim, Drained, Evidence, Head, IncidentFilter, IncidentHead, LogPiece, LogStream,
-    RunFilter, RunHead, Store, StoreError, StoredEvent, StreamAppend, StreamId, WorkflowRow, check,
+    READ_BYTES, RunFilter, RunHead, Store, StoreError, StoredEvent, StreamAppend, StreamId, WorkflowRow,
+    check,
     log_piece::{Fit, Kept, end_mark, fit},
 };
 
@@ -45,6 +46,17 @@ struct Log {
     pieces: Vec<Kept>,
     held: u64,
     ended: bool,
+}
+
+/// Events until their bodies are enough.
+fn bounded<'a>(events: impl Iterator<Item = &'a StoredEvent>) -> Vec<StoredEvent> {
+    let mut bytes = 0;
+    let enough = |event: &&StoredEvent| {
+        let more = bytes < READ_BYTES;
+        bytes += event.body.len();
+        more
+    };
+    events.take_while(enough).cloned().collect()
 }
 
 impl Default for MemoryStore {
@@ -190,14 +202,14 @@ impl Store for MemoryStore {
             .iter()
             .enumerate()
             .filter(|(index, _)| *index as u64 >= after_seq);
-        let events = wanted.map(|(_, cursor)| state.events[*cursor as usize - 1].clone());
-        Ok(events.take(limit as usize).collect())
+        let events = wanted.map(|(_, cursor)| &state.events[*cursor as usize - 1]);
+        Ok(bounded(events.take(limit as usize)))
     }
 
     async fn events_after(&self, cursor: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
         let state = self.state();
         let events = state.events.iter().filter(|event| event.cursor > cursor);
-        Ok(events.take(limit as usize).cloned().collect())
+        Ok(bounded(events.take(limit as usize)))
     }
 
     async fn run(&self, id: &RunId) -> Result<Option<RunHead>, StoreError> {

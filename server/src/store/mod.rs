@@ -320,6 +320,15 @@ impl RunFilter {
     }
 }
 
+/// Bodies of events that one read answers, about: the event that goes beyond is its last.
+const READ_BYTES: usize = 8 * 1024 * 1024;
+
+/// Whether a read of at most `limit` events was cut, so that more may follow it at once.
+pub(crate) fn is_cut(events: &[StoredEvent], limit: u32) -> bool {
+    events.len() as u64 >= u64::from(limit)
+        || events.iter().map(|event| event.body.len()).sum::<usize>() >= READ_BYTES
+}
+
 /// A store. Each method that writes has its bytes on disk (fsync) before it answers.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -329,14 +338,14 @@ pub trait Store: Send + Sync + 'static {
     async fn append(&self, append: Append) -> Result<u64, StoreError>;
     /// The cursor of the last committed event; changes after the commit, so that a reader that sees it can read it.
     fn committed(&self) -> watch::Receiver<u64>;
-    /// Events of a stream after a seq, in order, at most `limit`.
+    /// Events of a stream after a seq, in order, at most `limit` and about 8 MiB; [`is_cut`] tells whether to read on.
     async fn events(
         &self,
         stream: &StreamId,
         after_seq: u64,
         limit: u32,
     ) -> Result<Vec<StoredEvent>, StoreError>;
-    /// Events of all streams after a cursor, in order, at most `limit`.
+    /// Events of all streams after a cursor, in order, within the same bounds.
     async fn events_after(&self, cursor: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
     /// A run's head.
     async fn run(&self, id: &RunId) -> Result<Option<RunHead>, StoreError>;

@@ -10,7 +10,7 @@ use super::{
     sample::{at, incident_head, incident_id, only, run_head, run_id, run_stream, to_incident, to_run},
 };
 use crate::store::{
-    Append, Head, IncidentFilter, RunFilter, SharedStore, StoreError, StreamAppend, StreamId,
+    Append, Head, IncidentFilter, RunFilter, SharedStore, StoreError, StreamAppend, StreamId, is_cut,
 };
 
 against_each_store!(
@@ -24,6 +24,7 @@ against_each_store!(
     one_of_many_rivals_wins_each_seq,
     what_is_announced_can_be_read,
     closed_is_closed,
+    a_read_is_bounded_by_bytes_and_says_that_it_was_cut,
 );
 
 async fn events_come_back_in_order(store: SharedStore) {
@@ -328,6 +329,36 @@ async fn one_of_many_rivals_wins_each_seq(store: SharedStore) {
         );
     }
     assert_eq!(store.events(&run_stream(1), 0, 100).await.unwrap().len(), 5);
+}
+
+async fn a_read_is_bounded_by_bytes_and_says_that_it_was_cut(store: SharedStore) {
+    let mut append = to_run(1, 0, 12);
+    for event in &mut append.events {
+        event.body = format!("\"{}\"", "x".repeat(1 << 20));
+    }
+    store.append(only(append)).await.unwrap();
+    for by_cursor in [false, true] {
+        let (mut last, mut reads) = (0, 0);
+        loop {
+            let page = match by_cursor {
+                true => store.events_after(last, 100).await.unwrap(),
+                false => store.events(&run_stream(1), last, 100).await.unwrap(),
+            };
+            assert!(page.len() <= 8, "{} events of 1 MiB", page.len());
+            let cut = is_cut(&page, 100);
+            assert!(
+                page.iter()
+                    .map(|event| event.seq)
+                    .eq(last + 1..=last + page.len() as u64)
+            );
+            last += page.len() as u64;
+            reads += 1;
+            if !cut {
+                break;
+            }
+        }
+        assert_eq!((last, reads), (12, 2));
+    }
 }
 
 async fn what_is_announced_can_be_read(store: SharedStore) {

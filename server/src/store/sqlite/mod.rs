@@ -31,8 +31,8 @@ use std::{fs, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 
 use super::{
     AgentRow, Append, Claim, Drained, Evidence, Head, IncidentFilter, IncidentHead, LogPiece, LogStream,
-    NewEvent, RunFilter, RunHead, Store, StoreError, StoredEvent, StreamAppend, StreamId, WorkflowRow, check,
-    log_piece,
+    NewEvent, READ_BYTES, RunFilter, RunHead, Store, StoreError, StoredEvent, StreamAppend, StreamId,
+    WorkflowRow, check, log_piece,
 };
 pub use options::{Database, Failpoint, Moment, SqliteOptions};
 

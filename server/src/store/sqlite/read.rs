@@ -1,10 +1,15 @@
 //! Events, claims and evidence as they are read.
 
-use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
+use futures::TryStreamExt;
+use sqlx::{
+    Row, SqlitePool,
+    query::Query,
+    sqlite::{Sqlite, SqliteArguments, SqliteRow},
+};
 use types::{AlertId, Timestamp};
 
 use super::{
-    Claim, Evidence, StoredEvent, StreamId,
+    Claim, Evidence, READ_BYTES, StoredEvent, StreamId,
     error::corrupt,
     heads::{id, time},
 };
@@ -26,7 +31,7 @@ pub(super) async fn events(
         .bind(stream.as_str())
         .bind(bounded(after_seq))
         .bind(limit);
-    query.fetch_all(pool).await?.iter().map(event_of).collect()
+    bounded_read(pool, query).await
 }
 
 pub(super) async fn events_after(
@@ -35,7 +40,25 @@ pub(super) async fn events_after(
     limit: u32,
 ) -> Result<Vec<StoredEvent>, sqlx::Error> {
     let query = sqlx::query(EVENTS_AFTER).bind(bounded(cursor)).bind(limit);
-    query.fetch_all(pool).await?.iter().map(event_of).collect()
+    bounded_read(pool, query).await
+}
+
+/// Rows until their bodies are enough.
+async fn bounded_read(
+    pool: &SqlitePool,
+    query: Query<'_, Sqlite, SqliteArguments>,
+) -> Result<Vec<StoredEvent>, sqlx::Error> {
+    let mut rows = query.fetch(pool);
+    let mut events = Vec::new();
+    let mut bytes = 0;
+    while bytes < READ_BYTES
+        && let Some(row) = rows.try_next().await?
+    {
+        let event = event_of(&row)?;
+        bytes += event.body.len();
+        events.push(event);
+    }
+    Ok(events)
 }
 
 pub(super) async fn claim(

@@ -14,7 +14,7 @@ use super::{Pairs, Path, Refusal, Room, State, answer, told, view};
 use crate::{
     Core,
     api::errors,
-    store::{StoredEvent, StreamId},
+    store::{self, StoredEvent, StreamId},
 };
 use ::pages::run::{Entry, History, pretty};
 
@@ -70,7 +70,7 @@ async fn entries(
     loop {
         let events = core.store.events(&StreamId::Run(run.clone()), at, PAGE).await;
         let events = events.map_err(|error| errors::store_status(&error))?;
-        let full = events.len() as u64 == u64::from(PAGE);
+        let full = store::is_cut(&events, PAGE);
         for stored in events {
             if entries.len() == History::PAGE {
                 return Ok((entries, Some(at)));
