@@ -5,7 +5,7 @@ use std::time::Duration;
 use node::backoff::{self, Backoff};
 use proto::v1::agent_service_client::AgentServiceClient;
 use tonic::transport::{Channel, Endpoint};
-use types::limits;
+use types::{limits, text::mask_userinfo};
 
 use crate::error::AgentError;
 
@@ -16,7 +16,10 @@ const STABLE: Duration = Duration::from_secs(10);
 
 /// Checks the server's URL and sets every limit of a connection.
 pub(crate) fn endpoint(server: &str) -> Result<Endpoint, AgentError> {
-    let wrong = |why: String| AgentError::Config(format!("server {server:?}: {why}"));
+    let wrong = |why: String| AgentError::Config(format!("server {:?}: {why}", mask_userinfo(server)));
+    if mask_userinfo(server) != server {
+        return Err(wrong("no server asks for a user name or a password".to_owned()));
+    }
     if !server.starts_with("http://") {
         return Err(wrong(
             "expected http://HOST:PORT (TLS is not part of this version)".to_owned(),

@@ -43,3 +43,34 @@ pub fn duration(ms: Millis) -> String {
         _ => format!("{} d {:02} h", h / 24, h % 24),
     }
 }
+
+/// A URL without the user name and the password that it may hold: `http://…@HOST`. All in front of the last `@` goes, for a
+/// password that is not encoded may hold a slash.
+#[must_use]
+pub fn mask_userinfo(url: &str) -> Cow<'_, str> {
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    match rest.rfind('@') {
+        Some(at) => Cow::Owned(format!("{scheme}…{}", &rest[at..])),
+        None => Cow::Borrowed(url),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mask_userinfo;
+
+    #[test]
+    fn no_part_of_a_password_is_left() {
+        for (url, masked) in [
+            ("http://127.0.0.1:7911", "http://127.0.0.1:7911"),
+            ("http://ann:pw@host:1/x", "http://…@host:1/x"),
+            ("http://ann:p@w/o?r#d@host", "http://…@host"),
+            ("ann:pw@host", "…@host"),
+        ] {
+            assert_eq!(mask_userinfo(url), masked);
+        }
+    }
+}

@@ -14,7 +14,7 @@ use tonic::{
     Code, Request, Response, Status, Streaming,
     transport::{Channel, Endpoint},
 };
-use types::{Object, limits};
+use types::{Object, limits, text::mask_userinfo};
 
 use crate::{
     AgentView, CompileView, Error, IncidentView, RunView, WorkflowView,
@@ -431,9 +431,12 @@ impl Client {
 
 fn endpoint(url: &str, connect: Duration) -> Result<Endpoint, Error> {
     let wrong = |reason: &str| Error::Url {
-        url: url.to_owned(),
+        url: mask_userinfo(url).into_owned(),
         reason: reason.to_owned(),
     };
+    if mask_userinfo(url) != url {
+        return Err(wrong("no server asks for a user name or a password"));
+    }
     if url.starts_with("https://") {
         return Err(wrong(
             "this version speaks plain http/2 only, for a server on loopback or behind a tunnel",
