@@ -3,6 +3,7 @@
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::FromArgMatches;
+use types::text::is_unsafe;
 
 use crate::{
     args::{self, Cli, Command},
@@ -42,7 +43,7 @@ fn start(argv: &[OsString]) -> Done {
     let matches = match config::lay(command.clone(), &files).try_get_matches_from(argv) {
         Ok(matches) => matches,
         Err(error) => {
-            let variable = config::blame(&command, &error);
+            let variable = config::blame(&command, argv, &error);
             return refused(&error, variable.as_deref());
         }
     };
@@ -56,13 +57,18 @@ fn start(argv: &[OsString]) -> Done {
 }
 
 /// Says what clap has to say: help and version were asked for and come on standard output.
-fn refused(error: &clap::Error, variable: Option<&str>) -> Done {
+pub(crate) fn refused(error: &clap::Error, variable: Option<&str>) -> Done {
     let code = if error.use_stderr() {
         Exit::Usage
     } else {
         Exit::Succeeded
     };
-    if error.print().is_err() {
+    let said = error.render().to_string();
+    // It repeats what was given, which may be another's words.
+    let steers = |c: char| c != '\n' && is_unsafe(c);
+    if error.use_stderr() && said.contains(steers) {
+        out::note(&text::block(&said));
+    } else if error.print().is_err() {
         return Ok(Exit::Pipe);
     }
     if let Some(variable) = variable {

@@ -87,6 +87,11 @@ pub(crate) fn load(command: &Command, files: &[Candidate]) -> Result<Settings, F
             });
         }
     }
+    // Settings come in the order of their keys; people read from the top.
+    problems.sort_by(|one, other| {
+        let place = |problem: &Problem| (problem.place.line, problem.place.column);
+        (&one.place.file, place(one)).cmp(&(&other.place.file, place(other)))
+    });
     if problems.is_empty() {
         Ok(found)
     } else {

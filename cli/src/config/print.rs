@@ -6,9 +6,11 @@ use clap::{Arg, ArgMatches, Command, builder::PossibleValuesParser, parser::Valu
 use node::config::{Candidate, Kind, Settings};
 use serde::Serialize;
 use serde_json::{Value, json};
+use types::text::mask_userinfo;
 
-use super::settings::{Setting, of_tree, place_of_section, section};
+use super::settings::{Setting, blame, key, of_tree, place_of_section, section};
 use crate::{
+    entry,
     exit::{Done, Exit, Fault},
     out, table,
 };
@@ -58,10 +60,10 @@ pub(crate) fn print(
     files: &Settings,
 ) -> Done {
     let lenient = lenient(super::lay(command.clone(), files));
-    let matches = lenient
-        .clone()
-        .try_get_matches_from(argv)
-        .map_err(|error| Fault::usage(error.to_string().trim().to_owned()))?;
+    let matches = match lenient.clone().try_get_matches_from(argv) {
+        Ok(matches) => matches,
+        Err(error) => return entry::refused(&error, blame(command, argv, &error).as_deref()),
+    };
     let path = super::path(&matches);
     let asked = path.first().map(|name| section(name).to_owned());
     let mut shown = Vec::new();
@@ -73,22 +75,19 @@ pub(crate) fn print(
         }
         // Where a command was given its own flags count; another command's settings are read as if it were given.
         let given = below(&matches, &path);
-        let has = given.try_contains_id(setting.arg.get_id().as_str()).is_ok();
-        if has && (global || asked.is_some()) {
+        if global || asked.is_some() && has(&lenient, &path, &setting) {
             shown.push(of(&setting, given, files));
         } else if asked.is_none() {
             let argv = std::iter::once("firehall").chain(setting.path.iter().map(String::as_str));
-            let matches = lenient
-                .clone()
-                .try_get_matches_from(argv)
-                .map_err(|error| Fault::usage(error.to_string().trim().to_owned()))?;
+            let matches = match lenient.clone().try_get_matches_from(argv) {
+                Ok(matches) => matches,
+                Err(error) => return entry::refused(&error, blame(command, &[], &error).as_deref()),
+            };
             shown.push(of(&setting, below(&matches, &setting.path), files));
         }
     }
     shown.sort_by_key(|one| place_of_section(&one.section));
-    let given = below(&matches, &path);
-    let format = given.get_raw("output").and_then(|mut raw| raw.next());
-    if format.is_some_and(|format| format == "json") {
+    if is_json(&matches, &path) {
         let files: Vec<Value> = candidates
             .iter()
             .map(|one| json!({ "path": one.path, "read": one.path.exists() }))
@@ -98,6 +97,27 @@ pub(crate) fn print(
         text(candidates, &shown)?;
     }
     Ok(Exit::Succeeded)
+}
+
+/// Whether the command has this setting: a flag of the same name that is none, as the `-o` of `check`, is not it.
+fn has(command: &Command, path: &[String], setting: &Setting) -> bool {
+    let found = path
+        .iter()
+        .try_fold(command, |command, name| command.find_subcommand(name));
+    let mut arguments = found.into_iter().flat_map(Command::get_arguments);
+    arguments.any(|arg| arg.get_id() == setting.arg.get_id() && key(arg).is_some())
+}
+
+/// Whether `-o json` is asked for, in front of the command's name or behind it.
+fn is_json(matches: &ArgMatches, path: &[String]) -> bool {
+    let levels = (0..=path.len()).rev().map(|depth| below(matches, &path[..depth]));
+    let levels: Vec<&ArgMatches> = levels
+        .filter(|level| level.try_contains_id("output").is_ok())
+        .collect();
+    let said = |level: &&&ArgMatches| level.value_source("output") != Some(ValueSource::DefaultValue);
+    let decides = levels.iter().find(said).or(levels.first());
+    let format = decides.and_then(|level| level.get_raw("output")?.next());
+    format.is_some_and(|format| format == "json")
 }
 
 fn below<'a>(matches: &'a ArgMatches, path: &[String]) -> &'a ArgMatches {
@@ -140,7 +160,12 @@ fn value(kind: Kind, texts: Vec<String>) -> Value {
         Kind::Integer => first
             .and_then(|text| text.parse::<u64>().ok())
             .map_or(Value::Null, Value::from),
-        Kind::Text | Kind::Path => first.map_or(Value::Null, Value::from),
+        // A URL may hold a password, where none belongs.
+        Kind::Text => first.map_or(Value::Null, |text| match text.contains("://") {
+            true => mask_userinfo(&text).into(),
+            false => text.into(),
+        }),
+        Kind::Path => first.map_or(Value::Null, Value::from),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which flags are settings: those that have an environment variable.
 
-use std::{any::TypeId, collections::BTreeMap, path::PathBuf};
+use std::{any::TypeId, collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 use clap::{
     Arg, ArgAction, Command,
@@ -151,8 +151,8 @@ pub(super) fn schema(command: &Command) -> Schema {
     schema
 }
 
-/// The environment variable that a refused value came from, when that is so.
-pub(crate) fn blame(command: &Command, error: &Error) -> Option<String> {
+/// The environment variable that a refused value came from, when that is so: a flag that was given wins over it.
+pub(crate) fn blame(command: &Command, argv: &[OsString], error: &Error) -> Option<String> {
     let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) else {
         return None;
     };
@@ -160,8 +160,14 @@ pub(crate) fn blame(command: &Command, error: &Error) -> Option<String> {
         return None;
     };
     let guilty = of_tree(command).into_iter().find(|one| {
-        let named = flag.split(' ').next() == Some(&format!("--{}", one.key));
-        named && std::env::var(one.variable()).is_ok_and(|set| set.contains(value.as_str()))
+        let long = format!("--{}", one.key);
+        let named = flag.split(' ').next() == Some(&long);
+        let given = argv.iter().filter_map(|arg| arg.to_str()).any(|arg| {
+            let short = one.arg.get_short().map(|short| format!("-{short}"));
+            arg.split('=').next() == Some(&long) || short.is_some_and(|short| arg.starts_with(&short))
+        });
+        let set = || std::env::var(one.variable());
+        named && !given && set().is_ok_and(|set| set == *value || set.split(',').any(|part| part == value))
     });
     guilty.map(|one| one.variable())
 }

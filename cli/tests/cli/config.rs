@@ -135,6 +135,20 @@ fn a_named_file_must_be_there_and_a_wrong_variable_is_named() {
         ended.code == 2 && ended.err.contains("FIREHALL_LISTEN"),
         "{ended:?}"
     );
+    // A flag that was given is wrong by itself, whatever the variable says.
+    for args in [["runs", "--timeout", "3"], ["runs", "-o", "xml"]] {
+        let env = [("FIREHALL_TIMEOUT", "3s"), ("FIREHALL_OUTPUT", "xml")];
+        let ended = home.run(&args, &env);
+        assert!(
+            ended.code == 2 && ended.err.contains("invalid value") && !ended.err.contains("FIREHALL_"),
+            "{ended:?}"
+        );
+    }
+    let ended = home.run(&["--print-config"], &[("FIREHALL_OUTPUT", "xml")]);
+    assert!(
+        ended.code == 2 && ended.err.starts_with("error: ") && ended.err.contains("FIREHALL_OUTPUT"),
+        "{ended:?}"
+    );
     let ended = home.run(&["runs", "--timeout", "0s"], &[]);
     assert!(
         ended.code == 2 && ended.err.contains("longer than zero"),
@@ -158,6 +172,51 @@ fn without_a_command_the_settings_of_all_are_printed() {
     let ended = home.run(&["agent", "--print-config"], &[]);
     assert!(
         ended.out.contains("agent.label") && !ended.out.contains("server.listen"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_flag_of_the_same_name_is_not_the_setting_and_the_form_may_stand_in_front() {
+    let home = Home::new();
+    home.file(USER, "[client]\noutput = \"table\"\n");
+    // The forms of `check`, and the file of `new`, are no settings.
+    for command in ["check", "new", "logs"] {
+        let ended = home.run(&[command, "--print-config"], &[]);
+        assert!(
+            ended.code == 0 && !ended.out.contains("client.output"),
+            "{ended:?}"
+        );
+    }
+    let ended = home.run(&["--print-config", "-o", "json", "agent"], &[]);
+    let printed: Value = serde_json::from_str(&ended.out).unwrap();
+    assert!(printed["settings"].is_array(), "{printed}");
+    let (value, at) = setting(&home, &[], &[], "client", "output");
+    assert_eq!((value, at), (json!("table"), json!(format!("HOME/{USER}:2:10"))));
+}
+
+#[test]
+fn a_password_in_a_url_is_refused_and_never_shown() {
+    let home = Home::new();
+    let env = [("FIREHALL_SERVER", "http://ann:very-secret@127.0.0.1:9")];
+    let commands: [&[&str]; 4] = [
+        &["runs"],
+        &["doctor"],
+        &["agent", "--data-dir", "d"],
+        &["--print-config"],
+    ];
+    for args in commands {
+        let ended = home.run(args, &env);
+        let said = format!("{}{}", ended.out, ended.err);
+        assert!(
+            said.contains("…@127.0.0.1:9") && !said.contains("very-secret"),
+            "{args:?}: {ended:?}"
+        );
+    }
+    assert_eq!(home.run(&["runs"], &env).code, 2);
+    let ended = home.run(&["doctor", "--server", "nonsense"], &[]);
+    assert!(
+        ended.code == 2 && ended.err.contains("not a server's URL"),
         "{ended:?}"
     );
 }

@@ -58,3 +58,15 @@ fn a_near_miss_is_named() {
         assert!(ended.err.contains(&format!("'{near}'")), "{ended:?}");
     }
 }
+
+#[test]
+fn a_refusal_repeats_what_was_given_and_steers_no_terminal() {
+    let home = Home::new();
+    for args in [&["\u{1b}[31mx"][..], &["runs", "--outcome", "x\u{202e}y"]] {
+        let ended = home.run(args, &[]);
+        assert!(
+            ended.code == 2 && ended.err.contains('x') && !ended.err.contains(['\u{1b}', '\u{202e}']),
+            "{ended:?}"
+        );
+    }
+}

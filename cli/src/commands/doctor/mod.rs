@@ -12,6 +12,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use ::agent::hygiene;
 use clap::Args;
+use sdk::Error;
 use types::Secret;
 
 use super::agent::VENDORS;
@@ -35,7 +36,8 @@ Examples:
   firehall doctor --remote                         what the server finds too
   firehall doctor -o json | jq -r '.findings[] | select(.level == \"error\") | .help'
 
-Exit code: 0 without an error (warnings and unknowns are none), 1 with one, 4 when --remote reaches no server.
+Exit code: 0 without an error (warnings and unknowns are none), 1 with one, 2 when --server is no server's URL, 4 when --remote
+reaches no server.
 With -o json: {version, errors, warnings, unknown, findings: [{check, level, message, help}]}; level is ok, warning, error
 or unknown; help is null when there is nothing to do; the names of checks stay.")]
 pub(crate) struct DoctorArgs {
@@ -63,10 +65,14 @@ pub(crate) fn main(args: DoctorArgs) -> Done {
 }
 
 async fn look(args: DoctorArgs, secrets: BTreeMap<String, Secret>) -> Done {
+    let reached = args.remote.connect().await;
+    if let Err(error @ Error::Url { .. }) = reached {
+        return Err(error.into());
+    }
     let mut report = Report::default();
     host::look(&mut report, args.data_dir.as_deref());
     hardening::look(&mut report).await;
-    let (client, bound) = match args.remote.connect().await {
+    let (client, bound) = match reached {
         Ok(client) => {
             let bound = server::look(&mut report, &client).await;
             (Some(client), bound)
