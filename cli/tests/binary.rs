@@ -151,6 +151,15 @@ fn check_tells_wrong_from_right() {
         out.contains("wrong.yaml") && out.contains("runn") && out.contains(":5:"),
         "{out}"
     );
+    // A link to nowhere in a folder is a file that cannot be read, not one that is left out.
+    let folder = dir.path().join("folder");
+    fs_err::create_dir(&folder).unwrap();
+    fs_err::copy(&good, folder.join("good.yaml")).unwrap();
+    let folder = folder.display().to_string();
+    assert_eq!(run(&["check", &folder]).0, 0);
+    std::os::unix::fs::symlink("/nonexistent", format!("{folder}/gone.yaml")).unwrap();
+    let (code, out, _) = run(&["check", &folder]);
+    assert!(code == 2 && out.contains("gone.yaml: 1 error"), "{out}");
     let (code, out, _) = run(&["check", "-o", "json", &wrong]);
     let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(

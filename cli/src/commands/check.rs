@@ -146,7 +146,8 @@ fn show(checked: &Checked) -> Result<(), Fault> {
 
 /// The diagnostics for people, as wide as the terminal is.
 pub(crate) fn excerpts(checked: &Checked, color: bool) -> String {
-    let width = terminal_size().map(|(Width(columns), _)| usize::from(columns));
+    let terminal = || terminal_size().map(|(Width(columns), _)| usize::from(columns));
+    let width = out::columns().or_else(terminal);
     let columns = width.unwrap_or(Look::PLAIN.columns).min(Look::PLAIN.columns);
     let look = Look { color, columns };
     if checked.source.name == "-" {
@@ -156,7 +157,7 @@ pub(crate) fn excerpts(checked: &Checked, color: bool) -> String {
     workflow::render(&checked.diagnostics, &checked.source, look)
 }
 
-pub(crate) fn errors(count: usize) -> String {
+fn errors(count: usize) -> String {
     match count {
         1 => "1 error".to_owned(),
         n => format!("{n} errors"),

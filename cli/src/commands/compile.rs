@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::check::{errors, excerpts};
+use super::check::excerpts;
 use crate::{
     definition,
     exit::{Done, Exit, Fault},
@@ -38,8 +38,8 @@ pub(crate) fn main(args: &CompileArgs) -> Done {
     let checked = definition::check(&args.file, &::actions::Registry::builtin().catalogue());
     let Some(plan) = &checked.plan else {
         out::note(excerpts(&checked, false).trim_end());
-        let errors = errors(checked.diagnostics.len());
-        return Err(Fault::usage(format!("{} is not compiled: {errors}", args.file)));
+        let found = workflow::count(&checked.diagnostics);
+        return Err(Fault::usage(format!("{} is not compiled: {found}", args.file)));
     };
     match args.output {
         Format::Json => out::json(&workflow::dag(plan))?,

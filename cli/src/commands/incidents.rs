@@ -114,13 +114,14 @@ pub(super) async fn show(args: ShowArgs) -> Done {
         text::line(&incident.source),
         incident.alerts
     ))?;
-    let started = started(&incident);
+    let events = events(&incident);
+    let started = started(&events);
     for run in &incident.runs {
         let workflow = started.iter().find(|(id, _)| id == run);
         let workflow = workflow.map(|(_, name)| format!("  {name}")).unwrap_or_default();
         out::line(&format!("run {run}{workflow}"))?;
     }
-    for moment in timeline(&events(&incident)) {
+    for moment in timeline(&events) {
         let (at, what) = (sdk::rfc3339(moment.at), text::fit(&moment.text, 160));
         out::line(&format!("{at}  {what}"))?;
     }
@@ -135,7 +136,7 @@ pub(super) async fn show(args: ShowArgs) -> Done {
 }
 
 /// What has happened to it; nothing when a newer server writes what this program cannot read.
-fn events(incident: &IncidentView) -> Vec<IncidentEvent> {
+pub(super) fn events(incident: &IncidentView) -> Vec<IncidentEvent> {
     let mut history = incident
         .history
         .clone()
@@ -158,12 +159,12 @@ fn events(incident: &IncidentView) -> Vec<IncidentEvent> {
 }
 
 /// Its runs with their workflows.
-pub(super) fn started(incident: &IncidentView) -> Vec<(String, String)> {
+pub(super) fn started(events: &[IncidentEvent]) -> Vec<(String, String)> {
     let run = |event: &IncidentEvent| match &event.what {
         What::RunStarted { run, .. } => Some((run.run.to_string(), run.workflow.clone())),
         _ => None,
     };
-    events(incident).iter().filter_map(run).collect()
+    events.iter().filter_map(run).collect()
 }
 
 pub(super) async fn list(args: ListArgs) -> Done {

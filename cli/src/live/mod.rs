@@ -117,7 +117,8 @@ pub(crate) async fn follow(client: &Client, run: &str, format: out::Format) -> R
             Heard::Notice(None) => {
                 return Err(Fault::failed(format!("the history of {run} ended too early")));
             }
-            Heard::Waits(told) => {
+            Heard::Waits(mut told) => {
+                waits::only_for_agents(&mut told, &live);
                 view.waits(&told, &reasons)?;
                 (reasons, dirty) = (told, true);
             }

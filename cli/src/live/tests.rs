@@ -88,6 +88,16 @@ fn text(rows: &[rows::Row]) -> Vec<String> {
 }
 
 #[test]
+fn only_what_waits_for_an_agent_says_why() {
+    let told = || Reasons::from(["a", "b"].map(|step| (step.to_owned(), "why".to_owned())));
+    let (mut queued, mut running) = (told(), told());
+    super::waits::only_for_agents(&mut queued, &folded(4));
+    super::waits::only_for_agents(&mut running, &folded(6));
+    assert_eq!(queued.keys().collect::<Vec<_>>(), ["b"]);
+    assert!(running.is_empty(), "{running:?}");
+}
+
+#[test]
 fn the_tree_has_a_word_beside_each_glyph_and_is_harmless() {
     let shown = text(&all(&folded(6), Timestamp::from_unix_ms(2_500)));
     assert!(

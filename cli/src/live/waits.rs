@@ -63,3 +63,8 @@ impl Waits {
         }
     }
 }
+
+/// Leaves out the steps that wait for other steps: that the graph shows already.
+pub(super) fn only_for_agents(told: &mut Reasons, run: &LiveRun) {
+    told.retain(|step, _| run.step(step).is_some_and(tree::waits_for_agent));
+}

@@ -38,6 +38,8 @@ fn each_template_is_written_checked_and_never_written_over() {
         );
         assert_eq!(run(&home, &["new", "--from", template, "--force"]).0, 0);
     }
+    let (code, out, _) = run(&home, &["new", "steers", "--output", "a\u{1b}[31m\u{202e}.yaml"]);
+    assert!(code == 0 && !out.contains(['\u{1b}', '\u{202e}']), "{out:?}");
     let (code, out, _) = run(&home, &["new", "mine", "--output", "-"]);
     assert!(code == 0 && out.contains("\nname: mine\n"), "{out}");
 }

@@ -78,6 +78,20 @@ fn a_plan_of_what_is_wrong_says_so_as_check_does() {
     let said: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &said["file"]), (2, &json!("HOME/wrong.yaml")));
     assert!(said["diagnostics"][0]["code"].is_string(), "{said}");
+    // A warning is not counted among the errors.
+    let both = home.file(
+        "both.yaml",
+        "name: w\nsteps:\n  a: { image: host, run: x, env: { X: \"{{ inputs.x }}\" }, runn: x }\n",
+    );
+    let plan = run(&home, &["plan", &both]);
+    assert!(plan.1.ends_with("both.yaml: 1 error and 1 warning\n"), "{plan:?}");
+    let compiled = run(&home, &["compile", &both]);
+    assert!(
+        compiled
+            .2
+            .ends_with("both.yaml is not compiled: 1 error and 1 warning\n"),
+        "{compiled:?}"
+    );
     let file = home.file("disk.yaml", DISK);
     for (args, said) in [
         (vec![&*file, "-i", "roon=x"], "did you mean \"room\"?"),

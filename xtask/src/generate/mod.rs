@@ -62,7 +62,9 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
 
 /// A page on the built-in actions, as the binary itself describes them.
 fn actions() -> Result<String> {
-    let described = sh::Cmd::new(sh::firehall()).args(["actions", "--full"]).read()?;
+    let described = sh::Cmd::new(sh::firehall())
+        .args(["--no-config", "actions", "--full"])
+        .read()?;
     Ok(format!(
         "{HEAD}# Built-in actions\n\nWhat `uses:` may name, as `firehall actions NAME` prints it, each with the smallest \
          workflow that uses it.\n\n```text\n{}\n```\n",

@@ -162,7 +162,7 @@ async fn say(client: &Client, opened: &OpenedView, watch: bool) -> Result<(), Fa
     out::line(&format!("{}{how}", opened.incident))?;
     let workflows = match opened.runs.is_empty() {
         true => Vec::new(),
-        false => incidents::started(&client.incident(&opened.incident).await?),
+        false => incidents::started(&incidents::events(&client.incident(&opened.incident).await?)),
     };
     for run in &opened.runs {
         let workflow = workflows.iter().find(|(started, _)| started == run);

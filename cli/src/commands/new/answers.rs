@@ -1,6 +1,6 @@
 //! What a new workflow is made with: each answer checked by the same rule, whether it is typed or given as a flag.
 
-use types::Severity;
+use types::{Severity, text::is_unsafe};
 
 /// The templates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -192,8 +192,10 @@ fn line(what: &str, text: &str, most: usize) -> Result<String, String> {
     if text.len() > most {
         return Err(format!("{what} has {} bytes, at most {most}", text.len()));
     }
-    if text.chars().any(char::is_control) {
-        return Err(format!("{what} is one line without control characters"));
+    if text.chars().any(is_unsafe) {
+        return Err(format!(
+            "{what} is one line without control characters and marks of direction"
+        ));
     }
     Ok(text.to_owned())
 }
@@ -215,6 +217,7 @@ mod tests {
             "a@b@c",
             "a b@c",
             "x\u{1b}[1m",
+            "\u{202e}x",
             "a,,b",
             "a,",
             "${{ run }}",

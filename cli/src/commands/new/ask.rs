@@ -75,7 +75,7 @@ impl Asker {
                 &users,
                 |text| answers::users(text).map(drop),
             )?;
-            of.users = answers::users(&users).ok();
+            of.users = Some(answers::users(&users).map_err(Fault::usage)?);
             let at = Privacy::ALL
                 .iter()
                 .position(|one| Some(*one) == args.channel_privacy);

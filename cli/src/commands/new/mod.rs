@@ -92,7 +92,8 @@ pub(crate) async fn main(args: NewArgs) -> Done {
         .filter(|len| *len <= 64)
         .max();
     for (line, why) in &next {
-        out::line(&format!("  {}  # {why}", text::pad(line, width.unwrap_or(0))))?;
+        let line = text::line(line);
+        out::line(&format!("  {}  # {why}", text::pad(&line, width.unwrap_or(0))))?;
     }
     Ok(Exit::Succeeded)
 }

@@ -173,8 +173,8 @@ fn wrong(args: &PlanArgs, source: SourceFile, compiled: Compiled) -> Result<(), 
         plan: None,
     };
     out::bytes(check::excerpts(&checked, out::is_coloured()).as_bytes())?;
-    let errors = check::errors(checked.diagnostics.len());
-    out::line(&format!("{}: {errors}", text::line(&checked.source.name)))
+    let found = workflow::count(&checked.diagnostics);
+    out::line(&format!("{}: {found}", text::line(&checked.source.name)))
 }
 
 fn inputs(args: &PlanArgs, plan: &Plan) -> Result<Object, Fault> {

@@ -7,8 +7,9 @@ use engine::outlook::{EffectKind, EffectOutlook, Needed, Outlook, WaitKind};
 use super::{
     page::some_steps,
     steps::{labels as labels_of, reach},
-    words::{count, heading, labelled, list, scope, span},
+    words::{count, heading, labelled, list, scope},
 };
+use crate::text;
 
 pub(super) fn effects(page: &mut String, outlook: &Outlook) {
     if outlook.effects.is_empty() {
@@ -135,11 +136,11 @@ pub(super) fn time(page: &mut String, outlook: &Outlook) {
         2,
         "at most",
         7,
-        &format!("{}{path}", span(outlook.worst_case_ms)),
+        &format!("{}{path}", text::duration(outlook.worst_case_ms)),
     );
     let lost = format!(
         "{} when agents are lost at the worst moments; longer only when a vendor limits us or a person asks for it",
-        span(outlook.worst_case_lost_ms)
+        text::duration(outlook.worst_case_lost_ms)
     );
     labelled(page, 2, "at most", 7, &lost);
 }
@@ -165,7 +166,7 @@ pub(super) fn waits(page: &mut String, outlook: &Outlook) {
             WaitKind::Lease => ("lease", "for a lost agent, before its attempt is in doubt"),
             WaitKind::Verdict => ("verdict", "for a person's verdict on an attempt in doubt"),
         };
-        let most = span(most);
+        let most = text::duration(most);
         labelled(
             page,
             2,

@@ -24,7 +24,8 @@ pub(super) fn render(outlook: &Outlook, values: bool) -> String {
 
 fn head(page: &mut String, outlook: &Outlook) {
     let description = outlook.description.as_deref().unwrap_or_default();
-    page.push_str(format!("{}  {}", outlook.name, text::line(description)).trim_end());
+    let title = format!("{}  {description}", outlook.name);
+    page.push_str(text::line(&title).trim_end());
     page.push('\n');
     let say = |page: &mut String, label: &str, words: &str| labelled(page, 2, label, 8, words);
     say(

@@ -5,7 +5,7 @@ use engine::outlook::{
 };
 use types::{HostView, IfLost, Network, Value};
 
-use super::words::{self, count, labelled, list, span};
+use super::words::{self, count, labelled, list};
 use crate::text;
 
 /// Before the labels of a step's lines.
@@ -238,9 +238,9 @@ fn time(step: &StepOutlook) -> String {
     };
     format!(
         "at most {}: {tries}{} to find an agent and {} to run",
-        span(step.worst_case_ms),
-        span(step.pickup_ms),
-        span(step.timeout_ms)
+        text::duration(step.worst_case_ms),
+        text::duration(step.pickup_ms),
+        text::duration(step.timeout_ms)
     )
 }
 

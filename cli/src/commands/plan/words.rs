@@ -27,17 +27,6 @@ pub(super) fn heading(words: &str) -> String {
     }
 }
 
-/// Milliseconds for people, also for many of them: `3 h 05 min`, `12 days`.
-pub(super) fn span(ms: u64) -> String {
-    const HOUR: u64 = 3_600_000;
-    const DAY: u64 = 24 * HOUR;
-    match ms {
-        0..HOUR => text::duration(ms),
-        HOUR..DAY => format!("{} h {:02} min", ms / HOUR, ms % HOUR / 60_000),
-        _ => format!("{} days {:02} h", ms / DAY, ms % DAY / HOUR),
-    }
-}
-
 /// A value on one line; what is not known is its expression.
 pub(super) fn value(value: &Foreseen) -> String {
     match value {
@@ -118,14 +107,6 @@ fn wrapped(words: &str, columns: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn long_times_are_said_in_hours_and_days() {
-        assert_eq!(
-            [span(90_000), span(3 * 3_600_000 + 300_000), span(50 * 3_600_000)],
-            ["1 min 30 s", "3 h 05 min", "2 days 02 h"]
-        );
-    }
 
     #[test]
     fn what_could_be_mistaken_is_quoted() {

@@ -79,7 +79,10 @@ impl View {
     fn show(&mut self, runs: &[RunView], seen: &BTreeMap<String, RunView>) -> Result<(), Fault> {
         if let Self::Table(picture) = self {
             let rows: Vec<Vec<String>> = runs.iter().map(row).collect();
-            return picture.show(&table::layout(&HEADING, &rows));
+            let mut lines = table::layout(&HEADING, &rows);
+            // A narrow terminal has several lines for each run.
+            lines.truncate(live::size().1.saturating_sub(1));
+            return picture.show(&lines);
         }
         // The oldest first, as they happened.
         let changed = runs.iter().rev().filter(|run| seen.get(&run.id) != Some(run));
