@@ -7,7 +7,7 @@ use crate::{
     At, AttemptQueued, Event, Phase,
     decide::Decider,
     outputs::{VALUE_DEPTH, is_shallow},
-    state::{at_of, followed},
+    state::at_of,
     work::{evaluate, storable},
 };
 
@@ -66,7 +66,7 @@ impl Decider<'_> {
     /// A follower begins once one of those it follows has, or all are over.
     fn followed_have_begun(&self, plan: &PlanStep) -> bool {
         let mut all_over = true;
-        for key in followed(plan) {
+        for key in plan.followed() {
             let Some((_, step)) = self.run.step(key) else {
                 continue;
             };

@@ -12,7 +12,6 @@ use crate::{
     decide::Decider,
     ending::By,
     placement::{Snapshot, Wanted, place},
-    state::followed,
 };
 
 enum Kind {
@@ -167,7 +166,7 @@ impl Run {
         let mut landed = Vec::new();
         let mut first = None;
         let mut all_over = true;
-        for key in followed(&self.plan.steps[i]) {
+        for key in self.plan.steps[i].followed() {
             let Some(f) = self.position(key) else { continue };
             all_over &= self.steps[f].outcome().is_some();
             for (n, item) in self.steps[f].items.iter().enumerate() {

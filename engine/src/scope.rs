@@ -5,7 +5,7 @@ use serde_json::json;
 use types::{CheckItem, Object, StepOutcome, Value};
 use workflow::{FanOut, NeedsStatus, PlanStep, Scope};
 
-use crate::{Item, Phase, Run, Step, state::followed};
+use crate::{Item, Phase, Run, Step};
 
 impl Run {
     /// The scope of a step's own expressions, `each` aside.
@@ -23,7 +23,7 @@ impl Run {
             roots.insert("trigger".to_owned(), json!({}));
         }
         let mut steps = Object::new();
-        for key in plan.needs.iter().chain(followed(plan)) {
+        for key in plan.before() {
             if let Some((need, state)) = self.step(key) {
                 steps.insert(key.replace('-', "_"), self.step_value(need, state));
             }
@@ -102,7 +102,7 @@ impl Run {
             failed: false,
             cancelled: self.cancel.is_some(),
         };
-        for key in plan.needs.iter().chain(followed(plan)) {
+        for key in plan.before() {
             let Some((_, need)) = self.step(key) else { continue };
             status.succeeded &= need.holds();
             match need.outcome() {

@@ -10,7 +10,7 @@ use types::{
     AgentId, AttemptReport, Failure, LeaseToken, Millis, Object, RunId, RunOutcome, SessionId, StepOutcome,
     Timestamp, Value, Work,
 };
-use workflow::{FanOut, Plan, PlanStep};
+use workflow::{Plan, PlanStep};
 
 use crate::{At, Reason, RunStarted, Taken, Trigger, tidy};
 
@@ -267,7 +267,7 @@ impl Run {
             .collect();
         let mut dependents = vec![Vec::new(); plan.steps.len()];
         for (i, step) in plan.steps.iter().enumerate() {
-            for need in step.needs.iter().chain(followed(step)) {
+            for need in step.before() {
                 if let Some(n) = by_key.get(need) {
                     dependents[*n].push(i);
                 }
@@ -376,14 +376,4 @@ pub(crate) fn at_of(plan: &PlanStep, index: usize, attempt: usize) -> At {
             .then(|| u32::try_from(index).unwrap_or(u32::MAX)),
         attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
     }
-}
-
-/// The steps that a follower follows.
-pub(crate) fn followed(step: &PlanStep) -> impl Iterator<Item = &String> {
-    match &step.fan_out {
-        Some(FanOut::Follow { steps, .. }) => Some(steps.iter()),
-        _ => None,
-    }
-    .into_iter()
-    .flatten()
 }

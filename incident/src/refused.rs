@@ -15,6 +15,8 @@ pub enum RefusalKind {
     NotJson,
     /// The JSON is nested deeper than 128 levels.
     TooDeep,
+    /// The alert that it would become is larger than `limits::ALERT_BYTES`.
+    TooLarge,
     /// The JSON is not what this path takes: a field is missing or has another type.
     WrongShape,
 }
@@ -29,6 +31,7 @@ impl RefusalKind {
             Self::NotUtf8 => "not_utf8",
             Self::NotJson => "not_json",
             Self::TooDeep => "too_deep",
+            Self::TooLarge => "too_large",
             Self::WrongShape => "wrong_shape",
         }
     }
@@ -37,6 +40,7 @@ impl RefusalKind {
     #[must_use]
     pub const fn http_status(self) -> u16 {
         match self {
+            Self::TooLarge => 413,
             Self::ContentType => 415,
             Self::WrongShape => 422,
             Self::Empty | Self::NotUtf8 | Self::NotJson | Self::TooDeep => 400,

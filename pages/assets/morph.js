@@ -1,25 +1,22 @@
 // Makes one tree like another with few changes, so that focus, selection, scrolling and what a person opened stay.
 
-// What marks an element as the same one: its id, or what the page gives it.
+// What marks an element as the same one.
 function mark(node) {
-  return node.nodeType === Node.ELEMENT_NODE ? node.id || node.dataset.id || '' : '';
+  return node.nodeType === Node.ELEMENT_NODE ? node.id : '';
 }
 
 function alike(a, b) {
   return a.nodeType === b.nodeType && a.nodeName === b.nodeName && mark(a) === mark(b);
 }
 
-// What a person changes and the server does not know of.
-const KEPT = new Set(['open', 'data-kept']);
-
 function attributes(from, to) {
+  // What a person opened or shut, the server does not know of.
+  const kept = (name) => name === 'open' && from.nodeName === 'DETAILS';
   for (const { name } of [...from.attributes]) {
-    if (!to.hasAttribute(name) && !KEPT.has(name)) from.removeAttribute(name);
+    if (!to.hasAttribute(name) && !kept(name)) from.removeAttribute(name);
   }
   for (const { name, value } of to.attributes) {
-    if (from.getAttribute(name) !== value && !(KEPT.has(name) && from.nodeName === 'DETAILS')) {
-      from.setAttribute(name, value);
-    }
+    if (from.getAttribute(name) !== value && !kept(name)) from.setAttribute(name, value);
   }
 }
 

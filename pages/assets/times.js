@@ -2,7 +2,7 @@
 const seen = document.querySelector('.bottom time');
 let base = Date.parse(seen?.dateTime ?? '') - performance.now();
 
-export function now() {
+function now() {
   return base + performance.now();
 }
 
@@ -13,7 +13,7 @@ export function saw(dateTime) {
 }
 
 // The words of pages/src/parts/time.rs.
-export function relative(ms) {
+function relative(ms) {
   const past = Math.abs(ms);
   const [min, h] = [Math.floor(past / 60_000), Math.floor(past / 3_600_000)];
   let text = `${Math.floor(h / 24)} d`;

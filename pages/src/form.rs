@@ -40,8 +40,6 @@ pub struct Field {
     pub kind: Kind,
     /// What is in it.
     pub value: String,
-    /// What an empty one stands for; may be empty.
-    pub placeholder: String,
     /// Whether it must be filled in.
     pub required: bool,
     /// The most characters of it; 0 for no limit of the page.
@@ -60,7 +58,6 @@ impl Field {
             help: String::new(),
             kind,
             value: String::new(),
-            placeholder: String::new(),
             required: false,
             most: 0,
             error: String::new(),
@@ -142,7 +139,7 @@ pub struct Form {
     pub more: Vec<Field>,
     /// See `more`.
     pub more_label: String,
-    /// What the button says: what it does.
+    /// What the button says: what it does; without words there is no button, as there is nothing to do.
     pub submit: String,
     /// Whether it ends or changes something that cannot be had back.
     pub grave: bool,

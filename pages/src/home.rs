@@ -21,10 +21,12 @@ pub struct Home {
     pub more_live: bool,
     /// The newest runs that have ended.
     pub ended: Vec<v1::Run>,
-    /// All agents.
+    /// The agents.
     pub agents: Vec<v1::AgentInfo>,
-    /// How many workflows are kept.
-    pub workflows: usize,
+    /// Whether there are more.
+    pub more_agents: bool,
+    /// Whether any workflow is kept.
+    pub kept: bool,
 }
 
 impl Home {

@@ -87,12 +87,16 @@ pub(crate) async fn put(core: &Core, file: &str, source: &str) -> Result<Put, St
 
 /// The plan of a kept definition.
 pub(crate) fn plan(row: &WorkflowRow) -> Result<Plan, StoreError> {
-    let mut plan: Plan = serde_json::from_str(&row.plan)
-        .map_err(|error| StoreError::Corrupt(format!("the plan of {}: {error}", row.name)))?;
+    read(&row.name, &row.plan)
+}
+
+/// A kept plan, from its JSON.
+pub(crate) fn read(name: &str, json: &str) -> Result<Plan, StoreError> {
+    let mut plan: Plan = serde_json::from_str(json)
+        .map_err(|error| StoreError::Corrupt(format!("the plan of {name}: {error}")))?;
     if plan.format > Plan::FORMAT {
         return Err(StoreError::Corrupt(format!(
-            "the plan of {} has a newer form: update Firehall",
-            row.name
+            "the plan of {name} has a newer form: update Firehall"
         )));
     }
     // An older form means the same; what a run pins of it is of today's.

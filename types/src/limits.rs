@@ -6,6 +6,8 @@ use crate::Millis;
 pub const WEBHOOK_BODY_BYTES: usize = 1024 * 1024;
 /// How much of an oversized webhook body is read and thrown away so that the sender sees the 413.
 pub const WEBHOOK_DRAIN_BYTES: usize = 16 * 1024 * 1024;
+/// An alert in our own form, which may be larger than its body. A run's first event holds it beside a plan.
+pub const ALERT_BYTES: usize = 1_280 * 1024;
 /// A workflow definition's source.
 pub const DEFINITION_BYTES: usize = 1024 * 1024;
 /// Steps of one workflow.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::{FanOut, Plan};
+use crate::Plan;
 
 /// Steps in an order in which each comes after those it waits for, ties in the given order; those in or behind a
 /// cycle are missing. `waits[i]` are the steps that `i` waits for.
@@ -69,14 +69,10 @@ impl Plan {
             .enumerate()
             .map(|(i, s)| (s.key.as_str(), i))
             .collect();
-        let follows = |fan: &Option<FanOut>| match fan {
-            Some(FanOut::Follow { steps, .. }) => steps.clone(),
-            _ => std::collections::BTreeSet::new(),
-        };
         self.steps
             .iter()
             .map(|step| {
-                let all = step.needs.iter().cloned().chain(follows(&step.fan_out));
+                let all = step.before();
                 all.filter_map(|key| index.get(key.as_str()).copied()).collect()
             })
             .collect()

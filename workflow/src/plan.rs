@@ -271,6 +271,20 @@ impl Plan {
 }
 
 impl PlanStep {
+    /// The steps whose items it follows.
+    pub fn followed(&self) -> impl Iterator<Item = &String> {
+        let steps = match &self.fan_out {
+            Some(FanOut::Follow { steps, .. }) => Some(steps),
+            Some(FanOut::Each { .. }) | None => None,
+        };
+        steps.into_iter().flatten()
+    }
+
+    /// The steps before it: those that it needs, then those that it follows.
+    pub fn before(&self) -> impl Iterator<Item = &String> {
+        self.needs.iter().chain(self.followed())
+    }
+
     /// Whether one of its expressions may read `run`. A false yes costs time only.
     #[must_use]
     pub fn reads_run(&self) -> bool {

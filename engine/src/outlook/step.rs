@@ -11,7 +11,7 @@ use super::{
     place, time,
     view::{Condition, Does, EffectKind, FanOutlook, Foreseen, Item, Reach, StepOutlook},
 };
-use crate::{state::followed, work};
+use crate::work;
 
 /// Items that one outlook shows, all fan-outs together.
 pub(super) const ITEMS_TOLD: usize = 2_000;
@@ -69,7 +69,7 @@ pub(super) fn step(
         name: plan.key.clone(),
         title: plan.name.clone(),
         level,
-        depends: plan.needs.iter().chain(followed(plan)).cloned().collect(),
+        depends: plan.before().cloned().collect(),
         effect: effect(question, plan),
         does,
         place,

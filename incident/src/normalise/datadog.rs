@@ -185,7 +185,7 @@ pub(super) fn recommended(object: &Fields<'_>) -> Result<Draft, Refused> {
     });
     for name in ["metric", "alert_status"] {
         if let Some(value) = text(object, name) {
-            draft.set().metrics.insert(name.to_owned(), value);
+            draft.metric(name.to_owned(), value);
         }
     }
     for (field, title) in [("link", "Datadog event"), ("snapshot", "Graph")] {

@@ -74,6 +74,10 @@ impl Lookup for Map<String, Value> {
 pub(super) struct Draft {
     alert: Alert,
     hosts: HashSet<String>,
+    /// How many came, of which the first are kept.
+    metrics: usize,
+    /// See `metrics`.
+    notes: usize,
 }
 
 impl Draft {
@@ -96,6 +100,8 @@ impl Draft {
                 notes: Vec::new(),
             },
             hosts: HashSet::new(),
+            metrics: 0,
+            notes: 0,
         }
     }
 
@@ -104,7 +110,19 @@ impl Draft {
     }
 
     pub(super) fn note(&mut self, text: impl Into<String>) {
-        self.alert.notes.push(text.into());
+        self.notes += 1;
+        if self.notes <= LIST_ITEMS {
+            self.alert.notes.push(text.into());
+        }
+    }
+
+    /// A value; the first by their names are kept, so that a body with many does not grow.
+    pub(super) fn metric(&mut self, name: String, value: String) {
+        self.metrics += 1;
+        self.alert.metrics.insert(name, value);
+        if self.alert.metrics.len() > LIST_ITEMS {
+            self.alert.metrics.pop_last();
+        }
     }
 
     pub(super) fn host(&mut self, host: &str) {
@@ -156,23 +174,23 @@ impl Draft {
             ("hosts", self.alert.hosts.len()),
             ("tags", self.alert.tags.len()),
             ("links", self.alert.links.len()),
-            ("metrics", self.alert.metrics.len()),
+            ("metrics", self.metrics),
+            ("notes", self.notes),
         ] {
             if length > LIST_ITEMS {
-                self.note(format!("{name}: the first {LIST_ITEMS} of {length} are kept"));
+                let cut = format!("{name}: the first {LIST_ITEMS} of {length} are kept");
+                self.alert.notes.push(cut);
             }
         }
         self.alert.hosts.truncate(LIST_ITEMS);
         self.alert.tags.truncate(LIST_ITEMS);
         self.alert.links.truncate(LIST_ITEMS);
-        while self.alert.metrics.len() > LIST_ITEMS {
-            self.alert.metrics.pop_last();
-        }
         let mut by_body = false;
         if self.alert.id.is_empty() {
             let hash = delivery::hash(body);
             self.alert.id = format!("body-{}", &hash[..16]);
-            self.note("the source gave no id: the id is a hash of the body");
+            let none = "the source gave no id: the id is a hash of the body";
+            self.alert.notes.push(none.to_owned());
             if self.alert.dedupe_key.is_none() {
                 self.alert.dedupe_key = Some(format!("{}:body:{hash}", self.alert.source));
                 by_body = true;

@@ -7,12 +7,12 @@ mod plain;
 mod severity;
 
 use serde_json::{Map, Value};
-use types::Alert;
+use types::{Alert, limits};
 
 use self::fields::Fields;
-use crate::{Delivery, Refused, Source};
+use crate::{Delivery, RefusalKind, Refused, Source};
 
-/// The most hosts, tags or links that are kept of one alert; a cut is noted in the alert.
+/// The most hosts, tags, links, metrics or notes that are kept of one alert; a cut is noted in the alert.
 pub const LIST_ITEMS: usize = 1_000;
 
 /// Which of the shapes we know the body had.
@@ -85,6 +85,7 @@ pub fn normalise(source: Source, content_type: Option<&str>, body: &[u8]) -> Res
         read.note("this looks like a Datadog template: post it to /webhook/datadog-incident");
     }
     let (alert, by_body) = read.finish(body);
+    bounded(&alert)?;
     let delivery = Delivery::of(&alert, by_body);
     Ok(Normalised {
         alert,
@@ -93,6 +94,22 @@ pub fn normalise(source: Source, content_type: Option<&str>, body: &[u8]) -> Res
         unread,
         unfilled,
     })
+}
+
+/// An alert is stored, and goes to watchers, in one message.
+fn bounded(alert: &Alert) -> Result<(), Refused> {
+    let json = serde_json::to_vec(alert).expect("texts and a number: JSON has them all");
+    let bytes = json.len();
+    if bytes > limits::ALERT_BYTES {
+        return Err(Refused::new(
+            RefusalKind::TooLarge,
+            format!(
+                "the alert that it becomes has {bytes} bytes, at most {}",
+                limits::ALERT_BYTES
+            ),
+        ));
+    }
+    Ok(())
 }
 
 /// The source that a body looks like, for a person who has a body and not the path it was posted to. What comes in by a

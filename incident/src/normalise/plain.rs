@@ -12,6 +12,10 @@ use super::{
 };
 use crate::{Refused, Source};
 
+/// A host that stands behind the name of each of its metrics; a longer one, which is no host's name (RFC 1035, section
+/// 2.3.4), would be there many times.
+const PLACE_BYTES: usize = 255;
+
 /// Whether it has what only the older payload has.
 pub(super) fn is_original(object: &Map<String, Value>) -> bool {
     ["alerts", "dashboard_url", "triggered_at", "escalation_policy"]
@@ -113,15 +117,13 @@ fn read_hosts(draft: &mut Draft, object: &Fields<'_>) -> Result<(), Refused> {
         if let Some(host) = &host {
             draft.host(host);
         }
-        let place = host.unwrap_or_else(|| i.to_string());
+        let place = host.filter(|host| host.len() <= PLACE_BYTES);
+        let place = place.unwrap_or_else(|| i.to_string());
         for (name, value) in entry
             .iter()
             .filter(|(name, _)| !matches!(name.as_str(), "host" | "hostname" | "name"))
         {
-            draft
-                .set()
-                .metrics
-                .insert(format!("{name}@{place}"), as_text(value));
+            draft.metric(format!("{name}@{place}"), as_text(value));
         }
     }
     Ok(())
@@ -193,9 +195,9 @@ fn read_metrics(draft: &mut Draft, object: &Fields<'_>) -> Result<(), Refused> {
     match present(object, "metrics") {
         None => Ok(()),
         Some(Value::Object(metrics)) => {
-            let metrics = metrics.iter().filter(|(_, value)| !value.is_null());
-            let metrics = metrics.map(|(name, value)| (name.clone(), as_text(value)));
-            draft.set().metrics.extend(metrics);
+            for (name, value) in metrics.iter().filter(|(_, value)| !value.is_null()) {
+                draft.metric(name.clone(), as_text(value));
+            }
             Ok(())
         }
         Some(other) => Err(Refused::field(

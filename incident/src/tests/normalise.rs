@@ -465,6 +465,30 @@ fn what_nothing_was_taken_from_is_named_and_so_is_what_was_not_filled_in() {
 }
 
 #[test]
+fn a_body_does_not_grow_in_what_is_made_of_it() {
+    // A long name stands behind none of its metrics, and of too many only the first are held.
+    let mut entry = serde_json::Map::new();
+    entry.insert("host".to_owned(), json!("h".repeat(300_000)));
+    entry.extend((0..20_000).map(|n| (format!("m{n:05}"), json!(n))));
+    let alert = read(Source::Generic, &json!({"title": "t", "alerts": [entry]})).alert;
+    assert_eq!(alert.metrics.len(), LIST_ITEMS);
+    assert_eq!(alert.metrics.keys().next().map(String::as_str), Some("m00000@0"));
+    let cut = format!("metrics: the first {LIST_ITEMS} of 20000 are kept");
+    assert!(alert.notes.contains(&cut), "{:?}", alert.notes);
+
+    let links = vec!["x"; 5_000];
+    let alert = read(Source::Generic, &json!({"title": "t", "links": links})).alert;
+    let cut = format!("notes: the first {LIST_ITEMS} of 5001 are kept");
+    assert!(alert.notes.contains(&cut), "{:?}", alert.notes.last());
+    assert_eq!(alert.notes.len(), LIST_ITEMS + 2);
+
+    let tags: Vec<String> = (0..900).map(|n| format!("host:{n:0>1000}")).collect();
+    let body = json!({"title": "t", "tags": tags}).to_string();
+    let refused = normalise(Source::Generic, None, body.as_bytes()).unwrap_err();
+    assert_eq!(refused.kind, RefusalKind::TooLarge);
+}
+
+#[test]
 fn a_body_without_its_path_is_taken_for_what_it_looks_like() {
     let likely = |body: &Value| crate::likely_source(body.to_string().as_bytes()).unwrap();
     assert_eq!(likely(&json!({"alert_id": 1})), Source::Datadog);

@@ -21,7 +21,7 @@ use crate::{
     Core,
     access::{Caller, Permission, authorize},
     clock::entropy,
-    runs::{Ask, RunError, load},
+    runs::{self, Ask, RunError, load},
     store::{Append, RunFilter, RunHead},
     workflows,
 };
@@ -112,20 +112,16 @@ impl Service {
     }
 }
 
-/// A run's first event holds its plan, inputs and alert, and in a repetition which steps it takes over. It goes to watchers
-/// in one message.
+/// INVALID_ARGUMENT for a run of which the first event cannot be sent.
 pub(super) fn sendable(first: &RunStarted, field: &str) -> Result<(), Status> {
-    const MOST: usize = limits::ANSWER_BYTES - 64 * 1024;
-    let bytes = serde_json::to_vec(first)
-        .map_err(|error| errors::defect("a run's first event cannot be written", error))?
-        .len();
-    if bytes > MOST {
-        return Err(errors::invalid(
-            field,
-            format_args!("the run's plan, inputs and payload have {bytes} bytes in all, at most {MOST}"),
-        ));
-    }
-    Ok(())
+    let too_large = runs::too_large(first)
+        .map_err(|error| errors::defect("a run's first event cannot be written", error))?;
+    let Some(bytes) = too_large else { return Ok(()) };
+    let most = runs::FIRST_BYTES;
+    Err(errors::invalid(
+        field,
+        format_args!("the run's plan, inputs and payload have {bytes} bytes in all, at most {most}"),
+    ))
 }
 
 /// The alert that `payload` is; refused where the workflow needs one and there is none.

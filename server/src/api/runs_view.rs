@@ -16,6 +16,8 @@ use super::convert;
 const MOST: usize = limits::ANSWER_BYTES - 64 * 1024;
 /// A sentence of a run that is too large even without its values, characters.
 const SENTENCE: usize = 100;
+/// Needs of each of its steps.
+const NEEDS: usize = 8;
 
 /// The run in one message. Where its values are too large for that, they are left out and the step says so: its events
 /// have them all.
@@ -50,17 +52,22 @@ fn shorten(view: &mut v1::Run) {
         }
     };
     for step in &mut view.steps {
-        let old = step.attempts.len().saturating_sub(1);
-        step.attempts.drain(..old);
+        let left = [
+            (step.attempts.len().saturating_sub(1), "earlier attempts"),
+            (step.reasons.len().saturating_sub(1), "reasons"),
+            (step.needs.len().saturating_sub(NEEDS), "needs"),
+        ];
+        step.attempts.drain(..left[0].0);
         step.reasons.truncate(1);
-        if old > 0 {
-            step.reasons.insert(
-                0,
-                format!("{old} earlier attempts are left out here: the run is too large"),
-            );
-        }
-        step.needs.truncate(8);
+        step.needs.truncate(NEEDS);
         step.reasons.iter_mut().for_each(cut);
+        let left = left.iter().filter(|(count, _)| *count > 0);
+        let left: Vec<String> = left.map(|(count, what)| format!("{count} {what}")).collect();
+        if !left.is_empty() {
+            let left = left.join(", ");
+            step.reasons
+                .insert(0, format!("left out here, the run is too large: {left}"));
+        }
         step.attempts
             .iter_mut()
             .for_each(|attempt| cut(&mut attempt.message));
@@ -301,4 +308,38 @@ fn attempt(index: Option<u32>, n: u32, attempt: &Attempt, doubt: impl FnOnce() -
 
 fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_of_a_step_is_said() {
+        let texts = |count: usize| (0..count).map(|n| format!("r{n}")).collect();
+        let mut view = v1::Run {
+            steps: vec![
+                v1::Step {
+                    attempts: vec![v1::Attempt::default(); 3],
+                    reasons: texts(4),
+                    needs: texts(NEEDS + 5),
+                    ..v1::Step::default()
+                },
+                v1::Step {
+                    reasons: texts(1),
+                    needs: texts(NEEDS),
+                    ..v1::Step::default()
+                },
+            ],
+            ..v1::Run::default()
+        };
+        shorten(&mut view);
+        let [cut, whole] = &view.steps[..] else {
+            panic!("{view:?}")
+        };
+        let left = "left out here, the run is too large: 2 earlier attempts, 3 reasons, 5 needs";
+        assert_eq!(cut.reasons, [left, "r0"]);
+        assert_eq!((cut.attempts.len(), cut.needs.len()), (1, NEEDS));
+        assert_eq!((&whole.reasons, whole.needs.len()), (&texts(1), NEEDS));
+    }
 }

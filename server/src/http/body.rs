@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use types::limits;
 
 /// How long a sender may take for its body.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why there is no body.
 #[derive(Debug, Clone, PartialEq, Eq)]

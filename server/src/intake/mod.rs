@@ -19,7 +19,7 @@ pub(crate) use self::{counts::Counts, grouping::events};
 use crate::{
     Core,
     clock::entropy,
-    runs::Prepared,
+    runs::{self, Prepared},
     store::{Append, Claim, Evidence, StoreError},
     workflows,
 };
@@ -190,7 +190,17 @@ async fn runs_for(
                     by: arrival.by.clone(),
                 };
                 let run = RunId::new(core.clock.now(), entropy());
-                starts.push(RunStarted::new(run, plan, inputs, trigger));
+                let first = RunStarted::new(run, plan, inputs, trigger);
+                match runs::too_large(&first).map_err(damaged)? {
+                    None => starts.push(first),
+                    // The alert is kept all the same; such an event would end every stream that comes to it.
+                    Some(bytes) => tracing::error!(
+                        workflow = first.plan.name,
+                        bytes,
+                        most = runs::FIRST_BYTES,
+                        "a bound workflow cannot start from an alert: its plan, inputs and the alert are too large together"
+                    ),
+                }
             }
             // The compiler refuses this for workflows that alerts start; an old definition might still be kept.
             Err(errors) => {

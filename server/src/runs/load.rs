@@ -14,11 +14,11 @@ const PAGE: u32 = 1_000;
 /// `Corrupt` for a history that this version cannot read.
 pub(crate) async fn load(store: &SharedStore, id: &RunId) -> Result<Option<Run>, StoreError> {
     let mut run = None;
-    advance(store, id, &mut run).await?;
+    advance(store, id, &mut run, &mut 0).await?;
     Ok(run)
 }
 
-/// Folds what happened since a run was loaded, or all of it.
+/// Folds what happened since a run was loaded, or all of it; the bytes of those events are counted.
 ///
 /// # Errors
 /// As [`load`]; the run holds what was folded before.
@@ -26,6 +26,7 @@ pub(crate) async fn advance(
     store: &SharedStore,
     id: &RunId,
     run: &mut Option<Run>,
+    bytes: &mut usize,
 ) -> Result<(), StoreError> {
     let stream = StreamId::Run(id.clone());
     loop {
@@ -33,6 +34,7 @@ pub(crate) async fn advance(
         let page = store.events(&stream, after, PAGE).await?;
         let full = store::is_cut(&page, PAGE);
         for stored in page {
+            *bytes += stored.body.len();
             let event = read(id, &stored)?;
             match (run.as_mut(), event) {
                 (None, Event::RunStarted(first)) => *run = Some(Run::new(&first, stored.at)),

@@ -3,6 +3,7 @@
 
 mod actor;
 mod batch;
+mod first;
 mod load;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
@@ -26,6 +27,7 @@ use crate::{
 };
 
 pub(crate) use batch::Prepared;
+pub(crate) use first::{FIRST_BYTES, too_large};
 pub(crate) use load::{advance, load};
 
 /// What is asked of a run.

@@ -233,6 +233,13 @@ async fn a_run_is_cancelled_and_run_again() {
         assert_eq!(to, format!("/runs/{run}"));
     }
     assert_eq!(stack.outcome(&run).await, v1::Outcome::Cancelled);
+    let over = get(&stack, &path).await;
+    let html = text(&over);
+    assert!(html.contains("there is nothing to cancel"), "{html}");
+    assert!(
+        !html.contains("<button") && !html.contains("name=\"reason\""),
+        "{html}"
+    );
     let path = format!("/runs/{run}/rerun");
     let wrong = own(&stack, &path, &[("key", "k"), ("from", "onyl")]).await;
     assert_eq!(wrong.status, 400);
@@ -252,6 +259,19 @@ async fn a_run_is_cancelled_and_run_again() {
     )
     .await;
     assert_eq!(decided.status, 409, "{}", text(&decided));
+    // What is wrong with a hidden field is said above the form.
+    let item = own(
+        &stack,
+        &format!("/runs/{run}/resolve"),
+        &[("step", "only"), ("index", "x"), ("verdict", "failed")],
+    )
+    .await;
+    assert_eq!(item.status, 400);
+    assert!(
+        text(&item).contains("index: not the number of an item"),
+        "{}",
+        text(&item)
+    );
     stack.stop().await;
 }
 

@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, atomic::Ordering::SeqCst};
 
+use proto::v1::{self, event_service_client::EventServiceClient};
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
     http::{post, read, send},
-    stack::Stack,
+    stack::{Stack, soon},
 };
 
 const PATH: &str = "/webhook/incident-response";
@@ -177,9 +178,66 @@ async fn a_store_that_fails_is_send_it_again_and_nothing_is_doubled() {
     let listed = stack
         .runs()
         .await
-        .list(proto::v1::ListRunsRequest::default())
+        .list(v1::ListRunsRequest::default())
         .await
         .unwrap();
     assert_eq!(listed.into_inner().runs.len(), 1);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_that_is_too_large_beside_its_plan_is_kept_and_ends_no_stream() {
+    let stack = Stack::start().await;
+    // Each quote is two bytes of JSON, in the plan and again in the run's inputs.
+    let inputs: String = (0..4)
+        .map(|n| {
+            format!(
+                "  i{n}: {{ type: string, default: '{}' }}\n",
+                "\"".repeat(235_000)
+            )
+        })
+        .collect();
+    stack
+        .put(&BOUND.replace("steps:", &format!("inputs:\n{inputs}steps:")))
+        .await;
+    let small = post(&stack, PATH, &alert("small", "firing")).await;
+    assert_eq!(small.status, 202, "{}", small.body);
+    assert!(small.body["run_id"].is_string(), "{}", small.body);
+    let large =
+        json!({"id": "large", "title": "it burns", "severity": "high", "description": "d".repeat(900_000)});
+    let large = post(&stack, PATH, large.to_string().as_bytes()).await;
+    assert_eq!((large.status, &large.body["run_ids"]), (202, &json!([])));
+
+    let mut events = EventServiceClient::new(stack.channel().await);
+    let request = v1::SubscribeRequest {
+        from_start: true,
+        ..v1::SubscribeRequest::default()
+    };
+    let mut events = events.subscribe(request).await.unwrap().into_inner();
+    let last = post(&stack, PATH, &alert("last", "firing")).await;
+    loop {
+        let event = soon("the last incident", events.message())
+            .await
+            .unwrap()
+            .unwrap();
+        if event.incident_id == last.body["incident_id"] && event.kind == "opened" {
+            break;
+        }
+    }
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_that_grows_beyond_its_body_is_refused() {
+    let stack = Stack::start().await;
+    let tags: Vec<String> = (0..900).map(|n| format!("host:{n:0>1000}")).collect();
+    let body = json!({"title": "t", "tags": tags}).to_string();
+    let answer = post(&stack, PATH, body.as_bytes()).await;
+    assert_eq!(
+        (answer.status, &answer.body["error"]),
+        (413, &json!("too_large")),
+        "{}",
+        answer.body
+    );
     stack.stop().await;
 }

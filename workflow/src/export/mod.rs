@@ -10,15 +10,11 @@ pub use dag::dag;
 pub use dot::dot;
 pub use mermaid::mermaid;
 
-use crate::{FanOut, Plan, PlanStep};
+use crate::{Plan, PlanStep};
 
 /// The steps that a step waits for, in the definition's order, and whether it follows them.
 fn depends<'a>(plan: &Index<'a>, step: &'a PlanStep) -> Vec<(&'a str, bool)> {
-    let followed = match &step.fan_out {
-        Some(FanOut::Follow { steps, .. }) => Some(steps),
-        Some(FanOut::Each { .. }) | None => None,
-    };
-    let followed = followed.into_iter().flatten().map(|key| (key.as_str(), true));
+    let followed = step.followed().map(|key| (key.as_str(), true));
     let mut all: Vec<(&str, bool)> = step
         .needs
         .iter()

@@ -49,7 +49,12 @@ async fn load(ask: Ask, shell: ::pages::Shell) -> Result<Home, tonic::Status> {
         })
         .await?;
     let agents = ask.agents(v1::ListAgentsRequest::default()).await?;
-    let workflows = ask.workflows(v1::ListWorkflowsRequest::default()).await?;
+    let workflows = ask
+        .workflows(v1::ListWorkflowsRequest {
+            limit: 1,
+            ..v1::ListWorkflowsRequest::default()
+        })
+        .await?;
     Ok(Home {
         shell,
         more_incidents: !incidents.next_page_token.is_empty(),
@@ -57,7 +62,8 @@ async fn load(ask: Ask, shell: ::pages::Shell) -> Result<Home, tonic::Status> {
         more_live: !live.next_page_token.is_empty(),
         live: live.runs,
         ended: ended.runs,
+        more_agents: !agents.next_page_token.is_empty(),
         agents: agents.agents,
-        workflows: workflows.workflows.len(),
+        kept: !workflows.workflows.is_empty(),
     })
 }

@@ -65,9 +65,7 @@ pub(super) async fn stream(
     let cursor = last.map_or(what.after, str::to_owned);
     let one = |id: String| if id.is_empty() { Vec::new() } else { vec![id] };
     let request = v1::SubscribeRequest {
-        // Of a server without any event; it is before the first.
-        from_start: cursor == "0",
-        cursor: if cursor == "0" { String::new() } else { cursor },
+        cursor,
         run_ids: one(what.run),
         incident_ids: one(what.incident),
         ..v1::SubscribeRequest::default()

@@ -15,10 +15,11 @@ use serde::Deserialize;
 use tonic::Status;
 use workflow::Plan;
 
-use super::{Ask, answer, refusal::Refusal, run, shell};
+use super::{Ask, answer, refusal::Refusal, shell};
 use crate::{
     Core,
     api::{errors, runs_view},
+    workflows as kept,
 };
 
 /// Workflows on a page: each is read whole, for what it is bound to.
@@ -75,12 +76,11 @@ pub(super) async fn show(
     let shell = shell(&core, Section::Workflows, name.clone());
     let page = async {
         let (found, plan) = load(&ask, name.clone(), which.version.clone()).await?;
-        let newest = ask
-            .workflow(v1::GetWorkflowRequest {
-                name,
-                version: String::new(),
-            })
-            .await?;
+        let newest = which.version.is_empty() || {
+            let version = String::new();
+            let newest = ask.workflow(v1::GetWorkflowRequest { name, version }).await?;
+            newest.version == found.version
+        };
         let request = v1::ListRunsRequest {
             limit: RUNS,
             workflow: found.name.clone(),
@@ -89,7 +89,7 @@ pub(super) async fn show(
         let runs = ask.runs(request).await?.runs;
         Ok(Workflow {
             shell,
-            newest: newest.version == found.version,
+            newest,
             source: found.source.clone(),
             graph: picture(&found, &plan),
             inputs: inputs(&plan),
@@ -140,10 +140,10 @@ fn line_of(source: &str, key: &str) -> Option<usize> {
         .map(|(n, _)| n + 1)
 }
 
-async fn load(ask: &Ask, name: String, version: String) -> Result<(v1::Workflow, Plan), Status> {
+/// A kept workflow, of which an empty version is the newest, with its plan.
+pub(super) async fn load(ask: &Ask, name: String, version: String) -> Result<(v1::Workflow, Plan), Status> {
     let found = ask.workflow(v1::GetWorkflowRequest { name, version }).await?;
-    let plan = serde_json::from_str(&found.plan_json);
-    let plan = plan.map_err(|error| errors::defect("a kept plan cannot be read", error))?;
+    let plan = kept::read(&found.name, &found.plan_json).map_err(|error| errors::store_status(&error))?;
     Ok((found, plan))
 }
 
@@ -188,7 +188,7 @@ fn picture(found: &v1::Workflow, plan: &Plan) -> graph::Graph {
             } else {
                 "step"
             },
-            needs: run::before(step).filter_map(position).collect(),
+            needs: step.before().filter_map(position).collect(),
             ..graph::Step::default()
         })
         .collect();

@@ -9,7 +9,7 @@ mod run;
 mod start;
 mod submitted;
 
-use ::pages::form::{Form, FormPage};
+use ::pages::form::{Field, Form, FormPage, Kind};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -96,7 +96,9 @@ fn blame(form: &mut Form, status: &Status) {
             Some(rest) => format!("{}{}", inputs::PREFIX, &rest[..end(rest)]),
             None => path[..end(path)].to_owned(),
         };
-        match form.all().find(|field| field.name == name) {
+        // What is wrong with a hidden field cannot be shown at it.
+        let shown = |field: &&mut Field| field.name == name && field.kind != Kind::Hidden;
+        match form.all().find(shown) {
             Some(field) if field.error.is_empty() => field.error = violation.description,
             Some(field) => field.error = format!("{}\n{}", field.error, violation.description),
             None => above.push(format!("{path}: {}", violation.description)),

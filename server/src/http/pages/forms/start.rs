@@ -9,7 +9,6 @@ use axum::{
     response::Response,
 };
 use proto::v1::{self, start_run_request::What};
-use tonic::Status;
 use workflow::Plan;
 
 use super::{
@@ -17,14 +16,14 @@ use super::{
     inputs::{self, Defaults},
     key, shell,
 };
-use crate::{Core, api::errors};
+use crate::{Core, api::errors, http::pages::workflows::load};
 
 pub(crate) async fn show(
     State(core): State<Core>,
     ask: Ask,
     Path(name): Path<String>,
 ) -> Result<Response, Refusal> {
-    let plan = plan(&ask, name)
+    let (_, plan) = load(&ask, name, String::new())
         .await
         .map_err(|status| Refusal::new(&core, status))?;
     Ok(answer(&page(&core, &plan)))
@@ -36,7 +35,7 @@ pub(crate) async fn submit(
     Path(name): Path<String>,
     sent: Submitted,
 ) -> Result<Response, Refusal> {
-    let plan = plan(&ask, name)
+    let (_, plan) = load(&ask, name, String::new())
         .await
         .map_err(|status| Refusal::new(&core, status))?;
     let started = async {
@@ -56,18 +55,8 @@ pub(crate) async fn submit(
     }
 }
 
-async fn plan(ask: &Ask, name: String) -> Result<Plan, Status> {
-    let request = v1::GetWorkflowRequest {
-        name,
-        version: String::new(),
-    };
-    let workflow = ask.workflow(request).await?;
-    serde_json::from_str(&workflow.plan_json)
-        .map_err(|error| errors::defect("a kept plan cannot be read", error))
-}
-
 /// The form that starts a run of the plan.
-pub(crate) fn form(plan: &Plan) -> Form {
+fn form(plan: &Plan) -> Form {
     let path = format!("/workflows/{}", ::pages::encode(&plan.name));
     let mut payload = Field::new("payload", "Alert", Kind::Code(4))
         .help("The body of an alert as a webhook would get it; the workflow reads it as trigger.alert");

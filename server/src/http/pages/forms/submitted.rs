@@ -9,7 +9,7 @@ use tonic::Status;
 use types::limits;
 
 use super::super::refusal::Refusal;
-use crate::Core;
+use crate::{Core, http::body::PATIENCE};
 
 /// A form's bytes: an alert's body in it may be as large as a webhook's, and each of its bytes takes three at most.
 pub(super) const BYTES: usize = 3 * limits::WEBHOOK_BODY_BYTES + 64 * 1024;
@@ -53,7 +53,11 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         let core = Core::from_ref(state);
         let refuse = |code, why: String| Refusal::with(&core, code, Status::invalid_argument(why));
-        let read = Form::<Vec<(String, String)>>::from_request(request, state).await;
+        let read = Form::<Vec<(String, String)>>::from_request(request, state);
+        let read = tokio::time::timeout(PATIENCE, read).await.map_err(|_| {
+            let why = format!("the form did not come within {} seconds", PATIENCE.as_secs());
+            refuse(StatusCode::REQUEST_TIMEOUT, why)
+        })?;
         let Form(pairs) = read.map_err(|rejected| refuse(rejected.status(), rejected.body_text()))?;
         if pairs.len() > FIELDS {
             let why = format!("the form has {} fields, at most {FIELDS}", pairs.len());

@@ -6,10 +6,10 @@ use axum::{
     response::{Response, sse::Event},
 };
 use futures::{StreamExt, future::ready, stream};
-use serde_json::{Value, json};
+use serde_json::json;
 use tonic::Status;
 
-use super::{Pairs, Path, Refusal, Room, State, streams};
+use super::{Pairs, Path, Refusal, Room, State, history::stored, streams};
 use crate::api::{self, errors};
 
 pub(super) async fn stream(
@@ -68,11 +68,6 @@ fn seq(text: &str) -> Result<u64, Status> {
 }
 
 fn tell(event: &proto::v1::Event, brief: bool) -> Event {
-    let body = if brief {
-        Value::Null
-    } else {
-        serde_json::from_str(&event.body_json).unwrap_or(Value::Null)
-    };
     let mut data = json!({
         "seq": event.seq,
         "at_ms": event.at_ms,
@@ -80,7 +75,7 @@ fn tell(event: &proto::v1::Event, brief: bool) -> Event {
         "version": event.version,
     });
     if !brief {
-        data["body"] = body;
+        data["body"] = stored(&event.body_json);
     }
     Event::default().id(event.seq.to_string()).data(data.to_string())
 }

@@ -10,16 +10,23 @@ use engine::Run;
 use tonic::Status;
 use types::RunId;
 
-use crate::{Core, api::errors, runs::advance};
+use crate::{
+    Core,
+    api::errors::{no_run, store_status},
+    runs::advance,
+};
 
 /// Runs that are kept.
 const KEPT: usize = 8;
+/// Bytes of the events of those that are kept beside the newest; folded they take about as much.
+const KEPT_BYTES: usize = 64 * 1024 * 1024;
 
-type Kept = Arc<tokio::sync::Mutex<Option<Run>>>;
+/// The run, and the bytes of the events that were folded.
+type Kept = Arc<tokio::sync::Mutex<(Option<Run>, usize)>>;
 
 /// The last runs that were looked at.
 #[derive(Default)]
-pub(super) struct Folded(Mutex<VecDeque<(RunId, Kept)>>);
+pub(super) struct Folded(Mutex<Shelf<Kept>>);
 
 impl Folded {
     /// Looks at a run as it is now.
@@ -32,38 +39,114 @@ impl Folded {
         id: &RunId,
         look: impl FnOnce(&Run) -> T,
     ) -> Result<T, Status> {
-        let kept = self.kept(id);
-        let mut run = kept.lock().await;
-        if let Err(error) = advance(&core.store, id, &mut run).await {
-            // What was folded halfway is not kept.
-            *run = None;
-            return Err(errors::store_status(&error));
-        }
-        match run.as_ref() {
-            Some(run) => Ok(look(run)),
-            None => {
-                drop(run);
-                self.forget(id);
-                Err(errors::no_run(id))
+        let known = self.shelf(|shelf| shelf.find(id));
+        let kept = match known {
+            Some(kept) => kept,
+            // Addresses of runs that do not exist push out no others.
+            None => match core.store.run(id).await {
+                Ok(Some(_)) => self.shelf(|shelf| shelf.find_or_add(id)),
+                Ok(None) => return Err(no_run(id)),
+                Err(error) => return Err(store_status(&error)),
+            },
+        };
+        let mut kept = kept.lock().await;
+        let (run, bytes) = &mut *kept;
+        match advance(&core.store, id, run, bytes).await {
+            Ok(()) => self.shelf(|shelf| shelf.holds(id, *bytes)),
+            Err(error) => {
+                // What was folded halfway is not kept.
+                *kept = (None, 0);
+                self.shelf(|shelf| shelf.forget(id));
+                return Err(store_status(&error));
             }
         }
+        run.as_ref().map(look).ok_or_else(|| no_run(id))
     }
 
-    fn kept(&self, id: &RunId) -> Kept {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = all
-            .iter()
-            .position(|(kept, _)| kept == id)
-            .and_then(|at| all.remove(at));
-        let (id, kept) = found.unwrap_or_else(|| (id.clone(), Kept::default()));
-        all.truncate(KEPT - 1);
-        all.push_front((id, Arc::clone(&kept)));
-        kept
+    fn shelf<T>(&self, change: impl FnOnce(&mut Shelf<Kept>) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What was looked at last stands first, each with the bytes of its events.
+#[derive(Default)]
+struct Shelf<K>(VecDeque<(RunId, K, usize)>);
+
+impl<K: Clone + Default> Shelf<K> {
+    fn find(&mut self, id: &RunId) -> Option<K> {
+        let at = self.0.iter().position(|(kept, ..)| kept == id)?;
+        let found = self.0.remove(at)?;
+        let kept = found.1.clone();
+        self.0.push_front(found);
+        Some(kept)
     }
 
-    /// Addresses of runs that do not exist push out no others.
-    fn forget(&self, id: &RunId) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|(kept, _)| kept != id);
+    fn find_or_add(&mut self, id: &RunId) -> K {
+        self.find(id).unwrap_or_else(|| {
+            let kept = K::default();
+            self.0.push_front((id.clone(), kept.clone(), 0));
+            self.0.truncate(KEPT);
+            kept
+        })
+    }
+
+    /// One has so many bytes by now; what is too much goes, but not what stands first.
+    fn holds(&mut self, id: &RunId, bytes: usize) {
+        if let Some(kept) = self.0.iter_mut().find(|(kept, ..)| kept == id) {
+            kept.2 = bytes;
+        }
+        let mut all = 0;
+        let fits = self.0.iter().skip(1).take_while(|(_, _, bytes)| {
+            all += bytes;
+            all <= KEPT_BYTES
+        });
+        let fits = 1 + fits.count();
+        self.0.truncate(fits);
+    }
+
+    fn forget(&mut self, id: &RunId) {
+        self.0.retain(|(kept, ..)| kept != id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use types::Timestamp;
+
+    use super::*;
+
+    fn id(n: u8) -> RunId {
+        RunId::new(Timestamp::from_unix_ms(1), [n; 10])
+    }
+
+    fn kept(shelf: &Shelf<()>) -> Vec<RunId> {
+        shelf.0.iter().map(|(id, ..)| id.clone()).collect()
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_by_number_and_by_bytes() {
+        let mut shelf = Shelf::<()>::default();
+        for n in 0..20 {
+            shelf.find_or_add(&id(n));
+            shelf.holds(&id(n), 1);
+        }
+        assert_eq!(kept(&shelf), (12..20).rev().map(id).collect::<Vec<_>>());
+        // Two of the largest fit beside the newest, however large that is.
+        for n in [12, 13, 14] {
+            shelf.find(&id(n));
+            shelf.holds(&id(n), KEPT_BYTES / 2 - 1);
+        }
+        shelf.find(&id(19));
+        shelf.holds(&id(19), 2 * KEPT_BYTES);
+        assert_eq!(kept(&shelf), [id(19), id(14), id(13)]);
+        shelf.find(&id(13));
+        shelf.holds(&id(13), 1);
+        assert_eq!(
+            kept(&shelf),
+            [id(13)],
+            "what stood first is too large beside another"
+        );
+        shelf.forget(&id(13));
+        assert!(shelf.find(&id(13)).is_none());
     }
 }

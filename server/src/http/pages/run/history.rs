@@ -156,15 +156,18 @@ fn lines(core: Core, run: RunId) -> impl futures::Stream<Item = Result<String, s
     .boxed()
 }
 
-fn line(stored: &StoredEvent) -> String {
-    let body: Value =
-        serde_json::from_str(&stored.body).unwrap_or_else(|_| Value::String(stored.body.clone()));
+fn line(event: &StoredEvent) -> String {
     let line = serde_json::json!({
-        "seq": stored.seq,
-        "at_ms": stored.at.unix_ms(),
-        "kind": stored.kind,
-        "version": stored.version,
-        "body": body,
+        "seq": event.seq,
+        "at_ms": event.at.unix_ms(),
+        "kind": event.kind,
+        "version": event.version,
+        "body": stored(&event.body),
     });
     format!("{line}\n")
+}
+
+/// An event's body; one that is no JSON as the text that is stored.
+pub(super) fn stored(body: &str) -> Value {
+    serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned()))
 }

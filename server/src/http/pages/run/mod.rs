@@ -23,7 +23,6 @@ use axum::{
 use tonic::Status;
 use types::RunId;
 
-pub(super) use self::view::before;
 use self::{folded::Folded, logs::Logs, params::Params};
 use super::{
     answer,

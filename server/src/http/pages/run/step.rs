@@ -56,7 +56,7 @@ fn found(room: &Room, run: &Run, key: &str, wanted: Wanted, agents: &Snapshot) -
     let fans_out = plan.fan_out.is_some();
     let mut shown = StepPage {
         shell: room.shell(&head, key),
-        needs: view::before(plan).filter_map(|key| state(run, key)).collect(),
+        needs: plan.before().filter_map(|key| state(run, key)).collect(),
         dependents: dependents(run, key),
         facts: facts::facts(plan),
         item: wanted.item,
@@ -122,7 +122,7 @@ fn dependents(run: &Run, key: &str) -> Vec<(String, String)> {
         .steps
         .iter()
         .zip(&run.steps)
-        .filter(|(plan, _)| view::before(plan).any(|need| need == key));
+        .filter(|(plan, _)| plan.before().any(|need| need == key));
     behind
         .take(DEPENDENTS)
         .map(|(plan, step)| (plan.key.clone(), step.word().to_owned()))

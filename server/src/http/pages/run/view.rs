@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use engine::{Run, Step, placement::Snapshot};
 use proto::v1;
 use types::Timestamp;
-use workflow::{FanOut, PlanStep};
+use workflow::PlanStep;
 
 use crate::api::{convert, runs_view};
 use ::pages::{
@@ -190,20 +190,11 @@ pub(super) fn picture(run: &Run, agents: &Snapshot, now: Timestamp) -> graph::Gr
             ),
             attempts: attempts(step),
             items: items(plan, step),
-            needs: before(plan).filter_map(|key| run.position(key)).collect(),
+            needs: plan.before().filter_map(|key| run.position(key)).collect(),
         })
         .collect();
     let base = format!("/runs/{}", run.id);
     graph::Graph::new(&base, &steps, |i| {
         format!("{base}?page={}#step-{}", i / Steps::PAGE + 1, steps[i].key)
     })
-}
-
-/// The steps that it needs or follows.
-pub(in crate::http::pages) fn before(plan: &PlanStep) -> impl Iterator<Item = &String> {
-    let followed = match &plan.fan_out {
-        Some(FanOut::Follow { steps, .. }) => Some(steps),
-        Some(FanOut::Each { .. }) | None => None,
-    };
-    plan.needs.iter().chain(followed.into_iter().flatten())
 }

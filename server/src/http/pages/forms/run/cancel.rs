@@ -49,19 +49,29 @@ pub(crate) async fn submit(
 }
 
 fn page(core: &Core, run: &v1::Run) -> FormPage {
-    let intro = if run.outcome() != v1::Outcome::Unspecified {
-        "It has ended: there is nothing to cancel."
+    let nothing_to_do = if run.outcome() != v1::Outcome::Unspecified {
+        Some("It has ended: there is nothing to cancel.")
     } else if run.cancel_requested {
-        "It is being cancelled already."
+        Some("It is being cancelled already.")
     } else {
-        "Steps that run are told to end, then stopped; nothing new begins. What they did outside stays done."
+        None
+    };
+    let intro = nothing_to_do.unwrap_or(
+        "Steps that run are told to end, then stopped; nothing new begins. What they did outside stays done.",
+    );
+    let (fields, submit) = match nothing_to_do {
+        Some(_) => (Vec::new(), ""),
+        None => (
+            vec![Field::new("reason", "Why", Kind::Line).help("For the history")],
+            "Cancel the run",
+        ),
     };
     let act = Act {
         verb: "cancel",
         heading: format!("Cancel {}", run.workflow),
         intro: vec![intro.to_owned()],
-        fields: vec![Field::new("reason", "Why", Kind::Line).help("For the history")],
-        submit: "Cancel the run",
+        fields,
+        submit,
         grave: true,
     };
     act.page(core, run)
