@@ -28,7 +28,7 @@ pub struct RunRecord {
 pub struct StepRecord {
     /// The step's key.
     pub key: String,
-    /// Its outcome, or `running`, `waiting`, `in_doubt`.
+    /// Its outcome, or `waiting` (for other steps), `queued` (for an agent), `running`, `in_doubt`.
     pub outcome: String,
     /// Why it is not `succeeded`.
     pub reasons: Vec<String>,

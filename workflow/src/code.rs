@@ -72,9 +72,9 @@ codes! {
     /// No document, or several.
     Documents = "FH0109", "not one document",
         "A definition is exactly one YAML document with a map at its top. Split several (`---`) into a file each.";
-    /// More errors than are shown.
+    /// More errors or warnings than are shown.
     TooMany = "FH0110", "too many errors",
-        "Only the first 200 errors of a file are shown. Fix some and compile again.";
+        "At most 200 errors and warnings of a file are shown, errors before warnings. Fix some and compile again.";
     /// The file cannot be read.
     Unreadable = "FH0111", "the file cannot be read",
         "The file does not exist, is a directory without definitions, or may not be read by you. The other files of the same command are checked nevertheless.";

@@ -157,8 +157,7 @@ const PATIENCE: usize = 300_000;
 #[derive(Debug)]
 pub(crate) struct Sink {
     drafts: Vec<Draft>,
-    dropped: usize,
-    /// How many of the dropped are warnings.
+    dropped_errors: usize,
     dropped_warnings: usize,
     patience: Rc<Cell<usize>>,
 }
@@ -167,28 +166,41 @@ impl Default for Sink {
     fn default() -> Self {
         Self {
             drafts: Vec::new(),
-            dropped: 0,
+            dropped_errors: 0,
             dropped_warnings: 0,
             patience: Rc::new(Cell::new(PATIENCE)),
         }
     }
 }
 
-/// The errors of one file that are shown.
+/// The errors and warnings of one file that are shown.
 const SHOWN: usize = 200;
 
 impl Sink {
     pub(crate) fn error(&mut self, code: Code, at: Loc, message: impl Into<String>) -> &mut Draft {
-        let unheard = self.drafts.len() >= SHOWN;
+        self.push(Severity::Error, code, at, message.into())
+    }
+
+    /// What leaves a plan that is probably not the meant one.
+    pub(crate) fn warning(&mut self, code: Code, at: Loc, message: impl Into<String>) -> &mut Draft {
+        self.push(Severity::Warning, code, at, message.into())
+    }
+
+    fn push(&mut self, severity: Severity, code: Code, at: Loc, message: String) -> &mut Draft {
+        // The one beyond the bound was counted when it came.
+        self.drafts.truncate(SHOWN);
+        let unheard = self.drafts.len() >= SHOWN && !self.makes_room(severity);
         if unheard {
-            self.drafts.truncate(SHOWN);
-            self.dropped += 1;
+            match severity {
+                Severity::Error => self.dropped_errors += 1,
+                Severity::Warning => self.dropped_warnings += 1,
+            }
         }
         self.drafts.push(Draft {
             code,
-            severity: Severity::Error,
+            severity,
             at,
-            message: message.into(),
+            message,
             label: None,
             labels: Vec::new(),
             help: None,
@@ -200,17 +212,23 @@ impl Sink {
         &mut self.drafts[last]
     }
 
-    /// What leaves a plan that is probably not the meant one.
-    pub(crate) fn warning(&mut self, code: Code, at: Loc, message: impl Into<String>) -> &mut Draft {
-        self.dropped_warnings += usize::from(self.drafts.len() >= SHOWN);
-        let draft = self.error(code, at, message);
-        draft.severity = Severity::Warning;
-        draft
+    /// A warning goes for an error: however many there are, what leaves no plan is said.
+    fn makes_room(&mut self, severity: Severity) -> bool {
+        // Where an error was dropped already, there are errors only.
+        if severity != Severity::Error || self.dropped_errors > 0 {
+            return false;
+        }
+        let warning = |draft: &Draft| draft.severity == Severity::Warning;
+        let Some(last) = self.drafts.iter().rposition(warning) else {
+            return false;
+        };
+        self.drafts.remove(last);
+        self.dropped_warnings += 1;
+        true
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        self.dropped > self.dropped_warnings
-            || self.drafts.iter().any(|draft| draft.severity == Severity::Error)
+        self.dropped_errors > 0 || self.drafts.iter().any(|draft| draft.severity == Severity::Error)
     }
 
     /// In the order of the source.
@@ -218,19 +236,24 @@ impl Sink {
         self.drafts.truncate(SHOWN);
         self.drafts
             .sort_by_key(|draft| (draft.at.start, draft.at.end, draft.code));
-        if self.dropped > 0 {
-            let at = self.drafts.last().map_or(Loc::default(), |draft| draft.at);
-            let noun = match (self.dropped, self.has_errors()) {
-                (1, true) => "error is",
-                (_, true) => "errors are",
-                (1, false) => "warning is",
-                (_, false) => "warnings are",
-            };
-            let message = format!("{} more {noun} not shown", self.dropped);
-            if self.has_errors() {
-                self.error(Code::TooMany, at, message);
-            } else {
+        let at = self.drafts.last().map_or(Loc::default(), |draft| draft.at);
+        let more = |count: usize, word: &str| match count {
+            1 => format!("1 more {word} is"),
+            n => format!("{n} more {word}s are"),
+        };
+        match (self.dropped_errors, self.dropped_warnings) {
+            (0, 0) => {}
+            (0, warnings) => {
+                let message = format!("{} not shown", more(warnings, "warning"));
                 self.warning(Code::TooMany, at, message);
+            }
+            (errors, 0) => {
+                let message = format!("{} not shown", more(errors, "error"));
+                self.error(Code::TooMany, at, message);
+            }
+            (errors, warnings) => {
+                let message = format!("{errors} more errors and {warnings} more warnings are not shown");
+                self.error(Code::TooMany, at, message);
             }
         }
         let lines = source.lines();

@@ -149,6 +149,28 @@ fn a_large_file_is_refused_and_many_errors_are_counted() {
     let compiled = compile(&SourceFile::new("x", text), &catalogue);
     assert!(compiled.plan.is_some());
     assert_eq!(compiled.diagnostics.len(), 201);
+    assert_eq!(
+        compiled.diagnostics[200].message,
+        "100 more warnings are not shown"
+    );
+    // And however many there are, the error behind them is said.
+    let text = format!(
+        "name: t\ninputs: {{x: int}}\nsteps:\n  a: {{image: a, run: b, env: {{{many}}}}}\n  b: {{image: a, run: b, needs: c}}\n"
+    );
+    let compiled = compile(&SourceFile::new("x", text), &catalogue);
+    assert!(compiled.plan.is_none());
+    let shown = &compiled.diagnostics;
+    assert_eq!((shown.len(), shown[199].code), (201, Code::UnknownStep));
+    assert_eq!(shown[199].help.as_deref(), Some("known: a, b"));
+    assert_eq!(shown[200].message, "101 more warnings are not shown");
+}
+
+#[test]
+fn a_description_of_several_lines_is_one_line_above_the_graph() {
+    let text = "name: t\ndescription: |\n  one\n  two\nsteps: {a: {image: a, run: b}}\n";
+    let compiled = compile(&SourceFile::new("x", text), &support::catalogue());
+    let dot = workflow::dot(&compiled.plan.unwrap());
+    assert!(dot.contains("label=\"t: one two\";"), "{dot}");
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn a_plan_says_what_is_known_and_what_is_not() {
     assert_eq!((code, err.as_str()), (0, ""));
     let seen: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(seen["triggers"]["starts"], true, "{seen:#}");
+    assert_eq!(seen["triggers"]["alert"]["source"], "generic");
     let items = &seen["steps"][0]["fan_out"]["items"];
     assert_eq!(items[0]["runs_on"]["host"], json!({"value": "web-1"}));
     assert!(

@@ -31,8 +31,9 @@ pub(super) fn alert(payload: &[u8]) -> Result<Value, Status> {
             format_args!("at most {} bytes", limits::WEBHOOK_BODY_BYTES),
         ));
     }
-    // The Datadog path takes every shape that the generic one does.
-    let read = incident::normalise(incident::Source::Datadog, None, payload)
+    // It came by no path that would say whose it is.
+    let read = incident::likely_source(payload)
+        .and_then(|source| incident::normalise(source, None, payload))
         .map_err(|refused| errors::invalid("payload", refused))?;
     serde_json::to_value(&read.alert).map_err(|error| errors::defect("an alert cannot be written", error))
 }

@@ -457,8 +457,13 @@ async fn sources_count_and_a_diagnosis_makes_nothing_up() {
     let mut agent = Agent::new(1);
     let _session = connected(&stack, &mut agent).await;
     assert_eq!(diagnose().await("agents.connected"), "ok");
-    stack.store.refuse.store(1, std::sync::atomic::Ordering::SeqCst);
+    // More than one: what the session still has to write takes some.
+    stack
+        .store
+        .refuse
+        .store(1_000, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(diagnose().await("store.write"), "error");
+    stack.store.refuse.store(0, std::sync::atomic::Ordering::SeqCst);
     stack.stop().await;
 }
 

@@ -60,6 +60,8 @@ async fn a_plan_knows_the_alert_and_the_agents_of_now_and_starts_nothing() {
         (&seen["name"], &seen["triggers"]["starts"]),
         (&json!("bound"), &json!(true))
     );
+    // It says nothing of Datadog.
+    assert_eq!(seen["triggers"]["alert"]["source"], "generic");
     let step = &seen["steps"][0];
     assert_eq!(step["fan_out"]["items"][1]["value"], json!({"value": "web-2"}));
     assert_eq!(step["does"]["env"]["N"], json!({"value": "7"}));

@@ -11,7 +11,7 @@ pub fn dot(plan: &Plan) -> String {
     let index = Index::new(plan);
     let mut text = format!("digraph {} {{\n", quoted(&plan.name));
     let title = match &plan.description {
-        Some(description) => format!("{}: {description}", plan.name),
+        Some(description) => format!("{}: {}", plan.name, types::text::line(description.trim())),
         None => plan.name.clone(),
     };
     text.push_str(&format!("  label={};\n", label(&[title])));

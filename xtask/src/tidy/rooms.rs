@@ -87,7 +87,9 @@ const NEVER: &[(&str, &[&str], &str)] = &[
 ];
 
 /// Rooms without clock, IO, async or randomness.
-const PURE: &[&str] = &["types", "workflow", "protocol", "engine", "incident"];
+const PURE: &[&str] = &["types", "workflow", "protocol", "engine", "incident", "pages"];
+/// What the pages show is the API's messages.
+const MESSAGES: &str = "proto";
 /// What pure rooms may use from the field.
 const PURE_FIELD: &[&str] = &[
     "serde",
@@ -101,6 +103,7 @@ const PURE_FIELD: &[&str] = &[
     "jiff",
     "unicode-width",
     "unicode-normalization",
+    "askama",
 ];
 
 /// Each package's direct dependencies in what ships.
@@ -165,7 +168,8 @@ fn nobody_links_what_it_must_never_need() {
 #[test]
 fn pure_rooms_stay_pure() {
     let packages = packages();
-    let rooms: BTreeSet<&str> = PURE.iter().chain(PURE_FIELD).copied().collect();
+    let mut rooms: BTreeSet<&str> = PURE.iter().chain(PURE_FIELD).copied().collect();
+    rooms.insert(MESSAGES);
     for room in PURE {
         let beyond: Vec<_> = packages[*room]
             .iter()

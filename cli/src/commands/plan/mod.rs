@@ -7,7 +7,6 @@ mod words;
 
 use clap::Args;
 use engine::outlook::{Outlook, Question, outlook};
-use incident::Source;
 use sdk::{Preview, What};
 use types::{Object, Value, limits};
 use workflow::{Compiled, FileReport, Plan, SourceFile};
@@ -185,11 +184,12 @@ fn inputs(args: &PlanArgs, plan: &Plan) -> Result<Object, Fault> {
 
 /// The alert as a server would understand it.
 fn alert(payload: &[u8]) -> Result<Value, Fault> {
-    // The Datadog path takes every shape that the generic one does.
-    let read = incident::normalise(Source::Datadog, None, payload).map_err(|refused| {
-        Fault::usage(format!("--payload: {refused}"))
-            .hint("`firehall sources test FILE` says more of a payload")
-    })?;
+    let read = incident::likely_source(payload)
+        .and_then(|source| incident::normalise(source, None, payload))
+        .map_err(|refused| {
+            Fault::usage(format!("--payload: {refused}"))
+                .hint("`firehall sources test FILE` says more of a payload")
+        })?;
     serde_json::to_value(&read.alert)
         .map_err(|error| Fault::failed(format!("the alert has no JSON form: {error}")))
 }
