@@ -1,6 +1,6 @@
 //! An example of each action: the smallest workflow that uses it. A test of the command line compiles each.
 
-const EXAMPLES: [(&str, &str); 8] = [
+const EXAMPLES: [(&str, &str); 12] = [
     ("datadog/query", include_str!("examples/datadog-query.yaml")),
     (
         "incident/findings",
@@ -8,12 +8,19 @@ const EXAMPLES: [(&str, &str); 8] = [
     ),
     ("incident/parse", include_str!("examples/incident-parse.yaml")),
     ("incident/summary", include_str!("examples/incident-summary.yaml")),
+    ("slack/archive", include_str!("examples/slack-archive.yaml")),
+    ("slack/bookmark", include_str!("examples/slack-bookmark.yaml")),
     ("slack/connect", include_str!("examples/slack-connect.yaml")),
     ("slack/post", include_str!("examples/slack-post.yaml")),
     (
         "slack/resolve-users",
         include_str!("examples/slack-resolve-users.yaml"),
     ),
+    (
+        "slack/update-message",
+        include_str!("examples/slack-update-message.yaml"),
+    ),
+    ("slack/upload", include_str!("examples/slack-upload.yaml")),
     ("slack/war-room", include_str!("examples/slack-war-room.yaml")),
 ];
 

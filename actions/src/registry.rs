@@ -24,6 +24,10 @@ impl Registry {
             Arc::new(slack::ResolveUsers),
             Arc::new(slack::WarRoom),
             Arc::new(slack::Post),
+            Arc::new(slack::UpdateMessage),
+            Arc::new(slack::Bookmark),
+            Arc::new(slack::Upload),
+            Arc::new(slack::Archive),
             Arc::new(datadog::Query),
         ])
     }

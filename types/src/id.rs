@@ -46,6 +46,16 @@ fn encode(at: Timestamp, entropy: Entropy) -> String {
         .collect()
 }
 
+/// The milliseconds in the first ten letters of an id's body.
+fn decode(body: &str) -> Timestamp {
+    let digit = |byte: u8| ALPHABET.iter().position(|letter| *letter == byte).unwrap_or(0);
+    let ms = body
+        .bytes()
+        .take(10)
+        .fold(0i64, |ms, byte| ms << 5 | i64::try_from(digit(byte)).unwrap_or(0));
+    Timestamp::from_unix_ms(ms)
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
@@ -60,6 +70,12 @@ macro_rules! ids {
             #[must_use]
             pub fn new(at: Timestamp, entropy: Entropy) -> Self {
                 Self(format!(concat!($prefix, "_{}"), encode(at, entropy)))
+            }
+
+            /// The instant it was made at.
+            #[must_use]
+            pub fn at(&self) -> Timestamp {
+                decode(&self.0[Self::PREFIX.len() + 1..])
             }
 
             /// The whole id with its prefix.

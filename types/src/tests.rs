@@ -68,3 +68,11 @@ fn labels_and_hosts_are_well_formed() {
         assert!(!is_host_label(wrong), "{wrong:?}");
     }
 }
+
+#[test]
+fn an_id_tells_when_it_was_made() {
+    for ms in [0, 1_763_923_500_123, 281_474_976_710_655] {
+        let at = Timestamp::from_unix_ms(ms);
+        assert_eq!(RunId::new(at, [255; 10]).at(), at);
+    }
+}

@@ -115,6 +115,12 @@ impl Brief<'_> {
                 format!(" ({what}: {names})")
             }
         };
+        let of = person
+            .note
+            .as_deref()
+            .filter(|note| note.starts_with("of @"))
+            .map(|note| format!(", {}", short(note)))
+            .unwrap_or_default();
         let note = person
             .note
             .as_deref()
@@ -149,7 +155,7 @@ impl Brief<'_> {
                     String::new()
                 };
                 format!(
-                    "• {}: {name}{guest}, found by {}{sure}",
+                    "• {}: {name}{guest}, found by {}{of}{sure}",
                     mention(user_id),
                     how_found(how)
                 )

@@ -116,6 +116,16 @@ impl<'a> Slack<'a> {
         self.call(method, repeat, request).await
     }
 
+    /// A method that takes a form and no JSON, and may be called again.
+    pub(crate) async fn form(
+        &self,
+        method: &'static str,
+        fields: &[(&str, &str)],
+    ) -> Result<Reply, SlackError> {
+        let request = || self.connection.http.post(self.url(method)).form(fields);
+        self.call(method, Repeat::Safe, request).await
+    }
+
     fn url(&self, method: &str) -> String {
         format!("{}{method}", self.connection.base)
     }

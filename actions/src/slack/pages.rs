@@ -15,7 +15,7 @@ const SECTION: usize = 2_900;
 const HEADER: usize = 150;
 
 /// Blocks being collected, each with its characters.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Pages(Vec<(Value, usize)>);
 
 /// What a text object may do.

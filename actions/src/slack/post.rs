@@ -1,17 +1,15 @@
 //! `slack/post`: one reply in the room's thread, made once.
 
 use async_trait::async_trait;
-use incident::{Investigation, from_items, not_measured};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use types::{CheckItem, Effect, Finding, Object, Signature, Trust, Type, WarRoom};
+use types::{Effect, Object, Signature, Trust, Type, WarRoom};
 
 use super::{
     client::Slack,
+    content::{self, Content, message_type},
     escape,
     message::{Mark, Place},
-    pages::Pages,
-    render,
 };
 use crate::{
     Action, ActionContext, ActionError, ActionOutput,
@@ -26,28 +24,15 @@ pub(crate) struct Post;
 #[derive(Deserialize)]
 struct Params {
     room: WarRoom,
-    text: Option<String>,
-    findings: Vec<Finding>,
-    items: Vec<CheckItem>,
-    investigation: Option<Investigation>,
+    #[serde(flatten)]
+    content: Content,
     key: Option<String>,
-}
-
-fn message_type() -> Type {
-    Type::record(
-        "message",
-        [
-            ("channel", Type::String),
-            ("ts", Type::String),
-            ("link?", Type::String),
-        ],
-    )
 }
 
 #[async_trait]
 impl Action for Post {
     fn signature(&self) -> Signature {
-        Signature {
+        let mut signature = Signature {
             effect: Effect::Writes,
             connection: Some("slack".to_owned()),
             scopes: scopes(&["chat:write"]),
@@ -58,37 +43,6 @@ impl Action for Post {
                 "Replies in the room's thread, once: text, findings, items of checks, or an investigation.",
                 [
                     ("room", required(WarRoom::ty(), Trust::Trusted, "WAR_ROOM.")),
-                    (
-                        "text",
-                        optional(
-                            Type::String,
-                            Trust::Untrusted,
-                            None,
-                            "Shown as it is: no mention and no layout is read in it.",
-                        ),
-                    ),
-                    (
-                        "findings",
-                        optional(
-                            Type::list(Finding::ty()),
-                            Trust::Untrusted,
-                            Some(json!([])),
-                            "Findings, each with its evidence.",
-                        ),
-                    ),
-                    (
-                        "items",
-                        optional(
-                            Type::Json,
-                            Trust::Untrusted,
-                            Some(json!([])),
-                            "Items of a fan-out whose output is `checks`.",
-                        ),
-                    ),
-                    (
-                        "investigation",
-                        optional(Investigation::ty(), Trust::Untrusted, None, "INVESTIGATION."),
-                    ),
                     (
                         "key",
                         optional(
@@ -118,14 +72,18 @@ impl Action for Post {
                     ),
                 ],
             )
-        }
+        };
+        signature
+            .params
+            .extend(content::params().map(|(name, param)| (name.to_owned(), param)));
+        signature
     }
 
     async fn run(&self, context: &ActionContext, params: Object) -> Result<ActionOutput, ActionError> {
         let params: Params = read(params)?;
         let room = params.room.clone();
         let key = key(context, params.key.as_deref());
-        let (text, pages) = content(context, params);
+        let (text, pages) = params.content.render(&context.run);
         let messages = pages.messages(MESSAGES);
         if messages.is_empty() {
             return Ok(output(
@@ -176,55 +134,4 @@ fn key(context: &ActionContext, suffix: Option<&str>) -> String {
         .map(|suffix| format!(":{}", escape::cut(&escape::line(suffix), 100)))
         .unwrap_or_default();
     format!("{}{index}{suffix}", context.step)
-}
-
-/// The notification's text and the blocks.
-fn content(context: &ActionContext, params: Params) -> (String, Pages) {
-    let Params {
-        text,
-        findings: given,
-        items,
-        investigation,
-        ..
-    } = params;
-    let mut pages = Pages::default();
-    let mut headlines: Vec<String> = Vec::new();
-    if let Some(text) = text.filter(|text| !text.trim().is_empty()) {
-        headlines.push(escape::cut(&escape::clean(&text), 1_000));
-        pages.plain(&text);
-    }
-    let mut findings = from_items(&context.run, &items);
-    findings.extend(given);
-    let mut lacking: Vec<String> = not_measured(&items);
-    if let Some(investigation) = investigation {
-        headlines.push(investigation.conclusion.clone());
-        pages.plain(&format!("Findings: {}", investigation.conclusion));
-        let lines = render::digest(&investigation.findings);
-        if !lines.is_empty() {
-            pages.plain(&lines.join("\n"));
-        }
-        lacking.extend(investigation.not_measured);
-        lacking.extend(
-            investigation
-                .not_asked
-                .into_iter()
-                .map(|what| format!("not asked: {what}")),
-        );
-    }
-    if !findings.is_empty() {
-        headlines.push(render::headline(&findings));
-        pages.plain(&render::grouped(&findings).join("\n"));
-    }
-    if !lacking.is_empty() {
-        headlines.push(format!("{} not measured", lacking.len()));
-        let lines: Vec<String> = lacking
-            .iter()
-            .map(|what| format!("❔ not measured · {}", escape::line(what)))
-            .collect();
-        pages.plain(&lines.join("\n"));
-    }
-    (
-        escape::escape_within(&escape::line(&headlines.join(" · ")), 3_000),
-        pages,
-    )
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 use types::{Effect, Match, Object, Person, Signature, Trust, Type};
 
-use super::{client::Slack, escape, matching};
+use super::{client::Slack, directory::Directory, escape, groups, matching};
 use crate::{
     Action, ActionContext, ActionError, ActionOutput,
     args::{self, gives, optional, output, read, scopes, signature},
@@ -33,15 +33,20 @@ impl Action for ResolveUsers {
             effect: Effect::Reads,
             connection: Some("slack".to_owned()),
             scopes: scopes(&["users:read"]),
-            optional_scopes: scopes(&["users:read.email"]),
+            optional_scopes: scopes(&["users:read.email", "usergroups:read"]),
             timeout_ms: 60_000,
             ..signature(
                 "slack/resolve-users",
-                "Finds people by id, e-mail, display name, username or likeness; two that fit are ambiguous.",
+                "Finds people by id, e-mail, display name, username, user group or likeness; two that fit are ambiguous.",
                 [
                     (
                         "users",
-                        optional(texts(), Trust::Trusted, Some(json!([])), "Who is asked for."),
+                        optional(
+                            texts(),
+                            Trust::Trusted,
+                            Some(json!([])),
+                            "Who is asked for; `@group` is a user group's members when it is nobody's name.",
+                        ),
                     ),
                     (
                         "teams",
@@ -87,7 +92,8 @@ impl Action for ResolveUsers {
                 names.len()
             )));
         }
-        let people: Vec<Person> = match Slack::of(context)?.directory().await {
+        let slack = Slack::of(context)?;
+        let people: Vec<Person> = match slack.directory().await {
             Ok(directory) => {
                 if !directory.whole {
                     degraded.push(format!(
@@ -95,10 +101,11 @@ impl Action for ResolveUsers {
                         directory.users.len()
                     ));
                 }
-                names
+                let people = names
                     .iter()
                     .map(|name| matching::find(&directory, name))
-                    .collect()
+                    .collect();
+                expanded(&slack, &directory, people, &mut degraded).await?
             }
             // The room can still be made; who is missing is said.
             Err(error) if error.is_lacking() => {
@@ -121,6 +128,50 @@ impl Action for ResolveUsers {
         degraded.extend(reasons(&people));
         Ok(output([("people", args::json(&people)?)], degraded))
     }
+}
+
+/// People with the members of user groups in place of the names that are a group's and nobody's; each account once.
+async fn expanded(
+    slack: &Slack<'_>,
+    directory: &Directory,
+    people: Vec<Person>,
+    degraded: &mut Vec<String>,
+) -> Result<Vec<Person>, ActionError> {
+    if !people.iter().any(groups::may_be) {
+        return Ok(people);
+    }
+    let known = match slack.groups().await {
+        Ok(known) => known,
+        Err(error) if error.is_lacking() => {
+            degraded.push(format!("user groups cannot be read: {}", error.why()));
+            return Ok(people);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut all: Vec<Person> = Vec::new();
+    for person in people {
+        let group = groups::may_be(&person)
+            .then(|| groups::find(&known, &person.query))
+            .flatten();
+        let Some(group) = group else {
+            all.push(person);
+            continue;
+        };
+        for member in group.members(directory, &person.query) {
+            let there = |one: &Person| one.user_id.is_some() && one.user_id == member.user_id;
+            if !all.iter().any(there) {
+                all.push(member);
+            }
+        }
+    }
+    if all.len() > NAMES {
+        degraded.push(format!(
+            "the groups have {} people: the first {NAMES} are taken",
+            all.len()
+        ));
+        all.truncate(NAMES);
+    }
+    Ok(all)
 }
 
 /// The users, then those of the teams that the map has, each once.

@@ -5,6 +5,7 @@ mod bench;
 mod datadog;
 mod doubts;
 mod faults;
+mod headers;
 mod hostile;
 mod people;
 mod posts;

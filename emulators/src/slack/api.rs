@@ -109,7 +109,7 @@ fn answer(
         }
     }
     let body = decoded.and_then(|decoded| {
-        let body = effect(shared, &mut live, method, &decoded.args)?;
+        let body = effect(shared, &mut live, method, &decoded.args, host(headers))?;
         Ok(warned(body, decoded.warning))
     });
     let body = body.unwrap_or_else(|failure| failure.body());
@@ -136,6 +136,12 @@ fn authenticate(shared: &Shared, headers: &HeaderMap, form: Option<&str>) -> Res
     }
 }
 
+/// Host and port under which the caller reaches us.
+fn host(headers: &HeaderMap) -> &str {
+    let named = headers.get(header::HOST);
+    named.and_then(|name| name.to_str().ok()).unwrap_or("127.0.0.1")
+}
+
 /// The id of the channel a call names, if there is one.
 fn known_channel(live: &Live, args: &Args) -> Option<String> {
     let wanted = args.text("channel").or_else(|| args.text("channel_id"))?;
@@ -144,7 +150,7 @@ fn known_channel(live: &Live, args: &Args) -> Option<String> {
 }
 
 /// Checks the scopes and runs the method.
-fn effect(shared: &Shared, live: &mut Live, method: Method, args: &Args) -> methods::Answer {
+fn effect(shared: &Shared, live: &mut Live, method: Method, args: &Args, host: &str) -> methods::Answer {
     for any_of in needed(method, args, live) {
         if !any_of.iter().any(|scope| shared.scopes.contains(*scope)) {
             return Err(missing_scope(shared, any_of));
@@ -155,6 +161,7 @@ fn effect(shared: &Shared, live: &mut Live, method: Method, args: &Args) -> meth
         args,
         scopes: &shared.scopes,
         now: now(),
+        host,
     };
     let mut body = methods::run(method, &mut call)?;
     body.insert("ok".to_owned(), Value::Bool(true));

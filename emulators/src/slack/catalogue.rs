@@ -151,6 +151,8 @@ methods! {
     ConversationsSetPurpose "conversations.setPurpose" T2 Json TOPIC;
     ConversationsSetTopic "conversations.setTopic" T2 Json TOPIC;
     ConversationsUnarchive "conversations.unarchive" T2 Json MANAGE;
+    FilesCompleteUploadExternal "files.completeUploadExternal" T4 Json Scopes::Fixed(&["files:write"]);
+    FilesGetUploadUrlExternal "files.getUploadURLExternal" T4 Form Scopes::Fixed(&["files:write"]);
     PinsAdd "pins.add" T2 Json Scopes::Fixed(&["pins:write"]);
     PinsList "pins.list" T2 Form Scopes::Fixed(&["pins:read"]);
     UsergroupsList "usergroups.list" T2 Form Scopes::Fixed(&["usergroups:read"]);

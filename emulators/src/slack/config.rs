@@ -70,7 +70,7 @@ impl Config {
     ///
     /// Its token is public and opens nothing but the emulator.
     pub fn demo() -> Self {
-        const SCOPES: [&str; 20] = [
+        const SCOPES: [&str; 21] = [
             "bookmarks:read",
             "bookmarks:write",
             "channels:history",
@@ -81,6 +81,7 @@ impl Config {
             "channels:write.topic",
             "chat:write",
             "chat:write.public",
+            "files:write",
             "groups:history",
             "groups:read",
             "groups:write",

@@ -30,6 +30,7 @@ mod render;
 mod server;
 mod snapshot;
 mod state;
+mod upload;
 mod views;
 mod wire;
 

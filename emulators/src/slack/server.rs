@@ -23,6 +23,7 @@ use super::{
     limits::Limiter,
     page, snapshot,
     state::Workspace,
+    upload,
     wire::{Switch, Wires},
 };
 
@@ -117,6 +118,7 @@ impl Handle {
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/api/{method}", routing::any(api::call))
+        .route("/upload/v1/{ticket}", routing::post(upload::receive))
         .route(
             "/_emulator/faults",
             routing::post(control::add_fault)

@@ -73,6 +73,16 @@ pub(crate) fn channel(channel: &Channel, ws: &Workspace) -> Value {
 fn message(message: &Message, channel: &Channel, ws: &Workspace) -> Value {
     let audience = &message.content.audience;
     let mut out = views::message(message, channel, ws, Metadata::Shown);
+    for (shown, id) in out["files"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+        .zip(&message.files)
+    {
+        let file = ws.files.iter().find(|file| file.id == *id);
+        let bytes = file.and_then(|file| file.bytes.as_deref()).unwrap_or_default();
+        shown["content"] = String::from_utf8_lossy(bytes).into();
+    }
     out["mentions"] = audience
         .mentions
         .iter()

@@ -18,6 +18,24 @@ pub(crate) struct Workspace {
     pub(crate) groups: Vec<UserGroup>,
     /// In order of creation.
     pub(crate) channels: Vec<Channel>,
+    /// Files, shared or not, in the order of their addresses.
+    pub(crate) files: Vec<File>,
+}
+
+/// An uploaded file, or the address that waits for one.
+#[derive(Clone, Debug)]
+pub(crate) struct File {
+    pub(crate) id: String,
+    /// The end of the address for its bytes.
+    pub(crate) ticket: String,
+    pub(crate) name: String,
+    pub(crate) title: String,
+    /// As it was announced.
+    pub(crate) length: usize,
+    pub(crate) bytes: Option<Vec<u8>>,
+    pub(crate) created: Ts,
+    /// Whether the upload was completed.
+    pub(crate) complete: bool,
 }
 
 /// A topic or a purpose.
@@ -99,6 +117,8 @@ pub(crate) struct Message {
     pub(crate) edited: Option<Ts>,
     pub(crate) unfurl_links: bool,
     pub(crate) unfurl_media: bool,
+    /// Ids of the files it brings.
+    pub(crate) files: Vec<String>,
     /// Shown instead of the bot's name (`chat:write.customize`).
     pub(crate) username: Option<String>,
 }
@@ -133,6 +153,7 @@ impl Message {
             edited: None,
             unfurl_links: true,
             unfurl_media: true,
+            files: Vec::new(),
             username: None,
         }
     }
@@ -214,6 +235,7 @@ impl Workspace {
             users: config.directory.clone(),
             groups: config.groups.clone(),
             channels: Vec::new(),
+            files: Vec::new(),
         };
         for seed in &config.channels {
             let creator = seed.members.first().unwrap_or(&config.bot.user);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{
     directory::{Account, User},
     ids::UserId,
-    state::{Channel, Message, Note, Workspace},
+    state::{Channel, File, Message, Note, Workspace},
 };
 
 /// Whether a user's address may be seen (`users:read.email`).
@@ -94,6 +94,26 @@ pub(crate) fn channel(channel: &Channel, bot: &UserId) -> Value {
     })
 }
 
+/// A `file` object.
+pub(crate) fn file(file: &File, ws: &Workspace) -> Value {
+    let base = format!(
+        "https://{}.slack.com/files/{}/{}",
+        ws.team.domain, ws.bot.user, file.id
+    );
+    json!({
+        "id": file.id,
+        "created": file.created.seconds(),
+        "timestamp": file.created.seconds(),
+        "name": file.name,
+        "title": file.title,
+        "mimetype": "text/plain",
+        "user": ws.bot.user,
+        "size": file.length,
+        "is_external": false,
+        "permalink": format!("{base}/{}", file.name),
+    })
+}
+
 /// A `message` object as the Web API gives it.
 pub(crate) fn message(message: &Message, channel: &Channel, ws: &Workspace, metadata: Metadata) -> Value {
     let mut out = Map::new();
@@ -118,6 +138,12 @@ pub(crate) fn message(message: &Message, channel: &Channel, ws: &Workspace, meta
     }
     if !message.content.attachments.is_empty() {
         set("attachments", Value::Array(message.content.attachments.clone()));
+    }
+    if !message.files.is_empty() {
+        let shared = |id: &String| ws.files.iter().find(|file| file.id == *id);
+        let files = message.files.iter().filter_map(shared).map(|one| file(one, ws));
+        set("files", files.collect());
+        set("upload", false.into());
     }
     if let (Metadata::Shown, Some(value)) = (metadata, &message.content.metadata) {
         set("metadata", value.clone());

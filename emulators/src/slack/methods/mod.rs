@@ -5,6 +5,7 @@ mod bookmarks;
 mod chat;
 mod content;
 mod conversations;
+mod files;
 mod history;
 mod lifecycle;
 mod membership;
@@ -34,6 +35,8 @@ pub(crate) struct Call<'c> {
     pub(crate) args: &'c Args,
     pub(crate) scopes: &'c BTreeSet<String>,
     pub(crate) now: Ts,
+    /// Host and port under which the caller reaches us.
+    pub(crate) host: &'c str,
 }
 
 /// The body of a success, without its `ok`.
@@ -62,6 +65,8 @@ pub(crate) fn run(method: Method, call: &mut Call<'_>) -> Answer {
         Method::ConversationsSetPurpose => notes::set_purpose(call),
         Method::ConversationsSetTopic => notes::set_topic(call),
         Method::ConversationsUnarchive => lifecycle::unarchive(call),
+        Method::FilesCompleteUploadExternal => files::complete(call),
+        Method::FilesGetUploadUrlExternal => files::address(call),
         Method::PinsAdd => pins::add(call),
         Method::PinsList => pins::list(call),
         Method::UsergroupsList => usergroups::list(call),

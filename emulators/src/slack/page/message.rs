@@ -48,6 +48,13 @@ pub(super) fn message(html: &mut Html, message: &Value, people: &Value) {
     for block in blocks {
         lines(html, shape::block(block), people);
     }
+    for file in list(&message["files"]) {
+        let name = file["name"].as_str().unwrap_or_default();
+        html.raw("<p class=\"context\">📎 ").text(name);
+        html.raw(" · ")
+            .text(&format!("{} bytes", file["size"]))
+            .raw("</p>");
+    }
     notified(html, message, people);
     let replies = list(&message["replies"]);
     if !replies.is_empty() {
