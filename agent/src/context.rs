@@ -5,9 +5,10 @@ use std::{
     sync::Arc,
 };
 
+use runtime::Runtime;
 use types::{AgentId, Labels, Secret};
 
-use crate::{config::Grant, data_dir::DataDir, mask::Masker, runtime::Runtime};
+use crate::{config::Grant, data_dir::DataDir, mask::Masker};
 
 /// What all parts of one agent share; fixed for its life.
 pub(crate) struct Context {

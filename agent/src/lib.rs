@@ -22,7 +22,6 @@ mod logs;
 mod mask;
 mod outputs;
 mod run;
-mod runtime;
 mod session;
 mod spool;
 mod supervisor;

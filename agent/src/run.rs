@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use node::{clock, tasks::Tasks};
-use runtime::Native;
+use runtime::{Native, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use types::limits;
@@ -18,7 +18,6 @@ use crate::{
     link,
     logs::Shipper,
     mask::{Masker, SECRET_MIN_BYTES},
-    runtime::Runtime,
     session::Session,
     spool::Spool,
     supervisor::{Parts, Supervisor},

@@ -2,13 +2,10 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use runtime::AttemptDir;
+use runtime::{AttemptDir, Found, RuntimeError};
 use types::LeaseToken;
 
-use crate::{
-    context::Context,
-    runtime::{Found, RuntimeError},
-};
+use crate::context::Context;
 
 /// How long a container that nobody knows may take to end.
 const ORPHAN: Duration = Duration::from_secs(60);

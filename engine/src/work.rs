@@ -59,6 +59,7 @@ pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, Eval
         }
         Body::Container {
             image,
+            pull,
             argv,
             env,
             secrets,
@@ -75,6 +76,7 @@ pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, Eval
                 .collect::<Result<_, _>>()?;
             let work = ContainerWork {
                 image: text(image, scope)?,
+                pull: *pull,
                 argv,
                 env: texts(env)?,
                 secrets: secrets.clone(),

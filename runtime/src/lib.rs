@@ -22,6 +22,7 @@
 mod attempt_dir;
 mod cgroup;
 mod clock;
+mod contract;
 mod native;
 mod probe;
 mod record;
@@ -33,8 +34,9 @@ mod spec;
 mod sys;
 
 pub use attempt_dir::{AttemptDir, RUN_FILE_BYTES};
+pub use contract::{Attached, Found, Runtime, RuntimeError};
 pub use native::{Adopted, Ended, Handle, Native, NativeError, Secrets, ShimCommand};
 pub use probe::{Support, Unsupported};
 pub use record::{ExitRecord, Hardening, StartError, StartErrorKind, StreamRecord};
-pub use spec::{ContainerSpec, SpecError};
-pub use types::{HostView, Network};
+pub use spec::{ContainerSpec, Image, SpecError};
+pub use types::{HostView, Network, Pull};

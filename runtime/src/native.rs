@@ -151,6 +151,7 @@ impl Native {
     /// The spec or a secret's name is refused, or no shim can be started: nothing has run then.
     pub fn start(&self, dir: &Path, spec: &ContainerSpec, secrets: &Secrets) -> Result<Adopted, NativeError> {
         spec.validate()?;
+        spec::validate_native(spec)?;
         for (name, value) in secrets {
             spec::validate_env(name, value.expose().as_bytes())?;
         }

@@ -125,6 +125,8 @@ async fn trial(native: &Native, state: &Path) -> Result<ExitRecord, Unsupported>
     let dir = state.join(format!("probe-{}", std::process::id()));
     let spec = ContainerSpec {
         id: format!("probe-{}", std::process::id()),
+        image: crate::Image::Host,
+        pull: crate::Pull::default(),
         argv: vec!["true".to_owned()],
         env: Vec::new(),
         workdir: None,

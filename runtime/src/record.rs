@@ -38,6 +38,12 @@ pub struct ExitRecord {
     pub stderr: StreamRecord,
     /// What was in force, read back; absent when it did not come that far.
     pub hardening: Option<Hardening>,
+    /// The image that ran, by its digest; none for the host's own system.
+    #[serde(default)]
+    pub image_digest: Option<String>,
+    /// What a person should know besides, in one line: who ended it from outside, for instance.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 /// One stream's account. The file holds the first bytes and, after a loss, the last ones.
@@ -64,14 +70,18 @@ pub struct StartError {
 }
 
 impl StartError {
-    pub(crate) fn new(kind: StartErrorKind, message: impl Into<String>) -> Self {
+    /// One of a kind.
+    #[must_use]
+    pub fn new(kind: StartErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
         }
     }
 
-    pub(crate) fn runtime(what: &str, cause: impl std::fmt::Display) -> Self {
+    /// The machine, the kernel or the runtime refused.
+    #[must_use]
+    pub fn runtime(what: &str, cause: impl std::fmt::Display) -> Self {
         Self::new(StartErrorKind::Runtime, format!("{what}: {cause}"))
     }
 }
@@ -92,7 +102,19 @@ pub enum StartErrorKind {
     Stopped,
     /// A part of the hardening was not in force: nothing was run.
     Hardening,
-    /// The machine, the kernel or libcontainer refused.
+    /// There is no such image, here or at its registry.
+    ImageMissing,
+    /// The registry wants other credentials.
+    ImageDenied,
+    /// The registry cannot be reached, or answers that it cannot now.
+    RegistryUnreachable,
+    /// The image is for another processor or system.
+    ImagePlatform,
+    /// The image was not fetched within its time.
+    ImageTimeout,
+    /// The image is not what its digest or its manifest says, or cannot be unpacked.
+    ImageBroken,
+    /// The machine, the kernel or the runtime refused.
     Runtime,
 }
 

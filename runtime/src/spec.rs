@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use types::{HostView, Millis, Network};
+use types::{HostView, Millis, Network, Pull};
 
 /// The least memory a step may be given: below it the kernel cannot even set the container up.
 const MEMORY_MIN_BYTES: u64 = 8 * 1024 * 1024;
@@ -17,6 +17,12 @@ const ID_MAX: usize = 200;
 pub struct ContainerSpec {
     /// Deterministic, from the attempt: `[a-z0-9_.-]`, 1 to 200 characters. Names the cgroup.
     pub id: String,
+    /// What it sees as its root.
+    #[serde(default)]
+    pub image: Image,
+    /// When the image is fetched.
+    #[serde(default)]
+    pub pull: Pull,
     /// The program and its arguments; a program without `/` is looked up in the step's `PATH`.
     pub argv: Vec<String>,
     /// Environment in order; a later name wins. `PATH`, `HOME`, `FIREHALL_OUTPUT`, `FIREHALL_DEGRADED` have defaults.
@@ -33,7 +39,7 @@ pub struct ContainerSpec {
     pub cpu_millis: Option<u32>,
     /// Size of `/tmp` and of `/dev/shm`, each.
     pub tmp_bytes: u64,
-    /// Network: `None` or `Host`; the native runtime has no `Egress`.
+    /// Network.
     pub network: Network,
     /// The host's own trees, read-only under `/host`.
     pub host_view: BTreeSet<HostView>,
@@ -43,6 +49,31 @@ pub struct ContainerSpec {
     pub grace_ms: Millis,
     /// What is kept of each stream, in bytes; see [`crate::StreamRecord`].
     pub log_cap_bytes: u64,
+}
+
+/// What a container sees as its root.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Image {
+    /// The host's own system, read-only and without its configuration.
+    #[default]
+    Host,
+    /// An image by its reference: `alpine:3.22`, `registry:5000/team/tool@sha256:…`.
+    Oci(String),
+}
+
+impl Image {
+    /// The word of the language for [`Image::Host`].
+    pub const HOST: &str = "host";
+
+    /// As the language writes it.
+    #[must_use]
+    pub fn from_reference(reference: &str) -> Self {
+        match reference {
+            Self::HOST => Self::Host,
+            other => Self::Oci(other.to_owned()),
+        }
+    }
 }
 
 /// A spec that cannot be run.
@@ -55,7 +86,7 @@ pub struct SpecError {
     pub reason: String,
 }
 
-fn fault(field: &'static str, reason: impl Into<String>) -> SpecError {
+pub(crate) fn fault(field: &'static str, reason: impl Into<String>) -> SpecError {
     SpecError {
         field,
         reason: reason.into(),
@@ -103,14 +134,24 @@ impl ContainerSpec {
         if self.timeout_ms == 0 {
             return Err(fault("timeout_ms", "must be at least 1"));
         }
-        if self.network == Network::Egress {
-            return Err(fault(
-                "network",
-                "egress needs a network of its own for each step; the native runtime has none and host",
-            ));
-        }
         Ok(())
     }
+}
+
+/// What the native runtime cannot do.
+pub(crate) fn validate_native(spec: &ContainerSpec) -> Result<(), SpecError> {
+    if let Image::Oci(reference) = &spec.image {
+        let why =
+            format!("{reference}: the native runtime runs image: host only; the docker runtime runs images");
+        return Err(fault("image", why));
+    }
+    if spec.network == Network::Egress {
+        return Err(fault(
+            "network",
+            "egress needs a network of its own for each step, and the native runtime has none: use network: none, or network: host on an agent started with --allow network:host",
+        ));
+    }
+    Ok(())
 }
 
 pub(crate) fn validate_id(id: &str) -> Result<(), SpecError> {

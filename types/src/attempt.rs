@@ -227,4 +227,7 @@ pub struct AttemptReport {
     /// What ran it and what of the hardening was in force, for the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
+    /// The digest of the image that ran, for an image from a registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_digest: Option<String>,
 }

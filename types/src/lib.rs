@@ -31,8 +31,8 @@ pub use signature::{Catalogue, Effect, IfLost, Output, Param, Signature, Trust};
 pub use time::{Millis, Timestamp};
 pub use ty::{Field, Type, TypeError, TypeParseError};
 pub use work::{
-    ActionWork, ContainerWork, HostView, Network, OutputDecl, OutputFrom, Resources, Retry, RetryOn, Work,
-    WorkBody,
+    ActionWork, ContainerWork, HostView, Network, OutputDecl, OutputFrom, Pull, Resources, Retry, RetryOn,
+    Work, WorkBody,
 };
 
 /// A value of the workflow language in its JSON form.

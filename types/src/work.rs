@@ -51,6 +51,9 @@ pub struct ActionWork {
 pub struct ContainerWork {
     /// The image; `host` is the agent's own system, read-only.
     pub image: String,
+    /// When the image is fetched.
+    #[serde(default, skip_serializing_if = "Pull::is_default")]
+    pub pull: Pull,
     /// The program and its arguments; `run: TEXT` is `["/bin/sh", "-e", "-c", TEXT]`.
     pub argv: Vec<String>,
     /// Environment, by name.
@@ -123,6 +126,37 @@ impl Network {
             Self::Egress => "egress",
             Self::Host => "host",
         }
+    }
+}
+
+/// When an image is fetched from its registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pull {
+    /// When the agent's host does not have it.
+    #[default]
+    Missing,
+    /// Before each start: what a tag means may have changed.
+    Always,
+    /// Never: it must be there.
+    Never,
+}
+
+impl Pull {
+    /// The word of the language.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+
+    /// Whether it is [`Pull::Missing`], which stored forms leave out.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

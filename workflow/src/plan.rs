@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use types::{
-    HostView, IfLost, Millis, Network, Object, OutputDecl, OutputFrom, Resources, Retry, Type, Value,
+    HostView, IfLost, Millis, Network, Object, OutputDecl, OutputFrom, Pull, Resources, Retry, Type, Value,
 };
 
 use crate::eval::{Expr, Template};
@@ -176,6 +176,9 @@ pub enum Body {
     Container {
         /// The image, a trusted text.
         image: Template,
+        /// When it is fetched.
+        #[serde(default, skip_serializing_if = "lean::is_least")]
+        pull: Pull,
         /// The program and its arguments, each a trusted text.
         argv: Vec<Template>,
         /// Environment.

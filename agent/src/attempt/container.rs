@@ -2,11 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use runtime::Ended;
+use runtime::{Attached, ContainerSpec, Ended, Found, Runtime, RuntimeError, Secrets};
 use types::{Failure, FailureKind, Work, WorkBody};
 
 use super::{Job, Told, of_exit, spec, stream_ends};
-use crate::runtime::{Attached, Found, Runtime, RuntimeError};
 
 /// Between two tries of what the runtime could not do.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -24,11 +23,19 @@ pub(super) async fn start(job: &Job, work: &Work) {
             return job.fail(Failure::new(FailureKind::Start, message)).await;
         }
     };
-    let (spec, secrets) = match spec::make(&job.context, &job.meta.key, &job.token, work, container) {
+    let made = spec::make(
+        &job.context,
+        runtime.as_ref(),
+        &job.meta.key,
+        &job.token,
+        work,
+        container,
+    );
+    let (spec, secrets) = match made {
         Ok(made) => made,
         Err(failure) => return job.fail(failure).await,
     };
-    match runtime.start(&job.dir(), spec, secrets).await {
+    match begin(job, runtime.as_ref(), spec, secrets).await {
         Ok(Found::Running(running)) => {
             job.tell(Told::Started).await;
             follow(job, work, running).await;
@@ -38,6 +45,22 @@ pub(super) async fn start(job: &Job, work: &Work) {
             job.fail(Failure::new(FailureKind::Start, error.to_string()))
                 .await
         }
+    }
+}
+
+/// Starts it. A wish to end it that comes meanwhile goes to the runtime, which may be fetching the image for minutes; the
+/// start itself is always waited for, because only it knows whether something runs.
+async fn begin(
+    job: &Job,
+    runtime: &dyn Runtime,
+    spec: ContainerSpec,
+    secrets: Secrets,
+) -> Result<Found, RuntimeError> {
+    let dir = job.dir();
+    let mut starting = runtime.start(&dir, spec, secrets);
+    tokio::select! {
+        found = &mut starting => found,
+        () = stop(job, runtime) => starting.await,
     }
 }
 

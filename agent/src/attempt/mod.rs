@@ -10,6 +10,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use runtime::Attached;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use types::{AttemptReport, Failure, LeaseToken, Usage, Verdict, Work, WorkBody};
@@ -17,7 +18,6 @@ use types::{AttemptReport, Failure, LeaseToken, Usage, Verdict, Work, WorkBody};
 use crate::{
     context::Context,
     logs::Logs,
-    runtime::Attached,
     spool::{Meta, StopCause},
     supervisor::Event,
 };

@@ -23,6 +23,7 @@ pub(super) fn of(verdict: Verdict, usage: Usage) -> AttemptReport {
         usage,
         finished_at: clock::wall(),
         runtime: None,
+        image_digest: None,
     }
 }
 
@@ -68,18 +69,20 @@ pub(crate) fn of_exit(
         exit: record.started.then_some(exit),
         usage,
         finished_at: types::Timestamp::from_unix_ms(record.finished_at_ms),
-        runtime: Some(
+        runtime: context.runtime.as_ref().ok().map(|runtime| {
+            let name = runtime.name();
             record
                 .hardening
                 .as_ref()
-                .map_or_else(|| "native".to_owned(), in_force),
-        ),
+                .map_or_else(|| name.to_owned(), |hardening| in_force(name, hardening))
+        }),
+        image_digest: record.image_digest.clone(),
     }
 }
 
-fn in_force(hardening: &Hardening) -> String {
+fn in_force(name: &str, hardening: &Hardening) -> String {
     format!(
-        "native: seccomp {}, no_new_privs {}, capabilities {}, host uids from {}",
+        "{name}: seccomp {}, no_new_privs {}, capabilities {}, host uids from {}",
         hardening.seccomp, hardening.no_new_privs, hardening.cap_effective, hardening.host_uid_base
     )
 }
@@ -138,17 +141,25 @@ fn failure(
         );
         return failed(FailureKind::Oom, message);
     }
+    let note = record
+        .note
+        .as_ref()
+        .map(|note| format!("; {note}"))
+        .unwrap_or_default();
     match (record.code, record.signal) {
         (Some(code), _) => failed(
             FailureKind::Exit,
-            format!("exit code {code}{}", last_words(context, files)),
+            format!("exit code {code}{note}{}", last_words(context, files)),
         ),
         (None, Some(signal)) => {
             let name =
                 nix::sys::signal::Signal::try_from(signal).map_or("", nix::sys::signal::Signal::as_str);
             failed(
                 FailureKind::Signal,
-                format!("ended by signal {signal} {name}{}", last_words(context, files)),
+                format!(
+                    "ended by signal {signal} {name}{note}{}",
+                    last_words(context, files)
+                ),
             )
         }
         (None, None) => failed(

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use runtime::{ContainerSpec, Secrets};
+use runtime::{ContainerSpec, Image, Runtime, Secrets};
 use types::{AttemptKey, ContainerWork, Failure, FailureKind, LeaseToken, Network, Secret, Work, limits};
 
 use crate::{config::Grant, context::Context};
 
-/// The only image of the native runtime.
-const HOST: &str = "host";
 /// `/tmp` of a step: at most this, and a quarter of its memory.
 const TMP_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -18,24 +16,20 @@ const TMP_BYTES: u64 = 64 * 1024 * 1024;
 /// What this agent does not have or does not allow, with the way out.
 pub(super) fn make(
     context: &Context,
+    runtime: &dyn Runtime,
     key: &AttemptKey,
     token: &LeaseToken,
     work: &Work,
     container: &ContainerWork,
 ) -> Result<(ContainerSpec, Secrets), Failure> {
-    if container.image != HOST {
-        let message = format!(
-            "image {}: this version runs only image: host (the agent's own system, read-only)",
-            container.image
-        );
-        return Err(Failure::new(FailureKind::Start, message));
-    }
     allowed(context, container)?;
     let secrets = secrets(&context.secrets, container)?;
     let mut env: Vec<(String, String)> = container.env.clone().into_iter().collect();
     env.extend(ours(context, key, token));
     let spec = ContainerSpec {
         id: token.to_string(),
+        image: Image::from_reference(&container.image),
+        pull: container.pull,
         argv: container.argv.clone(),
         env,
         workdir: container.workdir.clone(),
@@ -50,17 +44,15 @@ pub(super) fn make(
         grace_ms: work.grace_ms,
         log_cap_bytes: limits::LOG_STREAM_BYTES,
     };
+    if let Some(why) = runtime.refuses(&spec) {
+        let message = format!("agent {} cannot run this: {why}", context.name);
+        return Err(Failure::new(FailureKind::Refused, message));
+    }
     Ok((spec, secrets))
 }
 
 fn allowed(context: &Context, container: &ContainerWork) -> Result<(), Failure> {
     let refused = |message: String| Err(Failure::new(FailureKind::Refused, message));
-    if container.network == Network::Egress {
-        return refused(
-            "network: egress needs a network of its own for each step, and the native runtime has none: use network: none, or network: host on an agent started with --allow network:host"
-                .to_owned(),
-        );
-    }
     let host = (container.network == Network::Host).then_some(Grant::HostNetwork);
     let views = container.host_view.iter().map(|view| Grant::HostView(*view));
     match views.chain(host).find(|grant| !context.allow.contains(grant)) {

@@ -23,6 +23,7 @@ use protocol::{
     agent::{Input, Phase},
     ids::{Action, Desk},
 };
+use runtime::Attached;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use types::{LeaseToken, SessionId};
@@ -34,7 +35,6 @@ use crate::{
     context::Context,
     error::AgentError,
     logs::Logs,
-    runtime::Attached,
     spool::{Meta, Spool, StopCause},
 };
 use leases::Leases;

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use node::clock::Boot;
 use protocol::agent::{Input, Phase, Seen};
-use runtime::Ended;
+use runtime::{Ended, Found};
 use types::{AttemptReport, LeaseToken, Work, WorkBody, limits};
 
 use super::{Round, Supervisor, leases::LEASE_MIN_MS};
 use crate::{
     attempt,
     error::AgentError,
-    runtime::Found,
     spool::{Held, StopCause},
     sweep,
 };

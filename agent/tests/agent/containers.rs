@@ -154,7 +154,7 @@ async fn what_the_policy_does_not_allow_is_refused_and_says_how() {
     image.image = "debian:13".to_owned();
     let failure = place.failure(&work(WorkBody::Container(image))).await;
     assert!(
-        failure.kind == FailureKind::Start && failure.message.contains("image: host"),
+        failure.kind == FailureKind::Refused && failure.message.contains("image: host"),
         "{}",
         failure.message
     );

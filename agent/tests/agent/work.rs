@@ -12,6 +12,7 @@ pub(crate) fn script(text: &str) -> Work {
 pub(crate) fn container(text: &str) -> ContainerWork {
     ContainerWork {
         image: "host".to_owned(),
+        pull: types::Pull::default(),
         argv: ["/bin/bash", "-e", "-c", text].map(str::to_owned).to_vec(),
         env: BTreeMap::new(),
         secrets: BTreeMap::new(),

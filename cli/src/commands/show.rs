@@ -43,6 +43,9 @@ pub(crate) async fn main(args: ShowArgs) -> Done {
     for why in whys(&run) {
         out::line(&format!("why: {}", text::line(&why)))?;
     }
+    for line in images(&run) {
+        out::line(&format!("image: {}", text::line(&line)))?;
+    }
     if args.outputs {
         for step in run.steps.iter().filter(|step| !step.outputs.is_empty()) {
             out::line(&format!("\n{}:", text::line(&step.key)))?;
@@ -169,6 +172,24 @@ fn rows(step: &StepView) -> Vec<Vec<String>> {
             std::iter::once(own()).chain(tries).collect()
         }
     }
+}
+
+/// Which images ran, once for each step and digest.
+fn images(run: &RunView) -> Vec<String> {
+    let mut lines = Vec::new();
+    for step in &run.steps {
+        for digest in step
+            .attempts
+            .iter()
+            .filter_map(|attempt| attempt.image_digest.as_ref())
+        {
+            let line = format!("{}: {digest}", step.key);
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+    }
+    lines
 }
 
 fn took(attempt: &sdk::AttemptView) -> String {

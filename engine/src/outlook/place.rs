@@ -108,6 +108,7 @@ fn work(plan: &PlanStep) -> Work {
             ..
         } => WorkBody::Container(ContainerWork {
             image: String::new(),
+            pull: types::Pull::default(),
             argv: Vec::new(),
             env: BTreeMap::new(),
             secrets: secrets.clone(),

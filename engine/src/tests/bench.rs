@@ -169,6 +169,7 @@ pub(super) fn report(verdict: Verdict) -> AttemptReport {
         usage: Usage::default(),
         finished_at: T0,
         runtime: None,
+        image_digest: None,
     }
 }
 

@@ -56,6 +56,7 @@ fn run_started() -> Event {
                 .insert("host".to_owned(), expr("agent_host(each.value)"));
             s.body = Body::Container {
                 image: Template::Literal(json!("host")),
+                pull: types::Pull::default(),
                 argv: vec![Template::Literal(json!("/bin/true"))],
                 env: BTreeMap::from([("HOST".to_owned(), expr("each.value"))]),
                 secrets: BTreeMap::from([("TOKEN".to_owned(), "slack-token".to_owned())]),
@@ -106,6 +107,7 @@ fn queued() -> Event {
     let work = Work {
         body: WorkBody::Container(ContainerWork {
             image: "host".to_owned(),
+            pull: types::Pull::default(),
             argv: vec![
                 "/bin/sh".to_owned(),
                 "-e".to_owned(),
@@ -160,6 +162,7 @@ fn finished() -> Event {
         },
         finished_at: T0.plus(900),
         runtime: Some("native: seccomp, cgroup".to_owned()),
+        image_digest: None,
     };
     Event::AttemptFinished {
         at: at("memory[2]#1"),
@@ -385,6 +388,33 @@ fn a_plain_step_is_short_and_means_what_it_meant_written_out() {
     let read = |form: &Value| serde_json::from_value::<PlanStep>(form.clone()).unwrap();
     assert_eq!(read(&written_out), read(&short));
     assert_eq!(serde_json::to_value(read(&written_out)).unwrap(), short);
+}
+
+#[test]
+fn the_image_that_ran_is_in_the_history_where_there_was_one() {
+    let Event::AttemptFinished {
+        at,
+        token,
+        mut report,
+    } = finished()
+    else {
+        panic!("not a finish")
+    };
+    let digest = "registry.example/tool@sha256:e3b0c442".to_owned();
+    report.image_digest = Some(digest.clone());
+    let event = Event::AttemptFinished { at, token, report };
+    let stored = history::write(&event);
+    let body: Value = serde_json::from_str(&stored.body).unwrap();
+    assert_eq!(body["report"]["image_digest"], json!(digest));
+    assert_eq!(
+        history::read(&stored.kind, stored.version, &stored.body).unwrap(),
+        event
+    );
+    assert!(
+        self::body("attempt.finished")["report"]
+            .get("image_digest")
+            .is_none()
+    );
 }
 
 #[test]

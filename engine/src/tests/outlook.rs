@@ -218,6 +218,7 @@ fn effects_come_by_level_and_what_is_certainly_skipped_has_none() {
         step("run", |s| {
             s.body = Body::Container {
                 image: Template::Literal(json!("host")),
+                pull: types::Pull::default(),
                 argv: vec![Template::Literal(json!("true"))],
                 env: BTreeMap::new(),
                 secrets: BTreeMap::from([("T".to_owned(), "token".to_owned())]),

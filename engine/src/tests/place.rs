@@ -45,6 +45,7 @@ fn action() -> Work {
 fn container(with: impl FnOnce(&mut ContainerWork)) -> Work {
     let mut container = ContainerWork {
         image: "host".to_owned(),
+        pull: types::Pull::default(),
         argv: vec!["true".to_owned()],
         env: BTreeMap::new(),
         secrets: BTreeMap::new(),

@@ -118,6 +118,8 @@ fn unique() -> String {
 pub(crate) fn exec(argv: &[&str]) -> ContainerSpec {
     ContainerSpec {
         id: unique(),
+        image: runtime::Image::Host,
+        pull: runtime::Pull::Missing,
         argv: argv.iter().map(|arg| (*arg).to_owned()).collect(),
         env: Vec::new(),
         workdir: None,

@@ -157,6 +157,10 @@ pub struct AttemptView {
     pub message: Option<String>,
     /// The main process's exit code.
     pub exit_code: Option<i32>,
+    /// What ran it and what of the hardening was in force.
+    pub runtime: Option<String>,
+    /// The digest of the image that ran.
+    pub image_digest: Option<String>,
 }
 
 /// Where a try is.
@@ -407,6 +411,8 @@ impl AttemptView {
             duration_ms: attempt.duration_ms,
             message: some(attempt.message),
             exit_code: attempt.exit_code,
+            runtime: some(attempt.runtime),
+            image_digest: some(attempt.image_digest),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::*;
 fn work() -> Work {
     let container = ContainerWork {
         image: "host".to_owned(),
+        pull: types::Pull::default(),
         argv: Vec::new(),
         env: BTreeMap::new(),
         secrets: BTreeMap::new(),

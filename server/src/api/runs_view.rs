@@ -303,6 +303,12 @@ fn attempt(index: Option<u32>, n: u32, attempt: &Attempt, doubt: impl FnOnce() -
         exit_code: report
             .and_then(|report| report.exit.as_ref())
             .and_then(|exit| exit.code),
+        runtime: report
+            .and_then(|report| report.runtime.clone())
+            .unwrap_or_default(),
+        image_digest: report
+            .and_then(|report| report.image_digest.clone())
+            .unwrap_or_default(),
     }
 }
 

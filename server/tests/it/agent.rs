@@ -183,6 +183,7 @@ pub(crate) fn finished(verdict: Verdict) -> Body {
         usage: Usage::default(),
         finished_at: Timestamp::from_unix_ms(2_000),
         runtime: None,
+        image_digest: None,
     };
     Body::Finished(v1::FinishedReport {
         report_json: serde_json::to_string(&report).unwrap(),

@@ -349,6 +349,7 @@ fn container_body(checker: &mut Checker<'_>, container: &ContainerSpec) -> Body 
     }
     Body::Container {
         image,
+        pull: container.pull,
         argv,
         env,
         secrets: container.secrets.iter().cloned().collect(),

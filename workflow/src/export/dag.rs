@@ -104,6 +104,7 @@ struct Action<'a> {
 #[derive(Debug, Clone, Serialize)]
 struct Container<'a> {
     image: Value,
+    pull: &'static str,
     /// The script of `run`.
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<&'a str>,
@@ -200,6 +201,7 @@ fn executor(body: &Body) -> Executor<'_> {
         }),
         Body::Container {
             image,
+            pull,
             argv,
             env,
             secrets,
@@ -211,6 +213,7 @@ fn executor(body: &Body) -> Executor<'_> {
             output_from,
         } => Executor::Container(Container {
             image: written(image),
+            pull: pull.as_str(),
             content: script(argv),
             command: argv.iter().map(written).collect(),
             env: values(env),

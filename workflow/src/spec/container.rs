@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use types::{HostView, Network, OutputFrom, Resources, Value};
+use types::{HostView, Network, OutputFrom, Pull, Resources, Value};
 
 use super::{
     BodySpec, ContainerSpec,
@@ -130,6 +130,7 @@ fn rest(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ContainerSpec {
             at: fields.at,
             kind: TplKind::Wrong,
         },
+        pull: Pull::default(),
         argv: Vec::new(),
         env: Vec::new(),
         secrets: Vec::new(),
@@ -140,6 +141,10 @@ fn rest(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ContainerSpec {
         user: None,
         output_from: OutputFrom::default(),
     };
+    if let Some(entry) = fields.get("pull") {
+        let words = [Pull::Missing, Pull::Always, Pull::Never].map(|pull| (pull.as_str(), pull));
+        spec.pull = reader.word(&entry.value, "`pull`", &words).unwrap_or_default();
+    }
     if let Some(entry) = fields.get("resources") {
         spec.resources = resources(reader, &entry.value);
     }

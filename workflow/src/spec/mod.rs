@@ -10,7 +10,7 @@ mod workflow;
 
 use std::collections::BTreeSet;
 
-use types::{HostView, IfLost, Millis, Network, OutputFrom, Resources, Retry, Type, Value};
+use types::{HostView, IfLost, Millis, Network, OutputFrom, Pull, Resources, Retry, Type, Value};
 
 use crate::{
     diagnostic::Loc,
@@ -101,6 +101,7 @@ pub(crate) enum BodySpec {
 #[derive(Debug)]
 pub(crate) struct ContainerSpec {
     pub(crate) image: Tpl,
+    pub(crate) pull: Pull,
     pub(crate) argv: Vec<Tpl>,
     pub(crate) env: Vec<(String, Loc, Tpl)>,
     pub(crate) secrets: Vec<(String, String)>,

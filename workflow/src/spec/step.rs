@@ -15,11 +15,12 @@ use crate::{
     yaml::{Data, Entry, Node},
 };
 
-pub(super) const KEYS: [&str; 29] = [
+pub(super) const KEYS: [&str; 30] = [
     "name",
     "uses",
     "with",
     "image",
+    "pull",
     "run",
     "command",
     "env",
@@ -59,8 +60,9 @@ pub(super) const PLANNED: [&str; 10] = [
     "gate",
 ];
 /// Keys of containers only.
-const CONTAINER: [&str; 12] = [
+const CONTAINER: [&str; 13] = [
     "image",
+    "pull",
     "run",
     "command",
     "env",

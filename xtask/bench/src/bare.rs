@@ -74,6 +74,8 @@ impl Bare {
 fn spec(id: String) -> ContainerSpec {
     ContainerSpec {
         id,
+        image: runtime::Image::Host,
+        pull: runtime::Pull::Missing,
         argv: ["/bin/sh", "-e", "-c", "true"].map(str::to_owned).to_vec(),
         env: Vec::new(),
         workdir: None,

@@ -91,6 +91,8 @@ async fn ask(dir: &Path) -> Result<(Seen, Option<Hardening>), String> {
     let id = format!("doctor-{}", std::process::id());
     let spec = ContainerSpec {
         id,
+        image: runtime::Image::Host,
+        pull: runtime::Pull::default(),
         argv: ["/bin/sh", "-c", QUESTIONS].map(str::to_owned).to_vec(),
         env: Vec::new(),
         workdir: None,

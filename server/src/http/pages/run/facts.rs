@@ -99,6 +99,7 @@ fn body(body: &Body, fact: &mut impl FnMut(&'static str, String)) {
         }
         Body::Container {
             image,
+            pull,
             argv,
             env,
             secrets,
@@ -110,6 +111,7 @@ fn body(body: &Body, fact: &mut impl FnMut(&'static str, String)) {
             ..
         } => {
             fact("Image", template(image));
+            fact("Fetched", pull.as_str().to_owned());
             fact("Command", lines(argv.iter().map(template).collect()));
             fact(
                 "Environment",

@@ -1,43 +1,66 @@
-//! What the agent needs of something that runs containers.
+//! What runs containers, as the agent sees it: image and spec in, streams as files and an exit record out.
 
 use std::path::Path;
 
 use async_trait::async_trait;
-use runtime::{Adopted, ContainerSpec, Ended, Handle, Native, NativeError, Secrets};
 
-/// What runs containers: image and spec in, streams as files and an exit record out. An attempt is named by its
-/// directory; starting it twice is starting it once.
+use crate::{Adopted, ContainerSpec, Ended, Handle, Native, NativeError, Secrets, spec};
+
+/// What runs containers. An attempt is named by its directory; starting it twice is starting it once.
+///
+/// Below that directory lie what the step writes (see [`crate::AttemptDir`]) and, once it has ended, its exit record,
+/// whichever runtime ran it.
 #[async_trait]
-pub(crate) trait Runtime: Send + Sync {
-    /// The word for it in a Hello.
+pub trait Runtime: Send + Sync {
+    /// The word for it in a Hello, in reports and on the command line.
     fn name(&self) -> &'static str;
-    /// Starts it, or finds what was started under this name before. An error means that nothing has run.
+    /// What of the spec this runtime can never do, with the way out; asked before a start.
+    fn refuses(&self, spec: &ContainerSpec) -> Option<String>;
+    /// Starts it, or finds what was started under this name before. Returns once the program is about to run, which
+    /// may take as long as the image takes to be fetched.
+    ///
+    /// # Errors
+    /// Nothing has run. What is the image's or the step's fault is a start error in a record instead.
     async fn start(&self, dir: &Path, spec: ContainerSpec, secrets: Secrets) -> Result<Found, RuntimeError>;
     /// Finds it after a restart of the agent.
+    ///
+    /// # Errors
+    /// It cannot be found out what became of it.
     async fn adopt(&self, dir: &Path) -> Result<Found, RuntimeError>;
-    /// TERM, grace, KILL; returns at once.
+    /// TERM, grace, KILL; returns at once. One that is being started (its image fetched, say) is not started any more.
+    ///
+    /// # Errors
+    /// The wish did not arrive; it is as before.
     async fn stop(&self, dir: &Path) -> Result<(), RuntimeError>;
     /// Takes away what is left of one that ended; nothing there is fine.
+    ///
+    /// # Errors
+    /// It runs, or something cannot be removed: to be tried again.
     async fn remove(&self, dir: &Path) -> Result<(), RuntimeError>;
 }
 
 /// One that runs.
 #[async_trait]
-pub(crate) trait Attached: Send + Sync {
+pub trait Attached: Send + Sync {
     /// Waits for its end; may be dropped and called again.
+    ///
+    /// # Errors
+    /// It cannot be watched now; it may be tried again.
     async fn wait(&self) -> Result<Ended, RuntimeError>;
 }
 
 /// What was found under a name.
-pub(crate) enum Found {
+pub enum Found {
+    /// It runs.
     Running(Box<dyn Attached>),
+    /// It ended.
     Ended(Ended),
 }
 
 /// The runtime could not do it; one line for people.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct RuntimeError(pub String);
+pub struct RuntimeError(pub String);
 
 impl From<NativeError> for RuntimeError {
     fn from(error: NativeError) -> Self {
@@ -65,6 +88,10 @@ impl From<Adopted> for Found {
 impl Runtime for Native {
     fn name(&self) -> &'static str {
         "native"
+    }
+
+    fn refuses(&self, spec: &ContainerSpec) -> Option<String> {
+        spec::validate_native(spec).err().map(|error| error.to_string())
     }
 
     async fn start(&self, dir: &Path, spec: ContainerSpec, secrets: Secrets) -> Result<Found, RuntimeError> {
