@@ -194,14 +194,21 @@ async fn receive(down: &mut Streaming<v1::SessionDown>) -> Result<Down, String> 
 
 fn event(message: Down) -> Result<Event, Malformed> {
     Ok(match message {
-        Down::Offer(offer) => Event::Offer {
-            token: convert::id(&offer.token)?,
-            session: convert::id(&offer.session_id)?,
-            key: convert::key(offer.attempt)?,
-            workflow: offer.workflow,
-            work_json: offer.work_json,
-        },
-        Down::Ack(ack) => Event::Ack(token(&ack.token)?),
+        Down::Offer(offer) => {
+            failpoint::reach("assign.recv");
+            Event::Offer {
+                token: convert::id(&offer.token)?,
+                session: convert::id(&offer.session_id)?,
+                key: convert::key(offer.attempt)?,
+                workflow: offer.workflow,
+                work_json: offer.work_json,
+            }
+        }
+        Down::Ack(ack) => {
+            // The report was sent for certain, and its acknowledgement is as good as lost.
+            failpoint::reach("send.post");
+            Event::Ack(token(&ack.token)?)
+        }
         Down::Forget(forget) => Event::Forget(token(&forget.token)?),
         Down::Stop(stop) => Event::Stop {
             token: token(&stop.token)?,

@@ -175,6 +175,7 @@ impl Native {
         let child = self
             .spawn(&files, lock, spec, secrets)
             .map_err(failed("cannot start the shim"))?;
+        failpoint::reach("create.spawned");
         let pidfd = sys::pidfd_open(child.id().cast_signed()).map_err(failed("cannot watch the shim"))?;
         self.inner
             .children
@@ -211,11 +212,10 @@ impl Native {
         };
         open(files.job())?.write_all(&json)?;
         let log = open(files.shim_log())?;
-        Command::new(&self.inner.shim.program)
-            .args(&self.inner.shim.args)
-            .arg(files.path())
-            .env_clear()
-            .current_dir("/")
+        let mut shim = Command::new(&self.inner.shim.program);
+        shim.args(&self.inner.shim.args).arg(files.path()).env_clear();
+        failpoint::pass_on(&mut shim);
+        shim.current_dir("/")
             .stdin(Stdio::from(lock))
             .stdout(Stdio::from(in_memory(secrets)?))
             .stderr(Stdio::from(log))

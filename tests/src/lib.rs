@@ -4,8 +4,12 @@
 pub mod browser;
 pub mod gate;
 pub mod http;
+pub mod ledger;
 pub mod process;
+pub mod proxy;
 pub mod python;
+pub mod random;
+pub mod scene;
 pub mod slack;
 pub mod stack;
 pub mod wait;

@@ -155,3 +155,28 @@ pub fn signal(pid: u32, signal: i32) {
     // SAFETY: kill takes plain numbers.
     let _sent = unsafe { libc::kill(pid, signal) };
 }
+
+/// The shims of attempts below a directory.
+#[must_use]
+pub fn shims(dir: &std::path::Path) -> Vec<u32> {
+    let dir = dir.display().to_string();
+    let is_ours = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        line.contains(" shim ") && line.contains(&dir)
+    };
+    std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(is_ours)
+        .collect()
+}
+
+/// The state of a process as `/proc` has it: `T` is stopped.
+#[must_use]
+pub fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}

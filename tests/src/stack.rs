@@ -16,8 +16,14 @@ use crate::{
     wait,
 };
 
+/// Where processes look for what a test armed (`failpoint/src/lib.rs`).
+const FAILPOINTS: &str = "FIREHALL_FAILPOINTS";
+
 /// How long anything may take here.
 pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What `dev` grants.
+const GRANTS: &str = "host-view:proc,network:host";
 
 /// A server with its agents.
 pub struct Stack {
@@ -67,6 +73,7 @@ impl Stack {
                 .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
                 .collect(),
         };
+        std::fs::create_dir(stack.failpoints()).expect("a directory");
         stack.start_server();
         stack
     }
@@ -81,20 +88,25 @@ impl Stack {
 
     /// One more agent that grants what `dev` grants; waits until it is connected.
     pub fn agent(&mut self, name: &str, args: &[&str], env: &[(String, String)]) {
-        self.add_agent(name, "host-view:proc,network:host", args, env);
+        self.add_agent(name, &self.url(), GRANTS, args, env);
+    }
+
+    /// One more agent that grants what `dev` grants and reaches the server through this URL.
+    pub fn agent_through(&mut self, url: &str, name: &str, args: &[&str], env: &[(String, String)]) {
+        self.add_agent(name, url, GRANTS, args, env);
     }
 
     /// One more agent that grants this and no more.
     pub fn agent_granting(&mut self, name: &str, allow: &str) {
-        self.add_agent(name, allow, &[], &[]);
+        self.add_agent(name, &self.url(), allow, &[], &[]);
     }
 
-    fn add_agent(&mut self, name: &str, allow: &str, args: &[&str], env: &[(String, String)]) {
-        let dir = self.dir.path().join(format!("agent-{name}"));
+    fn add_agent(&mut self, name: &str, url: &str, allow: &str, args: &[&str], env: &[(String, String)]) {
+        let dir = self.agent_dir(name);
         let mut all: Vec<String> = [
             "agent",
             "--server",
-            &self.url(),
+            url,
             "--name",
             name,
             "--allow",
@@ -135,16 +147,9 @@ impl Stack {
             .arg(self.dir.path().join("server"));
         command
             .args(&self.server_args)
+            .env(FAILPOINTS, self.failpoints())
             .envs(self.server_env.iter().map(|(k, v)| (k, v)));
         self.server = Some(Running::start("server", &mut command, &self.log("server")));
-    }
-
-    /// Sets the server's environment for its next start.
-    pub fn server_env(&mut self, env: &[(&str, &str)]) {
-        self.server_env = env
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
     }
 
     /// Starts an agent (again) and waits until it is connected.
@@ -152,7 +157,28 @@ impl Stack {
     /// # Panics
     /// When it is not known, or does not connect.
     pub fn start_agent(&mut self, name: &str) {
-        let log = self.log(name);
+        self.spawn_agent(name);
+        self.connected(name);
+    }
+
+    /// Waits until an agent is connected.
+    ///
+    /// # Panics
+    /// When it does not connect.
+    pub fn connected(&self, name: &str) {
+        wait::until(&format!("agent {name} to connect"), PATIENCE, || {
+            let agents = self.json(&["agents", "-o", "json"])?;
+            let found = agents.as_array()?.iter().find(|a| a["name"] == name)?.clone();
+            (found["state"] == "connected").then_some(())
+        });
+    }
+
+    /// Starts an agent (again) without waiting: it may be set to crash.
+    ///
+    /// # Panics
+    /// When it is not known.
+    pub fn spawn_agent(&mut self, name: &str) {
+        let (log, failpoints) = (self.log(name), self.failpoints());
         let agent = self
             .agents
             .iter_mut()
@@ -161,13 +187,44 @@ impl Stack {
         let mut command = process::firehall();
         command
             .args(&agent.args)
+            .env(FAILPOINTS, failpoints)
             .envs(agent.env.iter().map(|(k, v)| (k, v)));
         agent.running = Some(Running::start(name, &mut command, &log));
-        wait::until(&format!("agent {name} to connect"), PATIENCE, || {
-            let agents = self.json(&["agents", "-o", "json"])?;
-            let found = agents.as_array()?.iter().find(|a| a["name"] == name)?.clone();
-            (found["state"] == "connected").then_some(())
-        });
+    }
+
+    fn failpoints(&self) -> PathBuf {
+        self.dir.path().join("failpoints")
+    }
+
+    /// Arms a named place of the product, once, for whichever process comes there first: `kill`, `stop` or `wait MS`,
+    /// with the visit that counts in front of it.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn arm(&self, place: &str, deed: &str) {
+        let new = self.failpoints().join(format!("{place}.new"));
+        std::fs::write(&new, deed).expect("a file");
+        std::fs::rename(new, self.failpoints().join(place)).expect("a file");
+    }
+
+    /// Takes the arming back, and what is left of one that was taken.
+    pub fn disarm(&self, place: &str) {
+        for name in [place.to_owned(), format!("{place}.reached")] {
+            // What is not there need not be taken back.
+            drop(std::fs::remove_file(self.failpoints().join(name)));
+        }
+    }
+
+    /// Whether a process came to the armed place.
+    #[must_use]
+    pub fn reached(&self, place: &str) -> bool {
+        self.failpoints().join(format!("{place}.reached")).exists()
+    }
+
+    /// The data directory of an agent.
+    #[must_use]
+    pub fn agent_dir(&self, name: &str) -> PathBuf {
+        self.dir.path().join(format!("agent-{name}"))
     }
 
     /// The server's process.
@@ -307,24 +364,8 @@ impl Drop for Stack {
         for agent in &mut self.agents {
             drop(agent.running.take());
         }
-        kill_shims(self.dir.path());
-    }
-}
-
-/// Shims outlive their agents by design; a test's own must not outlive the test.
-fn kill_shims(dir: &Path) {
-    let dir = dir.display().to_string();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-        else {
-            continue;
-        };
-        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        if line.contains(" shim ") && line.contains(&dir) {
+        // Shims outlive their agents by design; a test's own must not outlive the test.
+        for pid in process::shims(self.dir.path()) {
             process::signal(pid, libc::SIGKILL);
         }
     }

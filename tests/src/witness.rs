@@ -61,6 +61,12 @@ impl Witness {
         self.address.port()
     }
 
+    /// Every line so far.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// How often a word was said.
     #[must_use]
     pub fn count(&self, word: &str) -> usize {

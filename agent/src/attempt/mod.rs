@@ -101,6 +101,10 @@ impl Job {
     }
 
     async fn tell(&self, told: Told) {
+        match told {
+            Told::Started => failpoint::reach("create.post"),
+            Told::Ended(_) | Told::Vanished => failpoint::reach("exit.post"),
+        }
         // Without a supervisor the agent is leaving; the spool says the rest at its next start.
         drop(self.events.send(Event::Attempt(self.token.clone(), told)).await);
     }

@@ -47,6 +47,9 @@ impl Supervisor {
             }
         }
         self.write(records, sync).await?;
+        if actions.iter().any(is_spooled_end) {
+            failpoint::reach("spool.post");
+        }
         let started: Vec<LeaseToken> = actions
             .iter()
             .filter_map(|action| match action {
@@ -64,10 +67,16 @@ impl Supervisor {
                     report: Message::Accepted,
                 } if started.contains(&token) => {}
                 Action::Send { token, report } => self.send(&token, &report),
-                Action::Start { token } => self.start(token),
+                Action::Start { token } => {
+                    failpoint::reach("create.pre");
+                    self.start(token);
+                }
                 Action::Stop { token } => self.end(&token),
                 // Only noted: what is left is removed when the logs are out, after a restart too.
-                Action::Remove { token } => self.removable_now(token),
+                Action::Remove { token } => {
+                    failpoint::reach("ack.post");
+                    self.removable_now(token);
+                }
             }
         }
         for reply in replies {
@@ -204,6 +213,10 @@ impl Supervisor {
             crate::sweep::remove(&context, &token).await;
         });
     }
+}
+
+fn is_spooled_end(action: &Action) -> bool {
+    matches!(action, Action::Persist { lease, .. } if matches!(lease.phase, Phase::Finished { .. }))
 }
 
 /// What the server could rely on, or what must not happen twice. A tombstone or *running* that is lost with the host's

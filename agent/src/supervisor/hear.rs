@@ -182,7 +182,10 @@ impl Supervisor {
 
     fn told(&mut self, token: LeaseToken, told: Told, round: &mut Round) {
         match told {
-            Told::Started => self.tell(Input::Started { token }, round),
+            Told::Started => {
+                failpoint::reach("start.post");
+                self.tell(Input::Started { token }, round);
+            }
             Told::Ended(report) => self.tell(
                 Input::Ended {
                     token,

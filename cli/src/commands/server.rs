@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use ::server::store::sqlite::{Failpoint, SqliteOptions, SqliteStore};
+use ::server::store::sqlite::{SqliteOptions, SqliteStore};
 use clap::Args;
 use types::Secret;
 
@@ -112,25 +112,10 @@ pub(crate) fn fault(error: ::server::ServerError) -> Fault {
 /// Opens the store of a data directory, which only its owner may read.
 pub(crate) async fn open(data_dir: &std::path::Path) -> Result<::server::store::SharedStore, Fault> {
     make_private(data_dir)?;
-    let options = SqliteOptions {
-        failpoint: failpoint()?,
-        ..SqliteOptions::default()
-    };
-    let store = SqliteStore::open(data_dir, options).await;
+    let store = SqliteStore::open(data_dir, SqliteOptions::default()).await;
     Ok(std::sync::Arc::new(
         store.map_err(|error| Fault::failed(error.to_string()))?,
     ))
-}
-
-/// Where tests want the process to die: `FIREHALL_FAILPOINT=history.commit.before:3`, in debug builds only.
-fn failpoint() -> Result<Option<Failpoint>, Fault> {
-    match std::env::var("FIREHALL_FAILPOINT") {
-        Ok(text) if cfg!(debug_assertions) => text
-            .parse()
-            .map(Some)
-            .map_err(|error| Fault::usage(format!("FIREHALL_FAILPOINT: {error}"))),
-        _ => Ok(None),
-    }
 }
 
 /// Makes a directory 0700; one that is there is left as it is.

@@ -134,10 +134,13 @@ fn started(
             "it was stopped before it started",
         ));
     }
+    failpoint::reach("shim.started.pre");
     mark_started(shim).map_err(|error| StartError::runtime("cannot write the started marker", error))?;
+    failpoint::reach("shim.started.post");
     created
         .start()
         .map_err(|error| StartError::runtime("libcontainer cannot start the container", error))?;
+    failpoint::reach("shim.start.post");
     Ok(facts.cpu)
 }
 

@@ -38,7 +38,11 @@ pub fn main(dir: &Path) -> ExitCode {
 
 fn run(dir: &Path) -> io::Result<()> {
     let shim = setup::setup(dir)?;
+    failpoint::reach("shim.setup");
     let record = attempt::run(&shim);
+    failpoint::reach("shim.exit.pre");
     let json = serde_json::to_vec_pretty(&record).map_err(io::Error::other)?;
-    write_durably(shim.dir.path(), "exit.json", &json)
+    write_durably(shim.dir.path(), "exit.json", &json)?;
+    failpoint::reach("shim.exit.post");
+    Ok(())
 }

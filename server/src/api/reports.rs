@@ -29,6 +29,9 @@ pub(super) async fn reported(
             return Ok(());
         }
     };
+    if terminal {
+        failpoint::reach("result.recv");
+    }
     match core.runs.tell(&run, ask).await {
         Ok(()) => Ok(()),
         Err(RunError::NotFound(run)) => {

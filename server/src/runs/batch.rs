@@ -114,6 +114,7 @@ pub(crate) fn offer(run: &mut Run, agents: &Agents, context: Context, into: &mut
 
 /// The events as a stream's append.
 pub(crate) fn stream(run: &Run, expected_seq: u64, events: &[Event], at: Timestamp) -> StreamAppend {
+    reach(events, Moment::Decided);
     let events = events
         .iter()
         .map(|event| {
@@ -151,11 +152,46 @@ fn head(run: &Run) -> RunHead {
 
 /// After the commit: the book of leases follows, then the agents hear of it.
 pub(crate) fn after_commit(agents: &Agents, run: &Run, decision: &Decision) {
+    reach(&decision.events, Moment::Committed);
     for event in &decision.events {
         book(agents, run, event);
     }
     for to in &decision.sends {
         send(agents, run, to);
+    }
+    reach(&decision.events, Moment::Told);
+}
+
+/// Around a commit.
+#[derive(Clone, Copy)]
+enum Moment {
+    Decided,
+    Committed,
+    Told,
+}
+
+/// Where a test may let the server die: around the commit of an offer, of a result, and of a result with the offer that
+/// follows from it.
+fn reach(events: &[Event], moment: Moment) {
+    let offers = events
+        .iter()
+        .any(|event| matches!(event, Event::AttemptOffered { .. }));
+    let ends = events
+        .iter()
+        .any(|event| matches!(event, Event::AttemptFinished { .. }));
+    let place = |[decided, committed, told]: [&'static str; 3]| match moment {
+        Moment::Decided => decided,
+        Moment::Committed => committed,
+        Moment::Told => told,
+    };
+    if offers {
+        failpoint::reach(place(["grant.pre", "grant.commit", "grant.post"]));
+    }
+    if ends {
+        failpoint::reach(place(["result.pre", "result.commit", "result.post"]));
+    }
+    if offers && ends {
+        failpoint::reach(place(["advance.pre", "advance.commit", "advance.post"]));
     }
 }
 

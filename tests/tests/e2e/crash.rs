@@ -138,7 +138,7 @@ fn an_abort_at_every_commit_of_a_run_loses_and_doubles_nothing() {
         let mut n = 1;
         loop {
             let witness = Witness::start();
-            let crashed = crash_at(&format!("history.commit.{when}:{n}"), &witness);
+            let crashed = crash_at(&format!("history.commit.{when}"), n, &witness);
             if !crashed {
                 assert!(n > 4, "a run has more commits than {n}: does the failpoint work?");
                 eprintln!("{when}: {} commits covered", n - 1);
@@ -151,10 +151,10 @@ fn an_abort_at_every_commit_of_a_run_loses_and_doubles_nothing() {
 }
 
 /// Runs two steps with the failpoint armed; answers whether the server died of it.
-fn crash_at(failpoint: &str, witness: &Witness) -> bool {
+fn crash_at(failpoint: &str, nth: u32, witness: &Witness) -> bool {
     let mut stack = Stack::with_agent();
     stack.server_process().stop();
-    stack.server_env(&[("FIREHALL_FAILPOINT", failpoint)]);
+    stack.arm(failpoint, &format!("{nth} kill"));
     stack.spawn_server();
     let definition = format!(
         "name: two\nsteps:\n  a:\n    image: host\n    network: host\n    run: {:?}\n  b:\n    needs: a\n    image: host\n    network: host\n    run: {:?}\n",
@@ -168,7 +168,6 @@ fn crash_at(failpoint: &str, witness: &Witness) -> bool {
     let run = wait::until("the run to be started", Duration::from_secs(40), || {
         if stack.server_process().ended().is_some() {
             crashed = true;
-            stack.server_env(&[]);
             stack.start_server();
         }
         let output = start(&stack);
@@ -180,7 +179,6 @@ fn crash_at(failpoint: &str, witness: &Witness) -> bool {
     let view = wait::until("the run to end", Duration::from_secs(40), || {
         if stack.server_process().ended().is_some() {
             crashed = true;
-            stack.server_env(&[]);
             stack.start_server();
         }
         let view = stack.json(&["show", &run, "-o", "json"])?;
@@ -189,10 +187,14 @@ fn crash_at(failpoint: &str, witness: &Witness) -> bool {
     assert_eq!(
         view["outcome"],
         "succeeded",
-        "{failpoint}: {view:#}\n{}",
+        "{nth} {failpoint}: {view:#}\n{}",
         stack.said()
     );
-    assert_eq!((witness.count("a"), witness.count("b")), (1, 1), "{failpoint}");
+    assert_eq!(
+        (witness.count("a"), witness.count("b")),
+        (1, 1),
+        "{nth} {failpoint}"
+    );
     assert_eq!(
         stack
             .json(&["runs", "-o", "json"])
@@ -201,7 +203,7 @@ fn crash_at(failpoint: &str, witness: &Witness) -> bool {
             .unwrap()
             .len(),
         1,
-        "{failpoint}"
+        "{nth} {failpoint}"
     );
     crashed || stack.server_process().ended().is_some()
 }

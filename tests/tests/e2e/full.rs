@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use e2e::{Stack, Witness, http, slack::Slack, stack::PATIENCE, wait};
+use e2e::{Stack, Witness, http, random::Random, slack::Slack, stack::PATIENCE, wait};
 use serde_json::Value;
 
 use crate::incident::{alert, messages, ready, room};
@@ -12,7 +12,7 @@ use crate::incident::{alert, messages, ready, room};
 fn full_an_abort_at_every_commit_of_the_job_makes_one_room_and_one_post_each() {
     for when in ["before", "after"] {
         let mut n = 1;
-        while job_with(&format!("history.commit.{when}:{n}")) {
+        while job_with(&format!("history.commit.{when}"), n) {
             n += 1;
             assert!(n < 200, "a job has fewer than 200 commits");
         }
@@ -22,11 +22,11 @@ fn full_an_abort_at_every_commit_of_the_job_makes_one_room_and_one_post_each() {
 }
 
 /// Runs the job with the failpoint armed; answers whether the server died of it.
-fn job_with(failpoint: &str) -> bool {
+fn job_with(failpoint: &str, nth: u32) -> bool {
     let slack = Slack::start();
     let mut stack = ready(&slack);
     stack.server_process().stop();
-    stack.server_env(&[("FIREHALL_FAILPOINT", failpoint)]);
+    stack.arm(failpoint, &format!("{nth} kill"));
     stack.spawn_server();
     let mut crashed = false;
     let body = alert("abort").to_string();
@@ -47,7 +47,7 @@ fn job_with(failpoint: &str) -> bool {
     });
     let run = ids["run_id"]
         .as_str()
-        .unwrap_or_else(|| panic!("{failpoint}: {ids}"))
+        .unwrap_or_else(|| panic!("{nth} {failpoint}: {ids}"))
         .to_owned();
     let view = wait::until("the run to end", PATIENCE, || {
         crashed |= revive(&mut stack);
@@ -57,7 +57,7 @@ fn job_with(failpoint: &str) -> bool {
     assert_ne!(
         view["outcome"],
         "failed",
-        "{failpoint}: {view:#}\n{}",
+        "{nth} {failpoint}: {view:#}\n{}",
         stack.said()
     );
     assert_eq!(
@@ -68,7 +68,7 @@ fn job_with(failpoint: &str) -> bool {
             .unwrap()
             .len(),
         1,
-        "{failpoint}"
+        "{nth} {failpoint}"
     );
     let room = room(&slack);
     let mut marks: Vec<String> = messages(&room)
@@ -79,14 +79,17 @@ fn job_with(failpoint: &str) -> bool {
     let made = marks.len();
     marks.sort();
     marks.dedup();
-    assert_eq!(made, marks.len(), "{failpoint}: a post was made twice: {room:#}");
+    assert_eq!(
+        made,
+        marks.len(),
+        "{nth} {failpoint}: a post was made twice: {room:#}"
+    );
     crashed | revive(&mut stack)
 }
 
 fn revive(stack: &mut Stack) -> bool {
     let dead = stack.server_process().ended().is_some();
     if dead {
-        stack.server_env(&[]);
         stack.start_server();
     }
     dead
@@ -95,12 +98,7 @@ fn revive(stack: &mut Stack) -> bool {
 /// kill -9 of server and agent at moments drawn from a printed seed, one long step each round, judged by the witness.
 #[test]
 fn full_kill_9_at_random_moments() {
-    let seed: u64 = std::env::var("FIREHALL_SEED")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(20_261_123);
-    eprintln!("FIREHALL_SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::printed(20_261_123);
     let witness = Witness::start();
     let mut stack = Stack::with_agent();
     for round in 0..25 {
@@ -159,17 +157,4 @@ fn judge(stack: &Stack, witness: &Witness, run: &str, round: u32, (start, end): 
         Duration::from_secs(10),
         || (stack.logs(run, "work") == wanted.as_bytes()).then_some(()),
     );
-}
-
-/// splitmix64 (Steele, Lea, Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
 }

@@ -57,7 +57,6 @@ impl Open {
             conn,
             mark,
             queue: options.queue,
-            failpoint: options.failpoint,
             pressure,
             lock,
         });

@@ -34,7 +34,7 @@ use super::{
     NewEvent, READ_BYTES, RunFilter, RunHead, Store, StoreError, StoredEvent, StreamAppend, StreamId,
     WorkflowRow, check, log_piece,
 };
-pub use options::{Database, Failpoint, Moment, SqliteOptions};
+pub use options::{Database, SqliteOptions};
 
 use database::Open;
 use lock::DirLock;

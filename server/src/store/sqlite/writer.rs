@@ -21,7 +21,7 @@ use super::{
     error::{is_of_one_write, store_error},
     job::{Effect, Job, Waiting, Write},
     lock::DirLock,
-    options::{Database, Failpoint, Moment},
+    options::Database,
 };
 
 /// Writes that share a flush at most: bounds how long the first of them waits for the last.
@@ -44,7 +44,6 @@ pub(super) struct Plan {
     /// What `published` begins with.
     pub(super) mark: u64,
     pub(super) queue: usize,
-    pub(super) failpoint: Option<Failpoint>,
     pub(super) pressure: Arc<Pressure>,
     pub(super) lock: Arc<DirLock>,
 }
@@ -60,10 +59,8 @@ impl Writer {
             database: plan.database,
             path: plan.path,
             conn: Some(plan.conn),
-            attempted: 0,
             commits: commits.clone(),
             publish,
-            failpoint: plan.failpoint,
             pressure: plan.pressure,
             _lock: plan.lock,
         };
@@ -113,10 +110,8 @@ struct Task {
     path: PathBuf,
     /// None after a failure: the next batch opens a new one.
     conn: Option<SqliteConnection>,
-    attempted: u64,
     commits: Arc<AtomicU64>,
     publish: watch::Sender<u64>,
-    failpoint: Option<Failpoint>,
     pressure: Arc<Pressure>,
     _lock: Arc<DirLock>,
 }
@@ -207,14 +202,10 @@ impl Task {
             sqlx::query("ROLLBACK").execute(conn).await?;
             return Ok(());
         }
-        self.attempted += 1;
-        let at = |moment| {
-            self.failpoint
-                .inspect(|point| point.reached(self.database, moment, self.attempted))
-        };
-        at(Moment::Before);
+        let (before, after) = self.database.failpoints();
+        failpoint::reach(before);
         sqlx::query("COMMIT").execute(conn).await?;
-        at(Moment::After);
+        failpoint::reach(after);
         self.commits.fetch_add(1, Ordering::Relaxed);
         match self.database {
             Database::History => self.publish(all.cursor),

@@ -21,7 +21,6 @@ use crate::store::{
 
 const DIR: &str = "FIREHALL_TEST_CRASH_DIR";
 const STEPS: &str = "FIREHALL_TEST_CRASH_STEPS";
-const FAILPOINT: &str = "FIREHALL_FAILPOINT";
 /// Steps that are taken at once.
 const AT_ONCE: u16 = 3;
 
@@ -50,17 +49,8 @@ fn acknowledge(what: &str, n: u16) {
 
 /// The process that dies.
 async fn child(dir: &Path) {
-    let failpoint = std::env::var(FAILPOINT).ok().map(|text| text.parse().unwrap());
     let steps: u16 = std::env::var(STEPS).unwrap().parse().unwrap();
-    let store = SqliteStore::open(
-        dir,
-        SqliteOptions {
-            failpoint,
-            ..SqliteOptions::default()
-        },
-    )
-    .await
-    .unwrap();
+    let store = SqliteStore::open(dir, SqliteOptions::default()).await.unwrap();
     for first in (1..=steps).step_by(AT_ONCE.into()) {
         let steps = (first..first + AT_ONCE).map(async |n| {
             store.append(step(n)).await.unwrap();
@@ -77,7 +67,7 @@ async fn child(dir: &Path) {
 /// Lets it run, and kills it after so many acknowledgements; answers them.
 fn run_child(
     dir: &Path,
-    failpoint: Option<&str>,
+    failpoint: Option<(&str, u32)>,
     steps: u16,
     kill_after: usize,
 ) -> (Vec<String>, ExitStatus) {
@@ -87,10 +77,11 @@ fn run_child(
         .env(STEPS, steps.to_string())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    match failpoint {
-        Some(failpoint) => command.env(FAILPOINT, failpoint),
-        None => command.env_remove(FAILPOINT),
-    };
+    let armed = TempDir::new().unwrap();
+    command.env(failpoint::VARIABLE, armed.path());
+    if let Some((place, nth)) = failpoint {
+        std::fs::write(armed.path().join(place), format!("{nth} kill")).unwrap();
+    }
     let mut child = command.spawn().unwrap();
     let mut acks = Vec::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
@@ -179,7 +170,7 @@ async fn killed_at_each_commit() {
         let mut survived = None;
         for nth in 1..40 {
             let dir = TempDir::new().unwrap();
-            let (acks, status) = run_child(dir.path(), Some(&format!("{place}:{nth}")), 9, usize::MAX);
+            let (acks, status) = run_child(dir.path(), Some((place, nth)), 9, usize::MAX);
             let there = check(dir.path(), &acks, 9).await;
             if status.success() {
                 assert_eq!((acks.len(), there), (19, 9), "{place}:{nth}: {acks:?}");

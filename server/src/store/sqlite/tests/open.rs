@@ -7,12 +7,12 @@ use tempfile::TempDir;
 
 use super::open;
 use crate::store::{
-    LogStream, RunFilter, Store, StoreError,
+    LogStream, RunFilter, Store,
     conformance::sample::{
         agent, alert_id, at, attempt, claim, evidence, incident_head, incident_id, only, piece, run_head,
         run_id, run_stream, to_run, workflow,
     },
-    sqlite::{Database, Failpoint, Moment, SqliteOptions, SqliteStore},
+    sqlite::{SqliteOptions, SqliteStore},
 };
 
 async fn refusal(dir: &Path) -> String {
@@ -142,28 +142,6 @@ async fn a_damaged_page_is_found() {
         error.contains("history.db is damaged") && error.contains("restore a backup"),
         "{error}"
     );
-}
-
-#[test]
-fn failpoints_are_read() {
-    let wanted = Failpoint {
-        database: Database::Logs,
-        moment: Moment::After,
-        nth: 12,
-    };
-    assert_eq!("logs.commit.after:12".parse::<Failpoint>().unwrap(), wanted);
-    for wrong in [
-        "",
-        "logs.commit.after",
-        "logs.commit.after:0",
-        "logs.commit.during:1",
-        "history.commit.before:x",
-    ] {
-        assert!(
-            matches!(wrong.parse::<Failpoint>(), Err(StoreError::Invalid(_))),
-            "{wrong}"
-        );
-    }
 }
 
 /// The databases of each released schema, as `sqlite3 FILE .dump` and the two pragmas gave them.

@@ -1,0 +1,116 @@
+//! The places, in debug builds.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use nix::sys::signal::{Signal, raise};
+
+/// What to do there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    Kill,
+    Stop,
+    Wait(Duration),
+}
+
+/// The file's text: on which visit, and what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Armed {
+    visit: u64,
+    deed: Deed,
+}
+
+pub(crate) fn dir() -> Option<&'static Path> {
+    static DIR: OnceLock<Option<PathBuf>> = OnceLock::new();
+    DIR.get_or_init(|| std::env::var_os(crate::VARIABLE).map(PathBuf::from))
+        .as_deref()
+}
+
+pub(crate) fn reach(place: &str) {
+    if let Some(deed) = dir().and_then(|dir| take(dir, place)) {
+        carry_out(deed);
+    }
+}
+
+/// The deed, when this is the visit that counts. Visits of one process are counted one after the other.
+fn take(dir: &Path, place: &str) -> Option<Deed> {
+    static ONE: Mutex<()> = Mutex::new(());
+    let file = dir.join(place);
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = fs::read_to_string(&file).ok()?;
+    let Some(armed) = parse(&text) else {
+        panic!(
+            "{}: {text:?} is no `[VISIT] kill | stop | wait MS`",
+            file.display()
+        );
+    };
+    if armed.visit > 1 {
+        // Put in its place whole, so that another process never reads a half.
+        let next = text.trim_start().split_once(' ').map_or("", |(_, deed)| deed);
+        let new = dir.join(format!("{place}.{}", std::process::id()));
+        fs::write(&new, format!("{} {next}", armed.visit - 1)).ok()?;
+        fs::rename(&new, &file).ok()?;
+        return None;
+    }
+    // Whoever renames it has it.
+    fs::rename(&file, dir.join(format!("{place}.reached"))).ok()?;
+    Some(armed.deed)
+}
+
+fn parse(text: &str) -> Option<Armed> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (visit, deed) = match words.as_slice() {
+        [first, rest @ ..] if first.parse::<u64>().is_ok() => (first.parse().ok()?, rest),
+        all => (1, all),
+    };
+    let deed = match deed {
+        ["kill"] => Deed::Kill,
+        ["stop"] => Deed::Stop,
+        ["wait", ms] => Deed::Wait(Duration::from_millis(ms.parse().ok()?)),
+        _ => return None,
+    };
+    (visit > 0).then_some(Armed { visit, deed })
+}
+
+fn carry_out(deed: Deed) {
+    let signal = match deed {
+        Deed::Kill => Signal::SIGKILL,
+        Deed::Stop => Signal::SIGSTOP,
+        Deed::Wait(time) => return std::thread::sleep(time),
+    };
+    raise(signal).expect("a process may signal itself");
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn what_a_file_says() {
+        let armed = |visit, deed| Some(Armed { visit, deed });
+        assert_eq!(parse("kill"), armed(1, Deed::Kill));
+        assert_eq!(parse("3 stop\n"), armed(3, Deed::Stop));
+        assert_eq!(
+            parse("2 wait 50"),
+            armed(2, Deed::Wait(Duration::from_millis(50)))
+        );
+        for wrong in ["", "0 kill", "die", "wait", "wait x", "1 2 kill"] {
+            assert_eq!(parse(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_visit_that_counts_takes_it_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.b"), "3 stop").unwrap();
+        let taken: Vec<_> = (0..5).map(|_| take(dir.path(), "a.b")).collect();
+        assert_eq!(taken, [None, None, Some(Deed::Stop), None, None]);
+        assert!(dir.path().join("a.b.reached").exists());
+        assert_eq!(take(dir.path(), "a"), None);
+    }
+}

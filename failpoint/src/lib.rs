@@ -1,0 +1,41 @@
+//! Named places at which a test lets the process die, freeze or wait. In a release build they are empty functions, and
+//! the variable below means nothing.
+//!
+//! A test makes a directory, names it to the processes in `FIREHALL_FAILPOINTS`, and arms a place by a file of its name
+//! in it: at any time, while the processes run. What the file says is done by the first process that comes there, once:
+//!
+//! | text | what |
+//! |---|---|
+//! | `kill` | SIGKILL to itself: no destructor, no flush |
+//! | `stop` | SIGSTOP to itself, until somebody sends SIGCONT |
+//! | `wait 500` | its thread sleeps so many milliseconds |
+//!
+//! A number in front (`3 kill`) is the visit that counts, from 1. What was taken is renamed to `PLACE.reached`.
+
+#[cfg(debug_assertions)]
+mod armed;
+
+use std::process::Command;
+
+/// The variable that names the directory.
+pub const VARIABLE: &str = "FIREHALL_FAILPOINTS";
+
+/// Does what a test armed this place with; nothing else, ever.
+#[inline]
+pub fn reach(place: &str) {
+    #[cfg(debug_assertions)]
+    armed::reach(place);
+    #[cfg(not(debug_assertions))]
+    let _ = place;
+}
+
+/// Hands the directory on to a child whose environment is made from nothing.
+#[inline]
+pub fn pass_on(child: &mut Command) {
+    #[cfg(debug_assertions)]
+    if let Some(dir) = armed::dir() {
+        child.env(VARIABLE, dir);
+    }
+    #[cfg(not(debug_assertions))]
+    let _ = child;
+}

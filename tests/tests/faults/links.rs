@@ -1,0 +1,1 @@
+//! Links that go wrong, through the proxy.

@@ -1,0 +1,7 @@
+//! Faults of processes, links, disks and clocks, each as a row of a table that the test prints. Judged by the witness
+//! and by what is on the host, never by the product alone.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+
+mod links;
+mod points;
