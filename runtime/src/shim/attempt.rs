@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown, fchown};
 use std::path::Path;
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), 
     let user = slot.base + shim.spec.user.unwrap_or(DEFAULT_USER);
     let stage =
         stage::enter(shim, user).map_err(|error| StartError::runtime("cannot prepare the mounts", error))?;
-    let pipes = Pipes::new().map_err(|error| StartError::runtime("cannot make pipes", error))?;
+    let pipes = Pipes::new(user).map_err(|error| StartError::runtime("cannot make pipes", error))?;
     let streams = Streams::open(shim, pipes.out_read, pipes.err_read)
         .map_err(|error| StartError::runtime("cannot open the log files", error))?;
     let plan = Plan::new(shim, &pipes.status_write, &pipes.alive_read, &pipes.alive_write)?;
@@ -169,9 +169,13 @@ struct Pipes {
 }
 
 impl Pipes {
-    fn new() -> io::Result<Self> {
+    /// The step's own ends belong to its user on the host: opening `/dev/stdout` anew asks for that.
+    fn new(user: u32) -> io::Result<Self> {
         let (out_read, out_write) = pipe2(OFlag::O_CLOEXEC)?;
         let (err_read, err_write) = pipe2(OFlag::O_CLOEXEC)?;
+        for end in [&out_write, &err_write] {
+            fchown(end, Some(user), Some(user))?;
+        }
         let (status_read, status_write) = pipe2(OFlag::O_CLOEXEC)?;
         let (alive_read, alive_write) = pipe2(OFlag::O_CLOEXEC)?;
         Ok(Self {

@@ -64,19 +64,6 @@ fn a_killed_agent_loses_neither_exit_code_nor_a_byte() {
 }
 
 #[test]
-fn an_adopted_step_can_be_stopped_and_keeps_its_timeout() {
-    let place = Place::new();
-    let dir = start_and_kill_the_agent(&place, &exec(&["sleep", "60"]));
-    until("started", || dir.path().join("started").exists());
-    place.native.stop(dir.path()).unwrap();
-    assert!(finished(adopted(&place, &dir)).stopped);
-    let mut spec = exec(&["sleep", "60"]);
-    spec.timeout_ms = 300;
-    let dir = start_and_kill_the_agent(&place, &spec);
-    assert!(finished(adopted(&place, &dir)).timed_out);
-}
-
-#[test]
 fn a_killed_shim_takes_its_container_along_and_is_lost() {
     let place = Place::new();
     let mark = "86398.4321";
@@ -156,51 +143,6 @@ fn a_shim_killed_at_any_moment_starts_the_step_at_most_once() {
         never > 0 && lost > 0,
         "the sweep must hit both sides of the marker: {never} / {lost}"
     );
-}
-
-#[test]
-fn the_same_directory_starts_once() {
-    let place = Place::new();
-    let witness = TcpListener::bind("127.0.0.1:0").unwrap();
-    witness.set_nonblocking(true).unwrap();
-    let port = witness.local_addr().unwrap().port();
-    let mut spec = exec(&[
-        "bash",
-        "-c",
-        &format!("exec 3<>/dev/tcp/127.0.0.1/{port}; sleep 0.5; echo ran"),
-    ]);
-    spec.network = Network::Host;
-    let dir = place.path(&spec.id);
-    let ends: Vec<Ended> = std::thread::scope(|scope| {
-        let starts: Vec<_> = (0..4)
-            .map(|_| {
-                scope.spawn(|| match place.native.start(&dir, &spec, &Vec::new()).unwrap() {
-                    Adopted::Running(handle) => wait(&handle),
-                    Adopted::Ended(ended) => ended,
-                })
-            })
-            .collect();
-        starts.into_iter().map(|start| start.join().unwrap()).collect()
-    });
-    assert!(ends.iter().all(|end| *end == ends[0]), "{ends:?}");
-    assert_eq!(finished(ends[0].clone()).code, Some(0));
-    // And once more after its end.
-    match place.native.start(&dir, &spec, &Vec::new()).unwrap() {
-        Adopted::Ended(ended) => assert_eq!(ended, ends[0]),
-        Adopted::Running(_) => panic!("started again"),
-    }
-    assert_eq!(std::iter::from_fn(|| witness.accept().ok()).count(), 1);
-    assert_eq!(std::fs::read(dir.join("out")).unwrap(), b"ran\n");
-}
-
-#[test]
-fn what_never_was_is_never_started() {
-    let place = Place::new();
-    match place.native.adopt(&place.path("nothing")).unwrap() {
-        Adopted::Ended(Ended::NeverStarted(_)) => {}
-        other => panic!("{other:?}"),
-    }
-    place.native.remove(&place.path("nothing")).unwrap();
 }
 
 #[test]

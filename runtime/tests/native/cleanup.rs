@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{Place, exec, processes_with, secret, sh, shim_pid, until, until_says, wait};
+use crate::support::{Place, processes_with, secret, sh, shim_pid, until_says, wait};
 
 fn files_below(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -68,17 +68,6 @@ fn nothing_is_left_behind() {
         .map(|e| e.file_name())
         .collect();
     assert_eq!(left.len(), 1, "only the shared root: {left:?}");
-}
-
-#[test]
-fn a_failed_start_leaves_nothing_either() {
-    let place = Place::new();
-    let spec = exec(&["no-such-program"]);
-    let ran = place.run(&spec);
-    assert!(ran.record.start_error.is_some());
-    assert_eq!(cgroups_named(&spec.id), Vec::<PathBuf>::new());
-    place.native.remove(ran.dir.path()).unwrap();
-    until("no process", || processes_with(&spec.id).is_empty());
 }
 
 #[test]

@@ -1,11 +1,8 @@
-//! The native runtime against the real kernel: real containers, as root. Every wait is bounded.
+//! What is particular to the native runtime: its shim, its root, its cgroups. What every runtime must do is in
+//! `conformance`. Real containers, as root; every wait is bounded.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod adoption;
 mod cleanup;
-mod ends;
-mod hardening;
-mod isolation;
-mod limits;
-mod output;
+mod root;
 mod support;

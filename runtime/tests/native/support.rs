@@ -28,10 +28,6 @@ impl Ran {
     pub(crate) fn out(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.dir.stdout()).unwrap()).into_owned()
     }
-
-    pub(crate) fn err(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(self.dir.stderr()).unwrap()).into_owned()
-    }
 }
 
 pub(crate) fn command() -> ShimCommand {
@@ -75,11 +71,6 @@ impl Place {
             dir: handle.dir().clone(),
             record,
         }
-    }
-
-    /// Runs a shell script with a spec's defaults.
-    pub(crate) fn sh(&self, script: &str) -> Ran {
-        self.run(&sh(script))
     }
 }
 

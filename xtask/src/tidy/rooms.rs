@@ -33,6 +33,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("runtime", &["types", "failpoint"]),
+    ("conformance", &["types", "runtime"]),
     (
         "agent",
         &[

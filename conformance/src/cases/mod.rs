@@ -1,0 +1,33 @@
+//! The cases, a file for each thing they look at.
+
+mod ends;
+mod environment;
+mod escapes;
+mod hardening;
+mod inside;
+mod life;
+mod limits;
+mod network;
+mod outputs;
+mod processes;
+mod secrets;
+mod stops;
+mod streams;
+
+use crate::Case;
+
+pub(crate) const ALL: &[&[Case]] = &[
+    ends::CASES,
+    environment::CASES,
+    escapes::CASES,
+    hardening::CASES,
+    inside::CASES,
+    life::CASES,
+    limits::CASES,
+    network::CASES,
+    outputs::CASES,
+    processes::CASES,
+    secrets::CASES,
+    stops::CASES,
+    streams::CASES,
+];

@@ -1,0 +1,21 @@
+//! The runtime that is looked at.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use runtime::Runtime;
+
+use crate::Answers;
+
+/// A runtime and how a test gets at it.
+pub trait Subject: Sync {
+    /// Opens it on a directory of a test's own, as an agent does when it starts; called again, it is what an agent has
+    /// after a restart.
+    fn open(&self, state: &Path) -> Arc<dyn Runtime>;
+
+    /// Where it answers differently from another runtime, on purpose.
+    fn answers(&self) -> Answers;
+
+    /// What this machine still holds of an attempt by its container's id, a line each: containers, cgroups, networks.
+    fn remains(&self, id: &str) -> Vec<String>;
+}
