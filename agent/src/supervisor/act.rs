@@ -8,7 +8,7 @@ use protocol::{
     agent::{Message, Phase},
     ids::{Action, DeskLease},
 };
-use types::{AttemptReport, LeaseToken, Timestamp, WorkBody};
+use types::{AttemptReport, LeaseToken, WorkBody};
 
 use super::{Event, Round, Supervisor, event::Reply};
 use crate::{
@@ -20,8 +20,6 @@ use crate::{
 
 /// A start that takes longer is announced as accepted.
 const SLOW: Duration = Duration::from_millis(250);
-/// How long a start is kept back, so that the server commits it together with the end of what is quick.
-const KEPT_BACK: Duration = Duration::from_millis(20);
 
 impl Supervisor {
     pub(super) async fn act(&mut self, round: Round) -> Result<(), AgentError> {
@@ -60,7 +58,26 @@ impl Supervisor {
             })
             .collect();
         for action in actions {
-            self.carry_out(action, &started);
+            match action {
+                Action::Persist { token, lease } => self.settle(&token, &lease),
+                Action::Erase { token } => self.forget(&token),
+                // Started follows at once, and implies it.
+                Action::Send {
+                    token,
+                    report: Message::Accepted,
+                } if started.contains(&token) => {}
+                Action::Send { token, report } => self.send(&token, &report),
+                Action::Start { token } => {
+                    failpoint::reach("create.pre");
+                    self.start(token);
+                }
+                Action::Stop { token } => self.end(&token),
+                // Only noted: what is left is removed when the logs are out, after a restart too.
+                Action::Remove { token } => {
+                    failpoint::reach("ack.post");
+                    self.removable_now(token);
+                }
+            }
         }
         for reply in replies {
             match reply {
@@ -69,39 +86,6 @@ impl Supervisor {
             }
         }
         Ok(())
-    }
-
-    /// One action, once everything is on disk.
-    fn carry_out(&mut self, action: Action, started: &[LeaseToken]) {
-        match action {
-            Action::Persist { token, lease } => self.settle(&token, &lease),
-            Action::Erase { token } => self.forget(&token),
-            // Started follows at once, and implies it.
-            Action::Send {
-                token,
-                report: Message::Accepted,
-            } if started.contains(&token) => {}
-            Action::Send {
-                token,
-                report: Message::Started,
-            } => self.started(token),
-            Action::Send { token, report } => {
-                if matches!(report, Message::Ended(_)) {
-                    self.announce(&token);
-                }
-                self.send(&token, &report, clock::wall());
-            }
-            Action::Start { token } => {
-                failpoint::reach("create.pre");
-                self.start(token);
-            }
-            Action::Stop { token } => self.end(&token),
-            // Only noted: what is left is removed when the logs are out, after a restart too.
-            Action::Remove { token } => {
-                failpoint::reach("ack.post");
-                self.removable_now(token);
-            }
-        }
     }
 
     fn record(&self, token: &LeaseToken, lease: &DeskLease) -> Record {
@@ -156,32 +140,12 @@ impl Supervisor {
         self.causes.remove(token);
     }
 
-    /// It is announced in a moment.
-    fn started(&mut self, token: LeaseToken) {
-        if self.link.is_none() {
-            return;
-        }
-        self.unannounced.insert(token.clone(), clock::wall());
-        let events = self.events.clone();
-        self.tasks.spawn("announcement", self.over.clone(), async move {
-            tokio::time::sleep(KEPT_BACK).await;
-            drop(events.send(Event::Announce(token)).await);
-        });
-    }
-
-    /// Announces a start that was kept back.
-    pub(super) fn announce(&mut self, token: &LeaseToken) {
-        if let Some(at) = self.unannounced.remove(token) {
-            self.send(token, &Message::Started, at);
-        }
-    }
-
-    pub(super) fn send(&mut self, token: &LeaseToken, message: &Message<AttemptReport>, at: Timestamp) {
+    pub(super) fn send(&mut self, token: &LeaseToken, message: &Message<AttemptReport>) {
         if self.link.is_none() {
             return;
         }
         let Some(meta) = self.metas.get(token) else { return };
-        match convert::report(token, &meta.key, message, at.unix_ms()) {
+        match convert::report(token, &meta.key, message, clock::wall().unix_ms()) {
             Ok(up) => self.say(up),
             Err(error) => {
                 tracing::error!(attempt = %self.shown(token), %error, "a report cannot be written down")

@@ -56,8 +56,6 @@ pub(crate) enum Event {
     Attempt(LeaseToken, Told),
     /// A start takes long: say that it was accepted.
     Slow(LeaseToken),
-    /// A start that was kept back is to be announced.
-    Announce(LeaseToken),
     /// The logs of an attempt are acknowledged or not wanted.
     LogsDone(LeaseToken),
     /// Look at the clock.

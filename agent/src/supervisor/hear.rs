@@ -1,6 +1,6 @@
 //! What each event means to the desk.
 
-use node::clock::{self, Boot};
+use node::clock::Boot;
 use protocol::{
     Decline,
     agent::{Input, Phase, Seen},
@@ -26,8 +26,6 @@ impl Supervisor {
             Event::Nothing => {}
             Event::Dial { floor, reply } => {
                 self.link = None;
-                // The next session says what runs by itself.
-                self.unannounced.clear();
                 let dial = self.desk.dial(floor);
                 round.dial = Some(dial);
                 round.replies.push(Reply::Dialled(
@@ -89,7 +87,6 @@ impl Supervisor {
             }
             Event::Attempt(token, told) => self.told(token, told, round),
             Event::Slow(token) => self.slow(&token),
-            Event::Announce(token) => self.announce(&token),
             Event::LogsDone(token) => {
                 self.logging.remove(&token);
                 if self.removable.remove(&token) {
@@ -216,7 +213,7 @@ impl Supervisor {
             .get(token)
             .is_some_and(|lease| lease.phase == Phase::Starting);
         if starting {
-            self.send(token, &protocol::agent::Message::Accepted, clock::wall());
+            self.send(token, &protocol::agent::Message::Accepted);
         }
     }
 

@@ -26,7 +26,7 @@ use protocol::{
 use runtime::Attached;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use types::{LeaseToken, SessionId, Timestamp};
+use types::{LeaseToken, SessionId};
 
 pub(crate) use event::Event;
 
@@ -41,10 +41,6 @@ use leases::Leases;
 
 /// Events that are taken together, so that one flush serves them all.
 const TOGETHER: usize = 256;
-/// With as many attempts alive, a flush waits a little for what is about to come: as PostgreSQL's `commit_siblings`.
-const SIBLINGS: usize = 4;
-/// How long it then waits: as PostgreSQL's `commit_delay`. Less than a step takes, more than one event after another.
-const LINGER: Duration = Duration::from_millis(2);
 /// How long a leaving agent waits for actions in flight and for its last reports to be acknowledged.
 const LEAVE: Duration = Duration::from_secs(3);
 /// With more tombstones than this a new session is opened, for the server says Forget at its beginning.
@@ -83,8 +79,6 @@ pub(crate) struct Supervisor {
     logging: BTreeSet<LeaseToken>,
     /// Attempts that may be removed once their logs are.
     removable: BTreeSet<LeaseToken>,
-    /// Starts that are not announced yet, with when they happened.
-    unannounced: BTreeMap<LeaseToken, Timestamp>,
     /// Found running at the start, to be attached.
     found: BTreeMap<LeaseToken, Box<dyn Attached>>,
     leaving: bool,
@@ -142,7 +136,6 @@ impl Supervisor {
             link: None,
             logging: BTreeSet::new(),
             removable: BTreeSet::new(),
-            unannounced: BTreeMap::new(),
             found: BTreeMap::new(),
             leaving: false,
         }
@@ -171,9 +164,6 @@ impl Supervisor {
                 () = self.tasks.failed().cancelled() => return Err(AgentError::Panicked),
             };
             let Some(first) = first else { return Ok(()) };
-            if self.reins.len() >= SIBLINGS {
-                tokio::time::sleep(LINGER).await;
-            }
             let mut events = vec![first];
             while events.len() < TOGETHER
                 && let Ok(event) = self.inbox.try_recv()

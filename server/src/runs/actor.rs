@@ -67,10 +67,7 @@ impl Actor {
             let waits_for_agents = self.run.queued().next().is_some();
             let sleep = self.until_deadline();
             tokio::select! {
-                n = self.rx.recv_many(&mut mails, TOGETHER) => {
-                    if n == 0 { break }
-                    self.more(&mut mails).await;
-                }
+                n = self.rx.recv_many(&mut mails, TOGETHER) => if n == 0 { break },
                 () = tokio::time::sleep(sleep) => {}
                 changed = agents_changed.changed(), if waits_for_agents => if changed.is_err() { break },
                 () = shutdown.cancelled() => break,
@@ -78,16 +75,6 @@ impl Actor {
             done = self.process(mails).await;
         }
         self.end().await;
-    }
-
-    /// Takes what came together with it, such as the start and the end of one attempt: one commit for both.
-    async fn more(&mut self, mails: &mut Vec<Mail>) {
-        tokio::task::yield_now().await;
-        while mails.len() < TOGETHER
-            && let Ok(mail) = self.rx.try_recv()
-        {
-            mails.push(mail);
-        }
     }
 
     /// Nobody reaches this task any more; what is in its mailbox is still answered.

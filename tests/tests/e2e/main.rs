@@ -10,6 +10,7 @@ mod doctor;
 mod faces;
 mod full;
 mod hostile;
+mod http;
 mod incident;
 mod limits;
 mod operate;
