@@ -1,8 +1,7 @@
 //! An example of each action: the smallest workflow that uses it. A test of the command line compiles each.
 
-const EXAMPLES: &[(&str, &str)] = &[
+const EXAMPLES: [(&str, &str); 12] = [
     ("datadog/query", include_str!("examples/datadog-query.yaml")),
-    ("http/request", include_str!("examples/http-request.yaml")),
     (
         "incident/findings",
         include_str!("examples/incident-findings.yaml"),

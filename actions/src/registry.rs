@@ -5,8 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use types::{Catalogue, FailureKind, Object, Signature, limits};
 
 use crate::{
-    Action, ActionContext, ActionError, ActionOutput, ConnectionError, Connections, datadog, desk, http,
-    slack,
+    Action, ActionContext, ActionError, ActionOutput, ConnectionError, Connections, datadog, desk, slack,
 };
 
 /// The actions of an agent.
@@ -30,7 +29,6 @@ impl Registry {
             Arc::new(slack::Upload),
             Arc::new(slack::Archive),
             Arc::new(datadog::Query),
-            Arc::new(http::Request),
         ])
     }
 

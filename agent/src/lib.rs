@@ -17,6 +17,7 @@ mod data_dir;
 mod error;
 mod heartbeat;
 pub mod hygiene;
+mod janitor;
 mod link;
 mod logs;
 mod mask;
@@ -29,5 +30,4 @@ mod sweep;
 
 pub use config::{Config, Grant, GrantError, SECRET_BYTES};
 pub use error::AgentError;
-pub use link::{Dial, Tcp};
-pub use run::{Surroundings, run, run_in};
+pub use run::run;

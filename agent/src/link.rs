@@ -1,11 +1,10 @@
 //! How the server is reached.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use async_trait::async_trait;
 use node::backoff::{self, Backoff};
 use proto::v1::agent_service_client::AgentServiceClient;
-use tonic::transport::{Channel, Endpoint, Error};
+use tonic::transport::{Channel, Endpoint};
 use types::{limits, text::mask_userinfo};
 
 use crate::error::AgentError;
@@ -15,59 +14,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// A session that lived this long resets the backoff.
 const STABLE: Duration = Duration::from_secs(10);
 
-/// How a connection is opened: by the kernel's TCP, or by a simulation of it.
-#[async_trait]
-pub trait Dial: Send + Sync {
-    /// Opens one, with the limits that the endpoint says.
-    ///
-    /// # Errors
-    /// Nobody answers there.
-    async fn dial(&self, endpoint: &Endpoint) -> Result<Channel, Error>;
-}
-
-/// The kernel's TCP.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Tcp;
-
-#[async_trait]
-impl Dial for Tcp {
-    async fn dial(&self, endpoint: &Endpoint) -> Result<Channel, Error> {
-        endpoint.connect().await
-    }
-}
-
-/// The server, as this agent reaches it.
-#[derive(Clone)]
-pub(crate) struct Server {
-    endpoint: Endpoint,
-    dial: Arc<dyn Dial>,
-}
-
-impl Server {
-    /// # Errors
-    /// The URL is none of a server.
-    pub(crate) fn new(url: &str, dial: Arc<dyn Dial>) -> Result<Self, AgentError> {
-        let endpoint = endpoint(url)?;
-        Ok(Self { endpoint, dial })
-    }
-
-    /// A connection; why there is none, in one line.
-    pub(crate) async fn connect(&self) -> Result<Channel, String> {
-        self.dial
-            .dial(&self.endpoint)
-            .await
-            .map_err(|error| chain(&error))
-    }
-}
-
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.endpoint.uri())
-    }
-}
-
 /// Checks the server's URL and sets every limit of a connection.
-fn endpoint(server: &str) -> Result<Endpoint, AgentError> {
+pub(crate) fn endpoint(server: &str) -> Result<Endpoint, AgentError> {
     let wrong = |why: String| AgentError::Config(format!("server {:?}: {why}", mask_userinfo(server)));
     if mask_userinfo(server) != server {
         return Err(wrong("no server asks for a user name or a password".to_owned()));
@@ -121,7 +69,7 @@ impl Tries {
 }
 
 /// An error of the transport with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -15,7 +15,8 @@ use crate::{
     data_dir::DataDir,
     error::{AgentError, tried},
     heartbeat::Heartbeat,
-    link::{Dial, Server, Tcp},
+    janitor::Janitor,
+    link,
     logs::Shipper,
     mask::{Masker, SECRET_MIN_BYTES},
     session::Session,
@@ -34,38 +35,8 @@ const LEAVE: Duration = Duration::from_secs(2);
 /// # Errors
 /// The configuration or the data directory cannot be used, or the spool cannot be written any more.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AgentError> {
-    run_in(Surroundings::default(), config, shutdown).await
-}
-
-/// What an agent reaches the world by.
-pub struct Surroundings {
-    /// How the server is reached.
-    pub dial: Arc<dyn Dial>,
-    /// What runs containers; none for what the configuration names.
-    pub runtime: Option<Arc<dyn Runtime>>,
-}
-
-impl Default for Surroundings {
-    /// This host.
-    fn default() -> Self {
-        Self {
-            dial: Arc::new(Tcp),
-            runtime: None,
-        }
-    }
-}
-
-/// Runs an agent as [`run()`] does, in other surroundings than this host.
-///
-/// # Errors
-/// As [`run()`].
-pub async fn run_in(
-    surroundings: Surroundings,
-    config: Config,
-    shutdown: CancellationToken,
-) -> Result<(), AgentError> {
-    let server = Server::new(&config.server, surroundings.dial)?;
-    let context = Arc::new(context(config, surroundings.runtime).await?);
+    let endpoint = link::endpoint(&config.server)?;
+    let context = Arc::new(context(config).await?);
     let spool = Spool::open(&context.dir.spool(), clock::wall())?;
     let over = CancellationToken::new();
     let _on_drop = over.clone().drop_guard();
@@ -73,7 +44,7 @@ pub async fn run_in(
     let (events, inbox) = mpsc::channel(INBOX);
     let (every, pace) = watch::channel(Duration::from_millis(limits::HEARTBEAT_MS));
     let (channel, channels) = watch::channel(None);
-    let (shipper, logs) = Shipper::new(Arc::clone(&context), server.clone(), events.clone());
+    let (shipper, logs) = Shipper::new(Arc::clone(&context), endpoint.clone(), events.clone());
     let mut supervisor = Supervisor::new(Parts {
         context: Arc::clone(&context),
         spool,
@@ -86,6 +57,11 @@ pub async fn run_in(
     });
     supervisor.recover().await?;
     tasks.spawn("logs", over.clone(), shipper.run());
+    let janitor = Janitor {
+        context: Arc::clone(&context),
+        events: events.clone(),
+    };
+    tasks.spawn("janitor", over.clone(), janitor.run());
     let heartbeat = Heartbeat {
         id: context.id.clone(),
         events: events.clone(),
@@ -95,7 +71,7 @@ pub async fn run_in(
     tasks.spawn("heartbeat", over.clone(), heartbeat.run());
     let session = Session {
         context: Arc::clone(&context),
-        server,
+        endpoint,
         events,
         channel,
     };
@@ -108,15 +84,12 @@ pub async fn run_in(
     ended
 }
 
-async fn context(config: Config, given: Option<Arc<dyn Runtime>>) -> Result<Context, AgentError> {
+async fn context(config: Config) -> Result<Context, AgentError> {
     check(&config)?;
     let dir = DataDir::open(&config.data_dir)?;
     let id = dir.agent_id()?;
     let boot = clock::boot_id().map_err(tried("cannot read the boot id"))?;
-    let runtime = match given {
-        Some(runtime) => Ok(runtime),
-        None => runtime(&config, &dir).await,
-    };
+    let runtime = runtime(&config, &dir).await;
     match &runtime {
         Ok(runtime) => tracing::info!(%id, name = config.name, runtime = runtime.name(), "agent"),
         Err(why) => {

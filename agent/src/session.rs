@@ -7,13 +7,16 @@ use proto::v1::{self, session_down::Message as Down};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Streaming, transport::Channel};
+use tonic::{
+    Streaming,
+    transport::{Channel, Endpoint},
+};
 use types::{LeaseToken, Millis, SessionId, limits};
 
 use crate::{
     context::Context,
     convert::{self, Malformed},
-    link::{self, PATIENCE, Server, Tries},
+    link::{self, PATIENCE, Tries},
     supervisor::Event,
 };
 
@@ -32,7 +35,7 @@ pub(crate) struct Dialled {
 
 pub(crate) struct Session {
     pub context: Arc<Context>,
-    pub server: Server,
+    pub endpoint: Endpoint,
     pub events: mpsc::Sender<Event>,
     /// The connection, for heartbeats too.
     pub channel: watch::Sender<Option<Channel>>,
@@ -84,9 +87,9 @@ impl Session {
     }
 
     async fn session(&self, floor: u64) -> Over {
-        let channel = match self.server.connect().await {
+        let channel = match self.endpoint.connect().await {
             Ok(channel) => channel,
-            Err(why) => return Over::Ended(why),
+            Err(error) => return Over::Ended(link::chain(&error)),
         };
         self.channel.send_replace(Some(channel.clone()));
         let (reply, dialled) = oneshot::channel();

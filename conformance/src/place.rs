@@ -68,6 +68,12 @@ impl Place {
         self.subject.open(&self.tmp.path().join("state"))
     }
 
+    /// The same kind of runtime in the hands of another agent.
+    pub(crate) fn of_another(&self) -> Arc<dyn Runtime> {
+        let _within = self.tokio.enter();
+        self.subject.open(&self.tmp.path().join("other"))
+    }
+
     pub(crate) fn runtime(&self) -> &dyn Runtime {
         self.runtime.as_ref()
     }

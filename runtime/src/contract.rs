@@ -4,7 +4,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 
-use crate::{Adopted, ContainerSpec, Ended, Handle, Native, NativeError, Secrets, spec};
+use crate::{Adopted, ContainerSpec, Ended, Handle, Native, NativeError, Secrets, Stray, spec};
 
 /// What runs containers. An attempt is named by its directory; starting it twice is starting it once.
 ///
@@ -37,6 +37,17 @@ pub trait Runtime: Send + Sync {
     /// # Errors
     /// It runs, or something cannot be removed: to be tried again.
     async fn remove(&self, dir: &Path) -> Result<(), RuntimeError>;
+    /// What it made itself, for this agent, and what belongs to no attempt's directory any more. Nothing of anybody
+    /// else's is in it, whatever it is called.
+    ///
+    /// # Errors
+    /// It cannot be looked for now.
+    async fn strays(&self) -> Result<Vec<Stray>, RuntimeError>;
+    /// Ends a stray and takes it away; one that is gone is fine.
+    ///
+    /// # Errors
+    /// It does not go: to be tried again.
+    async fn clear(&self, stray: &Stray) -> Result<(), RuntimeError>;
 }
 
 /// One that runs.
@@ -112,6 +123,16 @@ impl Runtime for Native {
     async fn remove(&self, dir: &Path) -> Result<(), RuntimeError> {
         let (native, dir) = (self.clone(), dir.to_owned());
         blocking(move || Ok(Self::remove(&native, &dir)?)).await
+    }
+
+    async fn strays(&self) -> Result<Vec<Stray>, RuntimeError> {
+        let native = self.clone();
+        blocking(move || Ok(Self::strays(&native)?)).await
+    }
+
+    async fn clear(&self, stray: &Stray) -> Result<(), RuntimeError> {
+        let (native, stray) = (self.clone(), stray.clone());
+        blocking(move || Ok(Self::clear(&native, &stray)?)).await
     }
 }
 

@@ -23,6 +23,7 @@ mod attempt_dir;
 mod cgroup;
 mod clock;
 mod contract;
+mod ledger;
 mod native;
 mod probe;
 mod record;
@@ -31,6 +32,7 @@ pub mod shim;
 mod skeleton;
 mod slot;
 mod spec;
+mod strays;
 mod sys;
 
 pub use attempt_dir::{AttemptDir, RUN_FILE_BYTES};
@@ -39,4 +41,5 @@ pub use native::{Adopted, Ended, Handle, Native, NativeError, Secrets, ShimComma
 pub use probe::{Support, Unsupported};
 pub use record::{ExitRecord, Hardening, StartError, StartErrorKind, StreamRecord};
 pub use spec::{ContainerSpec, Image, SpecError};
+pub use strays::Stray;
 pub use types::{HostView, Network, Pull};

@@ -15,6 +15,7 @@ use types::Secret;
 
 use crate::attempt_dir::{AttemptDir, start_time};
 use crate::cgroup::{self, Group};
+use crate::ledger::Ledger;
 use crate::shim::Job;
 use crate::{ContainerSpec, ExitRecord, SpecError, skeleton, spec, sys};
 
@@ -58,6 +59,7 @@ struct Inner {
     skeleton: PathBuf,
     shim: ShimCommand,
     layout: cgroup::Layout,
+    ledger: Ledger,
     /// Shims that this process started: they are its children and must be waited for.
     children: Mutex<Vec<Child>>,
 }
@@ -113,7 +115,7 @@ pub enum NativeError {
     },
 }
 
-fn failed(what: &'static str) -> impl FnOnce(io::Error) -> NativeError {
+pub(crate) fn failed(what: &'static str) -> impl FnOnce(io::Error) -> NativeError {
     move |cause| NativeError::Io { what, cause }
 }
 
@@ -136,6 +138,7 @@ impl Native {
                 skeleton,
                 shim,
                 layout,
+                ledger: Ledger::open(state).map_err(failed("cannot open the state directory"))?,
                 children: Mutex::default(),
             }),
         })
@@ -172,6 +175,10 @@ impl Native {
             ended => return Ok(Adopted::Ended(ended)),
         }
         self.destroy_group(&spec.id)?;
+        self.inner
+            .ledger
+            .note(&spec.id, dir)
+            .map_err(failed("cannot note which cgroup is made"))?;
         let child = self
             .spawn(&files, lock, spec, secrets)
             .map_err(failed("cannot start the shim"))?;
@@ -319,16 +326,33 @@ impl Native {
         let Some(_lock) = files.try_lock().map_err(failed("cannot lock the attempt"))? else {
             return Err(NativeError::Running);
         };
-        if let Some(id) = job_id(&files) {
-            self.destroy_group(&id)?;
+        let id = job_id(&files);
+        if let Some(id) = &id {
+            self.destroy_group(id)?;
         }
-        fs_err::remove_dir_all(dir).map_err(failed("cannot remove the attempt's directory"))
+        fs_err::remove_dir_all(dir).map_err(failed("cannot remove the attempt's directory"))?;
+        match id {
+            Some(id) => self
+                .inner
+                .ledger
+                .forget(&id)
+                .map_err(failed("cannot forget a cgroup")),
+            None => Ok(()),
+        }
     }
 
-    fn destroy_group(&self, id: &str) -> Result<(), NativeError> {
+    /// A step's cgroup in every hierarchy that any step may use.
+    pub(crate) fn group(&self, id: &str) -> Result<Group, NativeError> {
         let cpu = matches!(&self.inner.layout, cgroup::Layout::V1 { cpu: Some(_), .. });
-        let group = Group::open(&self.inner.layout, id, cpu).map_err(failed("cannot open the cgroups"))?;
-        group
+        Group::open(&self.inner.layout, id, cpu).map_err(failed("cannot open the cgroups"))
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.inner.ledger
+    }
+
+    pub(crate) fn destroy_group(&self, id: &str) -> Result<(), NativeError> {
+        self.group(id)?
             .destroy(FOLLOW)
             .map_err(failed("cannot remove the step's cgroup"))
     }

@@ -18,8 +18,7 @@ use std::net::SocketAddr;
 
 use types::{Catalogue, Secret};
 
-pub use connections::Listener;
-pub use serve::{ServerError, run, run_on};
+pub use serve::{ServerError, run};
 
 /// How a server is set up.
 #[derive(Debug, Clone)]

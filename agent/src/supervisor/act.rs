@@ -107,7 +107,7 @@ impl Supervisor {
         };
         let (spool, written) = if sync {
             // A flush takes milliseconds: not on this thread.
-            node::blocking::run(move || {
+            tokio::task::spawn_blocking(move || {
                 let written = spool.commit(records, true);
                 (spool, written)
             })

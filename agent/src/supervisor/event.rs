@@ -1,5 +1,7 @@
 //! What the supervisor hears.
 
+use std::collections::BTreeSet;
+
 use node::clock::Boot;
 use proto::v1;
 use tokio::sync::{mpsc, oneshot};
@@ -58,6 +60,8 @@ pub(crate) enum Event {
     Slow(LeaseToken),
     /// The logs of an attempt are acknowledged or not wanted.
     LogsDone(LeaseToken),
+    /// Which attempts still need what lies on this host?
+    Kept(oneshot::Sender<BTreeSet<LeaseToken>>),
     /// Look at the clock.
     Nothing,
 }

@@ -1,5 +1,7 @@
 //! What each event means to the desk.
 
+use std::collections::BTreeSet;
+
 use node::clock::Boot;
 use protocol::{
     Decline,
@@ -24,6 +26,7 @@ impl Supervisor {
     pub(super) fn hear(&mut self, event: Event, round: &mut Round) {
         match event {
             Event::Nothing => {}
+            Event::Kept(reply) => drop(reply.send(self.kept())),
             Event::Dial { floor, reply } => {
                 self.link = None;
                 let dial = self.desk.dial(floor);
@@ -94,6 +97,14 @@ impl Supervisor {
                 }
             }
         }
+    }
+
+    /// Attempts that are not over, or whose logs are on their way.
+    fn kept(&self) -> BTreeSet<LeaseToken> {
+        let leases = self.desk.leases().iter();
+        let live = leases.filter(|(_, lease)| lease.phase != Phase::Tombstone);
+        let live = live.map(|(token, _)| token.clone());
+        live.chain(self.logging.iter().cloned()).collect()
     }
 
     /// All that is live or unacknowledged, then tombstones as far as the message goes: the server can do without the

@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Supervisor {
-    /// Judges leases, finds containers, goes on with logs, sweeps what has no lease. To be done before anything else.
+    /// Judges leases, finds containers, goes on with logs. To be done before anything else.
     ///
     /// # Errors
     /// Containers are in this agent's care and it has no runtime, or the spool cannot be written.
@@ -39,11 +39,6 @@ impl Supervisor {
         }
         self.act(round).await?;
         self.attach_found();
-        // Looked for now, before any new attempt has a directory there.
-        let orphans = sweep::orphans(&self.context, |token| held.contains_key(token));
-        let context = Arc::clone(&self.context);
-        self.tasks
-            .spawn("sweep", self.over.clone(), sweep::bury(context, orphans));
         Ok(())
     }
 

@@ -8,6 +8,7 @@ mod actions;
 mod adoption;
 mod containers;
 mod fake;
+mod leftovers;
 mod process;
 mod secrets;
 mod wire;

@@ -21,6 +21,8 @@ crate::suite![
     a_failed_start_leaves_nothing,
     a_spec_that_cannot_run_is_refused_by_its_field,
     nothing_is_seen_of_it_on_the_host,
+    what_lost_its_directory_is_a_stray_of_its_own_agent_only,
+    what_has_its_directory_is_no_stray,
 ];
 
 fn starting_twice_is_starting_once(place: &Place) {
@@ -219,4 +221,42 @@ fn nothing_is_seen_of_it_on_the_host(place: &Place) {
     place.stop(&running);
     place.wait(&running);
     assert_eq!(mine(), 0);
+}
+
+fn what_lost_its_directory_is_a_stray_of_its_own_agent_only(place: &Place) {
+    let (lost, beside) = (sh("echo up; sleep 600"), sh("echo up; sleep 600"));
+    let running = [place.start(&lost), place.start(&beside)];
+    running.iter().for_each(|one| one.says("up"));
+    std::fs::remove_dir_all(place.dir(&lost.id)).unwrap();
+    let other = place.of_another();
+    assert_eq!(
+        place.block(other.strays()).unwrap(),
+        vec![],
+        "another agent's is none of its business"
+    );
+    let strays = place.block(place.reopened().strays()).unwrap();
+    let ids: Vec<&str> = strays.iter().map(|stray| stray.id.as_str()).collect();
+    assert_eq!(ids, [lost.id.as_str()], "{strays:?}");
+    assert!(!strays[0].what.is_empty());
+    place.block(place.runtime().clear(&strays[0])).unwrap();
+    place.block(place.runtime().clear(&strays[0])).unwrap();
+    until("nothing remains", || place.remains(&lost.id).is_empty());
+    assert_eq!(place.block(place.runtime().strays()).unwrap(), vec![]);
+    place.stop(&running[1]);
+    assert!(place.end(&running[1]).record.stopped, "the one beside it went on");
+}
+
+fn what_has_its_directory_is_no_stray(place: &Place) {
+    let running = place.start(&sh("echo up; sleep 600"));
+    running.says("up");
+    assert_eq!(place.block(place.runtime().strays()).unwrap(), vec![]);
+    place.stop(&running);
+    place.wait(&running);
+    assert_eq!(
+        place.block(place.runtime().strays()).unwrap(),
+        vec![],
+        "nor one that ended"
+    );
+    place.remove(running.dir()).unwrap();
+    assert_eq!(place.block(place.runtime().strays()).unwrap(), vec![]);
 }

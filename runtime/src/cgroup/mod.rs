@@ -206,6 +206,15 @@ impl Group {
         }
     }
 
+    /// How many processes live in it; none when it does not exist.
+    pub(crate) fn lives(&self) -> io::Result<Option<usize>> {
+        let mut found = None;
+        for dir in self.dirs().into_iter().filter(|dir| dir.exists()) {
+            found = found.max(Some(members(&dir)?.len()));
+        }
+        Ok(found)
+    }
+
     /// Kills what is in it, waits until it is empty, removes it. Nothing to remove is fine.
     pub(crate) fn destroy(&self, wait: Duration) -> io::Result<()> {
         let deadline = crate::clock::boot() + wait;
