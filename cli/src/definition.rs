@@ -2,10 +2,10 @@
 
 use std::{fs, io, path::Path};
 
-use types::{Catalogue, limits};
+use types::{Catalogue, Signature, limits};
 use workflow::{Diagnostic, Plan, Refused, SourceFile};
 
-use crate::input;
+use crate::{input, local};
 
 /// A definition that was compiled or could not even be read.
 #[derive(Debug)]
@@ -13,8 +13,26 @@ pub(crate) struct Checked {
     /// What can be shown of it; its name is the path as it was given.
     pub(crate) source: SourceFile,
     pub(crate) diagnostics: Vec<Diagnostic>,
-    /// There when nothing is wrong.
-    pub(crate) plan: Option<Plan>,
+    /// What it is; none when something is wrong.
+    pub(crate) made: Option<Made>,
+}
+
+/// What a right file is.
+#[derive(Debug)]
+pub(crate) enum Made {
+    Workflow(Box<Plan>),
+    /// An action of a team's own.
+    Action(Box<Signature>),
+}
+
+impl Checked {
+    /// The plan of a right workflow.
+    pub(crate) fn plan(&self) -> Option<&Plan> {
+        match &self.made {
+            Some(Made::Workflow(plan)) => Some(plan),
+            Some(Made::Action(_)) | None => None,
+        }
+    }
 }
 
 impl From<Refused> for Checked {
@@ -22,26 +40,62 @@ impl From<Refused> for Checked {
         Self {
             source: refused.source,
             diagnostics: refused.diagnostics,
-            plan: None,
+            made: None,
         }
     }
 }
 
-/// Compiles a file, or standard input for `-`. What is wrong with the file itself is a diagnostic like any other.
-pub(crate) fn check(path: &str, catalogue: &Catalogue) -> Checked {
+/// Compiles a file, or standard input for `-`, with the actions of its folders: itself first, then they. What is wrong with
+/// the file itself is a diagnostic like any other.
+pub(crate) fn check(path: &str, catalogue: &Catalogue) -> Vec<Checked> {
+    if local::is_action(path) {
+        return vec![action(path)];
+    }
     let bytes = match input::read_most(path, limits::DEFINITION_BYTES) {
         Ok(bytes) => bytes,
-        Err(error) => return unreadable(path, &error).into(),
+        Err(error) => return vec![unreadable(path, &error).into()],
     };
     let source = match SourceFile::from_bytes(path, bytes) {
         Ok(source) => source,
-        Err(refused) => return refused.into(),
+        Err(refused) => return vec![refused.into()],
     };
-    let compiled = workflow::compile(&source, catalogue);
-    Checked {
+    let actions = local::of(path, &source);
+    let compiled = workflow::compile_with(&source, &actions, catalogue);
+    let own = Checked {
         source,
-        diagnostics: compiled.diagnostics,
-        plan: compiled.plan,
+        diagnostics: compiled.own.diagnostics,
+        made: compiled.own.plan.map(|plan| Made::Workflow(Box::new(plan))),
+    };
+    let signed = |uses: &str, files| workflow::read_action(uses, files).0;
+    let others = compiled.actions.into_iter().map(|(source, diagnostics)| {
+        let own = actions.iter().find_map(|action| {
+            let files = action.files.as_ref().ok()?;
+            (files.definition.name == source.name).then_some((&action.uses, files))
+        });
+        let signature = own.and_then(|(uses, files)| signed(uses, files));
+        Checked {
+            source,
+            diagnostics,
+            made: signature.map(|signature| Made::Action(Box::new(signature))),
+        }
+    });
+    std::iter::once(own).chain(others).collect()
+}
+
+/// An action's own file.
+fn action(path: &str) -> Checked {
+    let files = match local::file(Path::new(path)) {
+        Ok(files) => files,
+        Err(why) => {
+            return SourceFile::unreadable(path, &why, "an action.yaml and its `main` lie in one folder")
+                .into();
+        }
+    };
+    let (signature, diagnostics) = workflow::read_action(path, &files);
+    Checked {
+        source: files.definition,
+        diagnostics,
+        made: signature.map(|signature| Made::Action(Box::new(signature))),
     }
 }
 

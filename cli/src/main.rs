@@ -8,6 +8,7 @@ mod entry;
 mod exit;
 mod input;
 mod live;
+mod local;
 mod out;
 mod process;
 mod splice;

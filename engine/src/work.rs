@@ -58,6 +58,7 @@ pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, Eval
             (WorkBody::Action(work), connection.clone())
         }
         Body::Container {
+            action: _,
             image,
             pull,
             argv,

@@ -9,6 +9,8 @@ use types::{HostView, Millis, Network, Pull};
 const MEMORY_MIN_BYTES: u64 = 8 * 1024 * 1024;
 /// Ids inside the step's user namespace are 0 to this.
 const UID_MAX: u32 = 65_535;
+/// One text of a program's environment with its name, in bytes: Linux's MAX_ARG_STRLEN, `execve(2)`.
+const ENV_MAX: usize = 128 * 1024;
 /// A cgroup's directory name.
 const ID_MAX: usize = 200;
 
@@ -168,6 +170,15 @@ pub(crate) fn validate_id(id: &str) -> Result<(), SpecError> {
 pub(crate) fn validate_env(name: &str, value: &[u8]) -> Result<(), SpecError> {
     if name.is_empty() || name.contains(['=', '\0']) {
         return Err(fault("env", format!("{name:?} is not a name")));
+    }
+    if name.len() + value.len() + 2 > ENV_MAX {
+        return Err(fault(
+            "env",
+            format!(
+                "the value of {name} has {} bytes; a program receives at most {ENV_MAX} with its name",
+                value.len()
+            ),
+        ));
     }
     if value.contains(&0) {
         return Err(fault(

@@ -9,6 +9,7 @@ mod example;
 mod export;
 mod expr;
 mod graph;
+mod local;
 mod near;
 mod plan;
 mod reads;
@@ -25,8 +26,11 @@ pub use diagnostic::{Diagnostic, Label, Severity, Span, Suggestion};
 pub use eval::{EvalError, Expr, NeedsStatus, Scope, Template};
 pub use example::{Example, Kind as ExampleKind};
 pub use export::{dag, dot, mermaid};
+pub use local::{
+    ActionFiles, CompiledAll, LocalAction, bundle, compile_with, is_local, local_uses, main_of, read_action,
+};
 pub use near::nearest;
-pub use plan::{Body, FanOut, Input, InputError, OnAlert, Plan, PlanStep};
+pub use plan::{Body, FanOut, Input, InputError, LocalUse, OnAlert, Plan, PlanStep};
 pub use reads::Reads;
 pub use render::{Look, count, render, render_text};
 pub use report::{Checked, FileReport, sarif};

@@ -174,6 +174,9 @@ pub enum Body {
     },
     /// A fresh container.
     Container {
+        /// The action that it is, where it is one of a team's own; its inputs are in `FIREHALL_INPUTS` of `env`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        action: Option<LocalUse>,
         /// The image, a trusted text.
         image: Template,
         /// When it is fetched.
@@ -206,6 +209,15 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "lean::is_least")]
         output_from: OutputFrom,
     },
+}
+
+/// An action of a team's own, pinned: the plan holds all that it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalUse {
+    /// As the definition names it: `./actions/disk`.
+    pub uses: String,
+    /// SHA-256 of its definition with its code, hex.
+    pub digest: String,
 }
 
 /// Why inputs do not fit.

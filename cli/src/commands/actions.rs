@@ -9,14 +9,15 @@ use types::{Effect, Field, IfLost, Output, Param, Signature, Trust, Type, Value}
 use crate::{
     args::Form,
     exit::{Done, Exit, Fault},
-    out, table, text,
+    local, out, table, text,
 };
 
-/// List the built-in actions, or describe one in full.
+/// List the built-in actions and those of ./actions, or describe one in full.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   firehall actions
   firehall actions slack/war-room
+  firehall actions ./actions/disk
   firehall actions slack/war-room -o json | jq -r .example > room.yaml
 
 With -o json, an array of {name, major, doc, effect, connection, scopes, optional_scopes, timeout_ms, if_lost, params,
@@ -26,7 +27,7 @@ doc}], where it says whether outsiders wrote them; `types` has the fields of the
 pub(crate) struct ActionsArgs {
     #[command(flatten)]
     form: Form,
-    /// One action's name
+    /// One action's name, or the folder of one of your own
     name: Option<String>,
     /// Describe each in full
     #[arg(long, conflicts_with = "name")]
@@ -50,7 +51,7 @@ struct View<'a> {
     /// The fields of the records that its parameters and outputs name, by the record's name.
     types: BTreeMap<&'a str, BTreeMap<&'a str, FieldView>>,
     /// The smallest workflow that uses it.
-    example: &'static str,
+    example: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -84,10 +85,18 @@ struct OutputView<'a> {
     doc: &'a str,
 }
 
+/// Where a team keeps its own.
+const OWN: &str = "./actions";
+
 pub(crate) fn main(args: &ActionsArgs) -> Done {
-    let catalogue = ::actions::Registry::builtin().catalogue();
+    let mut catalogue = ::actions::Registry::builtin().catalogue();
     let json = args.form.output == out::Format::Json;
     if let Some(name) = &args.name {
+        if workflow::is_local(name) {
+            let uses = name.trim_end_matches('/');
+            let signature = local::signature(uses).map_err(|why| Fault::usage(format!("{uses}: {why}")))?;
+            catalogue.0.insert(name.clone(), signature);
+        }
         let Some(one) = catalogue.get(name) else {
             let near = workflow::nearest(name, catalogue.0.keys().map(String::as_str));
             let hint = near.map_or("`firehall actions` lists them".to_owned(), |near| {
@@ -101,6 +110,12 @@ pub(crate) fn main(args: &ActionsArgs) -> Done {
             out::bytes(page(one).as_bytes())?;
         }
         return Ok(Exit::Succeeded);
+    }
+    for (uses, signature) in local::below(OWN) {
+        match signature {
+            Ok(signature) => drop(catalogue.0.insert(uses, signature)),
+            Err(why) => out::note(&format!("firehall: {uses}: {why}")),
+        }
     }
     let all = catalogue.0.values();
     if json {
@@ -140,7 +155,7 @@ fn view(signature: &Signature) -> View<'_> {
         params: params.collect(),
         outputs: outputs.collect(),
         types: records(signature),
-        example: ::actions::example(&signature.name).unwrap_or_default(),
+        example: example(signature),
     }
 }
 
@@ -170,7 +185,41 @@ fn records(signature: &Signature) -> BTreeMap<&str, BTreeMap<&str, FieldView>> {
     records
 }
 
+/// A built-in one's, or one made of the signature of a team's own.
+fn example(signature: &Signature) -> String {
+    if let Some(text) = ::actions::example(&signature.name) {
+        return text.to_owned();
+    }
+    let mut text = format!("name: example\nsteps:\n  step:\n    uses: {}\n", signature.name);
+    let needed = signature.params.iter().filter(|(_, param)| param.required);
+    for (n, (name, param)) in needed.enumerate() {
+        if n == 0 {
+            text.push_str("    with:\n");
+        }
+        text.push_str(&format!("      {name}: {}\n", sample(&param.ty)));
+    }
+    text
+}
+
+/// A value of the type.
+fn sample(ty: &Type) -> &'static str {
+    match ty {
+        Type::Bool => "true",
+        Type::Int => "7",
+        Type::Float => "0.5",
+        Type::String | Type::Json => "text",
+        Type::List(_) => "[]",
+        Type::Map(_) | Type::Record { .. } => "{}",
+    }
+}
+
 fn effect(signature: &Signature) -> String {
+    if workflow::is_local(&signature.name) {
+        return match signature.effect {
+            Effect::None => "a program without a network".to_owned(),
+            Effect::Reads | Effect::Writes => "a program with a network".to_owned(),
+        };
+    }
     let vendor = signature.name.split('/').next().unwrap_or_default();
     match signature.effect {
         Effect::None => "computes only".to_owned(),
@@ -240,7 +289,7 @@ fn page(signature: &Signature) -> String {
         page.push_str(&format!("    {name}: {{ {} }}\n", fields.join(", ")));
     }
     page.push_str("\n  example\n");
-    for line in ::actions::example(&signature.name).unwrap_or_default().lines() {
+    for line in example(signature).lines() {
         page.push_str(format!("    {line}").trim_end());
         page.push('\n');
     }

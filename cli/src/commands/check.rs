@@ -7,7 +7,7 @@ use terminal_size::{Width, terminal_size};
 use workflow::{Code, FileReport, Look, Severity, SourceFile};
 
 use crate::{
-    definition::{self, Checked},
+    definition::{self, Checked, Made},
     exit::{Done, Exit, Fault},
     out, text,
 };
@@ -41,8 +41,13 @@ pub(crate) fn main(args: &CheckArgs) -> Done {
         match definition::files(argument) {
             Ok(files) => {
                 for file in files {
-                    if seen.insert(file.clone()) {
-                        told.file(definition::check(&file, &catalogue), args.output)?;
+                    if seen.contains(&file) {
+                        continue;
+                    }
+                    for checked in definition::check(&file, &catalogue) {
+                        if seen.insert(checked.source.name.clone()) {
+                            told.file(checked, args.output)?;
+                        }
                     }
                 }
             }
@@ -65,7 +70,7 @@ struct Told {
 impl Told {
     fn file(&mut self, checked: Checked, format: Format) -> Result<(), Fault> {
         self.files += 1;
-        self.wrong += usize::from(checked.plan.is_none());
+        self.wrong += usize::from(checked.made.is_none());
         let errors = checked
             .diagnostics
             .iter()
@@ -129,19 +134,29 @@ fn show(checked: &Checked) -> Result<(), Fault> {
     };
     out::bytes(excerpts(checked, out::is_coloured()).as_bytes())?;
     let found = workflow::count(&checked.diagnostics);
-    let Some(plan) = &checked.plan else {
-        return out::line(&format!("{name}: {found}"));
-    };
-    let steps = match plan.steps.len() {
-        1 => "1 step".to_owned(),
-        n => format!("{n} steps"),
+    let what = match &checked.made {
+        Some(Made::Workflow(plan)) => format!("{} with {}", plan.name, counted(plan.steps.len(), "step")),
+        Some(Made::Action(signature)) => {
+            format!("an action with {}", counted(signature.params.len(), "input"))
+        }
+        None if checked.diagnostics.is_empty() => {
+            return out::line(&format!("{name}: an action that it uses is wrong"));
+        }
+        None => return out::line(&format!("{name}: {found}")),
     };
     let but = if checked.diagnostics.is_empty() {
         String::new()
     } else {
         format!("; {found}")
     };
-    out::line(&format!("{name}: ok, {} with {steps}{but}", plan.name))
+    out::line(&format!("{name}: ok, {what}{but}"))
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
+    }
 }
 
 /// The diagnostics for people, as wide as the terminal is.

@@ -36,9 +36,14 @@ const MERMAID_CHARS: usize = 50_000;
 
 pub(crate) fn main(args: &CompileArgs) -> Done {
     let checked = definition::check(&args.file, &::actions::Registry::builtin().catalogue());
-    let Some(plan) = &checked.plan else {
-        out::note(excerpts(&checked, false).trim_end());
-        let found = workflow::count(&checked.diagnostics);
+    let Some(plan) = checked.first().and_then(definition::Checked::plan) else {
+        let wrong = || checked.iter().filter(|one| one.made.is_none());
+        wrong().for_each(|one| out::note(excerpts(one, false).trim_end()));
+        let all: Vec<_> = wrong().flat_map(|one| one.diagnostics.clone()).collect();
+        let found = match all.as_slice() {
+            [] => "it is an action; a workflow uses it by its folder".to_owned(),
+            all => workflow::count(all),
+        };
         return Err(Fault::usage(format!("{} is not compiled: {found}", args.file)));
     };
     match args.output {

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     entry,
     exit::{Done, Exit, Fault},
-    input, out,
+    local, out,
     process::{self, Lifetime},
     telemetry::{self, LogArgs},
 };
@@ -147,7 +147,9 @@ fn seed(dir: Option<&Path>) -> Result<Vec<(String, String)>, Fault> {
             .extension()
             .and_then(|e| e.to_str())
             .is_some_and(|e| ["yaml", "yml", "json"].contains(&e));
-        if known && path.is_file() {
+        // An action's file is no workflow: its folder comes along with those that use it.
+        let action = path.to_str().is_some_and(local::is_action);
+        if known && !action && path.is_file() {
             files.push(path);
         }
     }
@@ -162,7 +164,7 @@ fn seed(dir: Option<&Path>) -> Result<Vec<(String, String)>, Fault> {
         .into_iter()
         .map(|path| {
             let name = path.display().to_string();
-            input::definition(&name).map(|source| (name, source))
+            local::definition(&name).map(|source| (name, source))
         })
         .collect()
 }

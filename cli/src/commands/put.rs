@@ -7,7 +7,7 @@ use types::{Object, Type};
 use crate::{
     args::Remote,
     exit::{Done, Exit, Fault},
-    input, out, splice,
+    input, local, out, splice,
 };
 
 /// Keep a definition under its name: alerts start the newest version.
@@ -33,7 +33,7 @@ pub(crate) struct PutArgs {
 pub(crate) async fn main(args: PutArgs) -> Done {
     let (file, source) = match shipped(&args.what) {
         Some(source) => (format!("{}.yaml", args.what), source.to_owned()),
-        None => (args.what.clone(), input::definition(&args.what)?),
+        None => (args.what.clone(), local::definition(&args.what)?),
     };
     let client = args.remote.connect().await?;
     let source = if args.defaults.is_empty() {

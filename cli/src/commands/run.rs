@@ -10,7 +10,7 @@ use types::limits;
 use crate::{
     args::Remote,
     exit::{Done, Exit, Fault},
-    input, out,
+    input, local, out,
 };
 
 /// Start a run. Without --watch it prints the run's id alone and ends once the run is durable.
@@ -57,7 +57,7 @@ pub(crate) async fn main(args: RunArgs) -> Done {
         None => Vec::new(),
     };
     let source = if is_file(&args.what) {
-        Some(input::definition(&args.what)?)
+        Some(local::definition(&args.what)?)
     } else {
         None
     };

@@ -110,6 +110,7 @@ fn does(question: &Question<'_>, known: &Known, plan: &PlanStep) -> Does {
             with: known.templates(with),
         },
         Body::Container {
+            action,
             image,
             argv,
             env,
@@ -118,6 +119,7 @@ fn does(question: &Question<'_>, known: &Known, plan: &PlanStep) -> Does {
             host_view,
             ..
         } => Does::Container {
+            action: action.as_ref().map(|own| own.uses.clone()),
             image: known.template(image),
             argv: argv.iter().map(|part| known.template(part)).collect(),
             env: known.templates(env),

@@ -176,6 +176,9 @@ pub enum Does {
     },
     /// A fresh container.
     Container {
+        /// The action of the team's own that it is: `./actions/disk`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        action: Option<String>,
         /// The image; `host` is the agent's own system, read-only.
         image: Foreseen,
         /// The program and its arguments.

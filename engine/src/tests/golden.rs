@@ -55,6 +55,7 @@ fn run_started() -> Event {
             s.runs_on
                 .insert("host".to_owned(), expr("agent_host(each.value)"));
             s.body = Body::Container {
+                action: None,
                 image: Template::Literal(json!("host")),
                 pull: types::Pull::default(),
                 argv: vec![Template::Literal(json!("/bin/true"))],

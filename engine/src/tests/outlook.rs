@@ -217,6 +217,7 @@ fn effects_come_by_level_and_what_is_certainly_skipped_has_none() {
         step("perhaps", |s| acts(s.when("failed()"), &post)),
         step("run", |s| {
             s.body = Body::Container {
+                action: None,
                 image: Template::Literal(json!("host")),
                 pull: types::Pull::default(),
                 argv: vec![Template::Literal(json!("true"))],

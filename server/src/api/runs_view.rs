@@ -137,6 +137,9 @@ fn step(run: &Run, i: usize, agents: &Snapshot) -> v1::Step {
 pub(crate) fn what(plan: &PlanStep) -> String {
     match &plan.body {
         Body::Action { action, .. } => action.clone(),
+        Body::Container {
+            action: Some(action), ..
+        } => action.uses.clone(),
         Body::Container { image, .. } => match image {
             workflow::Template::Literal(types::Value::String(image)) => format!("container {image}"),
             _ => "container".to_owned(),

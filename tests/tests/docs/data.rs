@@ -13,7 +13,7 @@ pub(crate) fn complaints(page: &Page) -> Vec<String> {
     for block in &page.blocks {
         let language = block.fence.language.as_str();
         let judged = match language {
-            "yaml" if is_definition(&block.text) => definition(block),
+            "yaml" if is_definition(&block.text) => definition(page, block),
             "yaml" => yaml(&block.text),
             "json" => serde_json::from_str::<serde_json::Value>(&block.text)
                 .map(drop)
@@ -23,6 +23,8 @@ pub(crate) fn complaints(page: &Page) -> Vec<String> {
                 .parse::<toml::Table>()
                 .map(drop)
                 .map_err(|why| why.to_string()),
+            // It is run where it is saved under a name, and read all the same.
+            "python" => python(&block.text),
             "sh" | "console" | "mermaid" | "text" | "" => Ok(()),
             other => Err(format!("nothing looks at blocks of {other:?}")),
         };
@@ -47,9 +49,25 @@ fn yaml(text: &str) -> Result<(), String> {
     Parser::new_from_str(text).try_for_each(|event| event.map(drop).map_err(|why| why.to_string()))
 }
 
-/// Compiles it; its codes must be those that the fence claims, none as a rule.
-fn definition(block: &Block) -> Result<(), String> {
+fn python(text: &str) -> Result<(), String> {
+    const READ: &str = "import ast, sys; ast.parse(sys.argv[1])";
+    let said = process::finish(std::process::Command::new("python3").args(["-c", READ, text]));
+    match said.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&said.stderr).into_owned()),
+    }
+}
+
+/// Compiles it beside the page's other files; its codes must be those that the fence claims, none as a rule.
+fn definition(page: &Page, block: &Block) -> Result<(), String> {
     let dir = tempfile::tempdir().unwrap();
+    for other in &page.blocks {
+        if let Some(name) = other.fence.word("file").filter(|name| name.contains('/')) {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, &other.text).unwrap();
+        }
+    }
     let file = dir.path().join("definition.yaml");
     std::fs::write(&file, &block.text).unwrap();
     let said = process::finish(process::firehall().arg("check").arg(&file));

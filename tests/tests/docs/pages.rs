@@ -48,6 +48,7 @@ macro_rules! pages {
 
 pages! {
     readme "README.md"
+    adding_an_action "docs/adding-an-action.md"
     contributing "CONTRIBUTING.md"
     deploy "deploy/README.md"
     api "docs/api.md"

@@ -183,7 +183,7 @@ fn saved(block: &Block) -> Option<Step> {
     Some(Step {
         line: block.line,
         text: format!(
-            "cat > {name} <<'END OF THE BLOCK'\n{}END OF THE BLOCK",
+            "mkdir -p \"$(dirname {name})\"; cat > {name} <<'END OF THE BLOCK'\n{}END OF THE BLOCK",
             block.text
         ),
         exit: 0,

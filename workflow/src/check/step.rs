@@ -12,11 +12,11 @@ use super::{
     world::World,
 };
 use crate::{
-    Body, Expr, FanOut, PlanStep, Template,
+    Body, Expr, FanOut, LocalUse, PlanStep, Template,
     code::Code,
     diagnostic::{Loc, Sink},
     expr::{BinaryOp, Function, Kind, Node},
-    spec::{At, BodySpec, ContainerSpec, FanSpec, StepSpec, short},
+    spec::{ActionDef, At, BodySpec, ContainerSpec, FanSpec, StepSpec, short},
     template::Tpl,
 };
 
@@ -24,6 +24,8 @@ use crate::{
 const ASK_MS: Millis = 600_000;
 /// How long a batch of `follow` waits for more by default.
 const GATHER_MS: Millis = 100;
+/// Where an action of a team's own finds its inputs, as one JSON object.
+const INPUTS: &str = "FIREHALL_INPUTS";
 
 /// Checks a step; also gives what an item of its fan-out is.
 pub(crate) fn check(world: &World<'_>, sink: &mut Sink, edges: &Edges, index: usize) -> (PlanStep, Info) {
@@ -290,6 +292,9 @@ fn action(
                 .help(format!("add `{name}: …` to `with`: {}", param.doc));
         }
     }
+    if let Some(def) = checker.world.spec.actions.defs.get(&uses.value) {
+        return own_action(def, given);
+    }
     Body::Action {
         action: signature.name.clone(),
         major: signature.major,
@@ -299,7 +304,49 @@ fn action(
     }
 }
 
+/// A container whose inputs are one JSON object in its environment.
+fn own_action(def: &ActionDef, given: BTreeMap<String, Template>) -> Body {
+    let container = &def.container;
+    // It has been lowered to plain texts.
+    let literal = |value: &Tpl| Template::Literal(value.constant().unwrap_or_default());
+    let mut env: BTreeMap<String, Template> = container
+        .env
+        .iter()
+        .map(|(name, _, value)| (name.clone(), literal(value)))
+        .collect();
+    env.insert(INPUTS.to_owned(), Template::Map(given));
+    Body::Container {
+        action: Some(LocalUse {
+            uses: def.signature.name.clone(),
+            digest: def.digest.clone(),
+        }),
+        image: literal(&container.image),
+        pull: container.pull,
+        argv: container.argv.iter().map(literal).collect(),
+        env,
+        secrets: container.secrets.iter().cloned().collect(),
+        resources: container.resources,
+        network: container.network,
+        host_view: container.host_view.clone(),
+        workdir: container.workdir.clone(),
+        user: container.user,
+        output_from: container.output_from,
+    }
+}
+
 fn unknown_action(checker: &mut Checker<'_>, uses: &At<String>) {
+    let local = &checker.world.spec.actions;
+    if local.wrong.contains(&uses.value) {
+        return;
+    }
+    if let Some(why) = local.absent.get(&uses.value) {
+        let message = format!("the action `{}` cannot be read: {why}", short(&uses.value));
+        checker
+            .sink
+            .error(Code::UnknownAction, uses.at, message)
+            .help("`uses` names a folder beside the definition that has an action.yaml");
+        return;
+    }
     let catalogue = &checker.world.catalogue.0;
     let message = format!("there is no action `{}`", short(&uses.value));
     let draft = checker.sink.error(Code::UnknownAction, uses.at, message);
@@ -308,6 +355,12 @@ fn unknown_action(checker: &mut Checker<'_>, uses: &At<String>) {
         draft
             .help("an action is named without a version; a run pins the one that it was compiled with")
             .suggest(uses.at, plain);
+        return;
+    }
+    if crate::is_local(&uses.value) {
+        draft.help(
+            "its folder comes along when `firehall` reads the definition from a file; elsewhere it stands under `actions`",
+        );
         return;
     }
     if uses.value.starts_with("docker://") || uses.value.contains(".io/") {
@@ -348,6 +401,7 @@ fn container_body(checker: &mut Checker<'_>, container: &ContainerSpec) -> Body 
         );
     }
     Body::Container {
+        action: None,
         image,
         pull: container.pull,
         argv,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use types::{IfLost, Millis, OutputDecl, OutputFrom, Resources, Retry};
 
 use super::{Index, depends, summary::script, text::written};
-use crate::{Body, FanOut, Plan, PlanStep, Template};
+use crate::{Body, FanOut, LocalUse, Plan, PlanStep, Template};
 
 /// A workflow as a graph. Its JSON is `{name, steps: [{name, depends: […], executor: {type, config}, …}]}`, in the
 /// definition's order; the fields are described in docs/language.md and stay. What is null in the plan is left out;
@@ -103,6 +103,9 @@ struct Action<'a> {
 
 #[derive(Debug, Clone, Serialize)]
 struct Container<'a> {
+    /// The action of the team's own that it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<&'a LocalUse>,
     image: Value,
     pull: &'static str,
     /// The script of `run`.
@@ -200,6 +203,7 @@ fn executor(body: &Body) -> Executor<'_> {
             with: values(with),
         }),
         Body::Container {
+            action,
             image,
             pull,
             argv,
@@ -212,6 +216,7 @@ fn executor(body: &Body) -> Executor<'_> {
             user,
             output_from,
         } => Executor::Container(Container {
+            action: action.as_ref(),
             image: written(image),
             pull: pull.as_str(),
             content: script(argv),

@@ -53,6 +53,9 @@ fn does(body: &Body) -> String {
     match body {
         Body::Action { action, .. } => format!("uses {action}"),
         Body::Container {
+            action: Some(action), ..
+        } => format!("uses {}", short(&action.uses, WIDTH)),
+        Body::Container {
             image, argv, network, ..
         } => {
             let network = match network {

@@ -1,6 +1,7 @@
 //! The definition as written: known keys with their values, each with its place. Built by hand from the tree, so that
 //! every wrong key and value of a file is said in one pass.
 
+mod action;
 mod container;
 mod fields;
 mod foreign;
@@ -17,6 +18,7 @@ use crate::{
     template::{ExprSpec, Tpl},
 };
 
+pub(crate) use action::{ActionDef, json as action_json, lower as lower_action, main_of};
 pub(crate) use fields::{is_name, short};
 pub(crate) use workflow::lower;
 
@@ -35,6 +37,8 @@ pub(crate) struct Spec {
     pub(crate) on_alert: Option<Option<ExprSpec>>,
     pub(crate) inputs: Vec<InputSpec>,
     pub(crate) steps: Vec<StepSpec>,
+    /// Those that it brings along, and those of its folders.
+    pub(crate) actions: crate::local::Known,
 }
 
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use crate::{
     yaml::{Data, Entry, Node},
 };
 
-const KEYS: [&str; 5] = ["name", "description", "on", "inputs", "steps"];
+const KEYS: [&str; 6] = ["name", "description", "on", "inputs", "steps", "actions"];
 const PLANNED: [&str; 6] = [
     "finally",
     "concurrency",
@@ -63,6 +63,9 @@ pub(crate) fn lower(root: &Node, source: &SourceFile, sink: &mut Sink) -> Spec {
     }
     if let Some(entry) = fields.get("inputs") {
         spec.inputs = inputs(&mut reader, &entry.value);
+    }
+    if let Some(entry) = fields.get("actions") {
+        spec.actions = actions(&mut reader, &entry.value);
     }
     match fields.get("steps") {
         Some(entry) => spec.steps = steps(&mut reader, entry),
@@ -250,8 +253,24 @@ fn input(reader: &mut Reader<'_>, entry: &Entry) -> InputSpec {
     input
 }
 
+/// Actions that the definition brings along.
+fn actions(reader: &mut Reader<'_>, node: &Node) -> crate::local::Known {
+    let mut known = crate::local::Known::default();
+    for entry in reader.map(node, "`actions`").unwrap_or_default() {
+        let name = &entry.key;
+        if !crate::local::is_local(name) {
+            reader.name(name, entry.key_at, "an action's name", Name::Key);
+        }
+        match super::lower_action(&entry.value, name, None, reader.source, reader.sink) {
+            Some(def) => drop(known.defs.insert(name.clone(), def)),
+            None => drop(known.wrong.insert(name.clone())),
+        }
+    }
+    known
+}
+
 /// A plain value of the type; says when it does not fit.
-fn fitting(reader: &mut Reader<'_>, node: &Node, ty: Option<&Type>) -> Option<Value> {
+pub(super) fn fitting(reader: &mut Reader<'_>, node: &Node, ty: Option<&Type>) -> Option<Value> {
     let value = plain(reader, node)?;
     match ty.map(|ty| ty.check(&value)) {
         None | Some(Ok(())) => Some(value),

@@ -16,7 +16,7 @@ use crate::{
     args::Remote,
     definition::Checked,
     exit::{Done, Exit, Fault},
-    input, out, text,
+    input, local, out, text,
 };
 
 /// Say what a run would do before it does anything: the graph, who does what where, each outside effect in order, what
@@ -88,7 +88,7 @@ pub(crate) async fn main(args: PlanArgs) -> Done {
 /// The definition, when it is here.
 fn source(args: &PlanArgs) -> Result<Option<SourceFile>, Fault> {
     if super::run::is_file(&args.what) {
-        return Ok(Some(SourceFile::new(&args.what, input::definition(&args.what)?)));
+        return Ok(Some(SourceFile::new(&args.what, local::definition(&args.what)?)));
     }
     // On a server its own kept version counts, which may have other defaults than the shipped one.
     let shipped = super::put::shipped(&args.what).filter(|_| !args.ask);
@@ -169,7 +169,7 @@ fn wrong(args: &PlanArgs, source: SourceFile, compiled: Compiled) -> Result<(), 
     let checked = Checked {
         source,
         diagnostics: compiled.diagnostics,
-        plan: None,
+        made: None,
     };
     out::bytes(check::excerpts(&checked, out::is_coloured()).as_bytes())?;
     let found = workflow::count(&checked.diagnostics);

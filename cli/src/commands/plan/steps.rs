@@ -46,6 +46,11 @@ pub(super) fn render(page: &mut String, outlook: &Outlook, values: bool) {
 fn what(step: &StepOutlook) -> String {
     let what = match &step.does {
         Does::Action { action, .. } => action.clone(),
+        Does::Container {
+            action: Some(action),
+            image,
+            ..
+        } => format!("{}, a container on {}", text::line(action), words::value(image)),
         Does::Container { image, .. } => format!("container on {}", words::value(image)),
     };
     let times = match &step.fan_out {

@@ -10,7 +10,7 @@ use workflow::{Plan, SourceFile};
 use super::{Remote, Vendor};
 use crate::{
     exit::{Done, Exit, Fault},
-    input, out, text,
+    input, local, out, text,
 };
 
 /// What is understood of a payload. Nothing is sent anywhere.
@@ -178,7 +178,7 @@ fn bound(from: &'static str, plan: &Plan, alert: &Value) -> Bound {
 async fn plans(args: &TestArgs) -> Result<Vec<(&'static str, Plan)>, Fault> {
     let mut plans = Vec::new();
     for file in &args.workflows {
-        let source = SourceFile::new(file, input::definition(file)?);
+        let source = SourceFile::new(file, local::definition(file)?);
         plans.push(("file", compile(&source)?));
     }
     if args.ask {

@@ -98,6 +98,7 @@ fn body(body: &Body, fact: &mut impl FnMut(&'static str, String)) {
             );
         }
         Body::Container {
+            action,
             image,
             pull,
             argv,
@@ -110,6 +111,8 @@ fn body(body: &Body, fact: &mut impl FnMut(&'static str, String)) {
             user,
             ..
         } => {
+            let of = |own: &workflow::LocalUse| format!("{}, SHA-256 {}", own.uses, own.digest);
+            fact("Action", action.as_ref().map(of).unwrap_or_default());
             fact("Image", template(image));
             fact("Fetched", pull.as_str().to_owned());
             fact("Command", lines(argv.iter().map(template).collect()));
