@@ -91,6 +91,7 @@ pub(crate) fn signature<const P: usize, const O: usize>(
         outputs: named(outputs),
         effect: Effect::None,
         connection: None,
+        connection_by: None,
         scopes: Vec::new(),
         optional_scopes: Vec::new(),
         if_lost: IfLost::Rerun,

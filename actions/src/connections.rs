@@ -5,7 +5,7 @@ use std::sync::Arc;
 use node::egress::{Egress, EgressError};
 use types::Secret;
 
-use crate::{datadog, slack};
+use crate::{Http, datadog, slack};
 
 /// The connections of an agent.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +14,8 @@ pub struct Connections {
     pub slack: Option<SlackConnection>,
     /// Datadog.
     pub datadog: Option<DatadogConnection>,
+    /// Where `http/request` may go.
+    pub http: Http,
 }
 
 /// Slack's Web API with a bot token.
@@ -66,9 +68,17 @@ pub enum ConnectionError {
     /// A site that is no host name.
     #[error("DD_SITE: expected a site such as datadoghq.eu")]
     Site,
+    /// A named HTTP connection that is none.
+    #[error("--http {name}: {why}")]
+    Http {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// No HTTP client.
     #[error(transparent)]
-    Http(#[from] EgressError),
+    Client(#[from] EgressError),
 }
 
 impl Connections {
@@ -111,18 +121,24 @@ impl Connections {
             }
             (None, None) => None,
         };
-        Ok(Self { slack, datadog })
+        Ok(Self {
+            slack,
+            datadog,
+            http: Http::default(),
+        })
     }
 
     /// The names of those that are there, for placement.
     #[must_use]
-    pub fn names(&self) -> Vec<&'static str> {
+    pub fn names(&self) -> Vec<String> {
         [
             ("slack", self.slack.is_some()),
             ("datadog", self.datadog.is_some()),
         ]
         .into_iter()
-        .filter_map(|(name, there)| there.then_some(name))
+        .filter(|(_, there)| *there)
+        .map(|(name, _)| name.to_owned())
+        .chain(self.http.names())
         .collect()
     }
 
@@ -134,7 +150,7 @@ impl Connections {
             .datadog
             .iter()
             .flat_map(|datadog| [datadog.api_key.clone(), datadog.app_key.clone()]);
-        slack.chain(datadog).collect()
+        slack.chain(datadog).chain(self.http.secrets()).collect()
     }
 }
 
@@ -200,7 +216,7 @@ impl DatadogConnection {
 }
 
 /// Without its final slashes; none unless it is http or https with a host, and without query or fragment.
-fn base_url(text: &str) -> Option<String> {
+pub(crate) fn base_url(text: &str) -> Option<String> {
     let url = reqwest::Url::parse(text.trim()).ok()?;
     let fits = matches!(url.scheme(), "http" | "https")
         && url.has_host()

@@ -1,7 +1,8 @@
 //! An example of each action: the smallest workflow that uses it. A test of the command line compiles each.
 
-const EXAMPLES: [(&str, &str); 12] = [
+const EXAMPLES: &[(&str, &str)] = &[
     ("datadog/query", include_str!("examples/datadog-query.yaml")),
+    ("http/request", include_str!("examples/http-request.yaml")),
     (
         "incident/findings",
         include_str!("examples/incident-findings.yaml"),

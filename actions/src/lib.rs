@@ -8,13 +8,16 @@ mod connections;
 mod datadog;
 mod desk;
 mod examples;
+mod http;
 mod log;
 mod registry;
 mod slack;
+mod tries;
 
 pub use action::{Action, ActionContext, ActionError, ActionOutput};
 pub use clock::Clock;
 pub use connections::{ConnectionError, Connections, DatadogConnection, SlackConnection};
 pub use examples::example;
+pub use http::{Http, HttpAuth, HttpConnection};
 pub use log::LogSink;
 pub use registry::Registry;

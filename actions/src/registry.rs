@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use types::{Catalogue, FailureKind, Object, Signature, limits};
 
 use crate::{
-    Action, ActionContext, ActionError, ActionOutput, ConnectionError, Connections, datadog, desk, slack,
+    Action, ActionContext, ActionError, ActionOutput, ConnectionError, Connections, datadog, desk, http,
+    slack,
 };
 
 /// The actions of an agent.
@@ -29,6 +30,7 @@ impl Registry {
             Arc::new(slack::Upload),
             Arc::new(slack::Archive),
             Arc::new(datadog::Query),
+            Arc::new(http::Request),
         ])
     }
 

@@ -1,7 +1,8 @@
 //! What an agent is told when it is started.
 
-use std::{collections::BTreeMap, collections::BTreeSet, fmt, path::PathBuf, str::FromStr};
+use std::{collections::BTreeMap, collections::BTreeSet, fmt, net::IpAddr, path::PathBuf, str::FromStr};
 
+use ipnet::IpNet;
 use types::{HostView, Labels, Network, Secret};
 
 /// The longest secret, in bytes: what is longer is no token, and masking all its forms would need too much memory.
@@ -38,6 +39,8 @@ pub enum Grant {
     HostView(HostView),
     /// The host's network.
     HostNetwork,
+    /// Addresses beside the public ones that `http/request` may connect to.
+    Net(IpNet),
 }
 
 /// Not a grant.
@@ -48,7 +51,7 @@ impl fmt::Display for GrantError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "unknown grant {:?} (known: host-view:proc, host-view:sys, network:host)",
+            "unknown grant {:?} (known: host-view:proc, host-view:sys, network:host, net:10.0.0.0/8)",
             self.0
         )
     }
@@ -59,6 +62,13 @@ impl std::error::Error for GrantError {}
 impl FromStr for Grant {
     type Err = GrantError;
     fn from_str(text: &str) -> Result<Self, GrantError> {
+        let unknown = || GrantError(text.chars().take(80).collect());
+        if let Some(net) = text.strip_prefix("net:") {
+            let net = net
+                .parse::<IpNet>()
+                .or_else(|_| net.parse::<IpAddr>().map(IpNet::from));
+            return net.map(|net| Self::Net(net.trunc())).map_err(|_| unknown());
+        }
         [
             Self::HostView(HostView::Proc),
             Self::HostView(HostView::Sys),
@@ -66,7 +76,7 @@ impl FromStr for Grant {
         ]
         .into_iter()
         .find(|grant| grant.to_string() == text)
-        .ok_or_else(|| GrantError(text.chars().take(80).collect()))
+        .ok_or_else(unknown)
     }
 }
 
@@ -75,6 +85,7 @@ impl fmt::Display for Grant {
         match self {
             Self::HostView(tree) => write!(f, "host-view:{}", tree.as_str()),
             Self::HostNetwork => write!(f, "network:{}", Network::Host.as_str()),
+            Self::Net(net) => write!(f, "net:{net}"),
         }
     }
 }
@@ -86,8 +97,24 @@ mod tests {
 
     #[test]
     fn grants_are_read_as_they_are_written() {
-        for text in ["host-view:proc", "host-view:sys", "network:host"] {
+        for text in [
+            "host-view:proc",
+            "host-view:sys",
+            "network:host",
+            "net:10.0.0.0/8",
+            "net:fd00::/8",
+        ] {
             assert_eq!(text.parse::<Grant>().unwrap().to_string(), text);
+        }
+        for (text, meant) in [
+            ("net:10.1.2.3", "net:10.1.2.3/32"),
+            ("net:10.1.2.3/8", "net:10.0.0.0/8"),
+            ("net:::1", "net:::1/128"),
+        ] {
+            assert_eq!(text.parse::<Grant>().unwrap().to_string(), meant);
+        }
+        for text in ["net:", "net:example.com", "net:10.0.0.0/33"] {
+            assert!(text.parse::<Grant>().is_err(), "{text}");
         }
         assert!("network:egress".parse::<Grant>().is_err() && "".parse::<Grant>().is_err());
     }

@@ -130,12 +130,7 @@ pub(crate) fn hello(context: &Context, dial: u64, inventory: Vec<v1::InventoryIt
             .collect(),
         actions: catalogue.0.values().map(action).collect(),
         secrets: context.secrets.keys().cloned().collect(),
-        connections: context
-            .connections
-            .names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect(),
+        connections: context.connections.names(),
         grants: context.allow.iter().map(ToString::to_string).collect(),
         inventory,
         dial,

@@ -30,4 +30,5 @@ mod sweep;
 
 pub use config::{Config, Grant, GrantError, SECRET_BYTES};
 pub use error::AgentError;
-pub use run::run;
+pub use link::{Dial, Tcp};
+pub use run::{Surroundings, run, run_in};

@@ -1,10 +1,11 @@
 //! How the server is reached.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use node::backoff::{self, Backoff};
 use proto::v1::agent_service_client::AgentServiceClient;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, Endpoint, Error};
 use types::{limits, text::mask_userinfo};
 
 use crate::error::AgentError;
@@ -14,8 +15,59 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// A session that lived this long resets the backoff.
 const STABLE: Duration = Duration::from_secs(10);
 
+/// How a connection is opened: by the kernel's TCP, or by a simulation of it.
+#[async_trait]
+pub trait Dial: Send + Sync {
+    /// Opens one, with the limits that the endpoint says.
+    ///
+    /// # Errors
+    /// Nobody answers there.
+    async fn dial(&self, endpoint: &Endpoint) -> Result<Channel, Error>;
+}
+
+/// The kernel's TCP.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tcp;
+
+#[async_trait]
+impl Dial for Tcp {
+    async fn dial(&self, endpoint: &Endpoint) -> Result<Channel, Error> {
+        endpoint.connect().await
+    }
+}
+
+/// The server, as this agent reaches it.
+#[derive(Clone)]
+pub(crate) struct Server {
+    endpoint: Endpoint,
+    dial: Arc<dyn Dial>,
+}
+
+impl Server {
+    /// # Errors
+    /// The URL is none of a server.
+    pub(crate) fn new(url: &str, dial: Arc<dyn Dial>) -> Result<Self, AgentError> {
+        let endpoint = endpoint(url)?;
+        Ok(Self { endpoint, dial })
+    }
+
+    /// A connection; why there is none, in one line.
+    pub(crate) async fn connect(&self) -> Result<Channel, String> {
+        self.dial
+            .dial(&self.endpoint)
+            .await
+            .map_err(|error| chain(&error))
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.endpoint.uri())
+    }
+}
+
 /// Checks the server's URL and sets every limit of a connection.
-pub(crate) fn endpoint(server: &str) -> Result<Endpoint, AgentError> {
+fn endpoint(server: &str) -> Result<Endpoint, AgentError> {
     let wrong = |why: String| AgentError::Config(format!("server {:?}: {why}", mask_userinfo(server)));
     if mask_userinfo(server) != server {
         return Err(wrong("no server asks for a user name or a password".to_owned()));
@@ -69,7 +121,7 @@ impl Tries {
 }
 
 /// An error of the transport with its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -16,7 +16,7 @@ use crate::{
     error::{AgentError, tried},
     heartbeat::Heartbeat,
     janitor::Janitor,
-    link,
+    link::{Dial, Server, Tcp},
     logs::Shipper,
     mask::{Masker, SECRET_MIN_BYTES},
     session::Session,
@@ -35,8 +35,38 @@ const LEAVE: Duration = Duration::from_secs(2);
 /// # Errors
 /// The configuration or the data directory cannot be used, or the spool cannot be written any more.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AgentError> {
-    let endpoint = link::endpoint(&config.server)?;
-    let context = Arc::new(context(config).await?);
+    run_in(Surroundings::default(), config, shutdown).await
+}
+
+/// What an agent reaches the world by.
+pub struct Surroundings {
+    /// How the server is reached.
+    pub dial: Arc<dyn Dial>,
+    /// What runs containers; none for what the configuration names.
+    pub runtime: Option<Arc<dyn Runtime>>,
+}
+
+impl Default for Surroundings {
+    /// This host.
+    fn default() -> Self {
+        Self {
+            dial: Arc::new(Tcp),
+            runtime: None,
+        }
+    }
+}
+
+/// Runs an agent as [`run()`] does, in other surroundings than this host.
+///
+/// # Errors
+/// As [`run()`].
+pub async fn run_in(
+    surroundings: Surroundings,
+    config: Config,
+    shutdown: CancellationToken,
+) -> Result<(), AgentError> {
+    let server = Server::new(&config.server, surroundings.dial)?;
+    let context = Arc::new(context(config, surroundings.runtime).await?);
     let spool = Spool::open(&context.dir.spool(), clock::wall())?;
     let over = CancellationToken::new();
     let _on_drop = over.clone().drop_guard();
@@ -44,7 +74,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Agen
     let (events, inbox) = mpsc::channel(INBOX);
     let (every, pace) = watch::channel(Duration::from_millis(limits::HEARTBEAT_MS));
     let (channel, channels) = watch::channel(None);
-    let (shipper, logs) = Shipper::new(Arc::clone(&context), endpoint.clone(), events.clone());
+    let (shipper, logs) = Shipper::new(Arc::clone(&context), server.clone(), events.clone());
     let mut supervisor = Supervisor::new(Parts {
         context: Arc::clone(&context),
         spool,
@@ -71,7 +101,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Agen
     tasks.spawn("heartbeat", over.clone(), heartbeat.run());
     let session = Session {
         context: Arc::clone(&context),
-        endpoint,
+        server,
         events,
         channel,
     };
@@ -84,12 +114,15 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Agen
     ended
 }
 
-async fn context(config: Config) -> Result<Context, AgentError> {
+async fn context(config: Config, given: Option<Arc<dyn Runtime>>) -> Result<Context, AgentError> {
     check(&config)?;
     let dir = DataDir::open(&config.data_dir)?;
     let id = dir.agent_id()?;
     let boot = clock::boot_id().map_err(tried("cannot read the boot id"))?;
-    let runtime = runtime(&config, &dir).await;
+    let runtime = match given {
+        Some(runtime) => Ok(runtime),
+        None => runtime(&config, &dir).await,
+    };
     match &runtime {
         Ok(runtime) => tracing::info!(%id, name = config.name, runtime = runtime.name(), "agent"),
         Err(why) => {

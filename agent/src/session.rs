@@ -7,16 +7,13 @@ use proto::v1::{self, session_down::Message as Down};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    Streaming,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Streaming, transport::Channel};
 use types::{LeaseToken, Millis, SessionId, limits};
 
 use crate::{
     context::Context,
     convert::{self, Malformed},
-    link::{self, PATIENCE, Tries},
+    link::{self, PATIENCE, Server, Tries},
     supervisor::Event,
 };
 
@@ -35,7 +32,7 @@ pub(crate) struct Dialled {
 
 pub(crate) struct Session {
     pub context: Arc<Context>,
-    pub endpoint: Endpoint,
+    pub server: Server,
     pub events: mpsc::Sender<Event>,
     /// The connection, for heartbeats too.
     pub channel: watch::Sender<Option<Channel>>,
@@ -87,9 +84,9 @@ impl Session {
     }
 
     async fn session(&self, floor: u64) -> Over {
-        let channel = match self.endpoint.connect().await {
+        let channel = match self.server.connect().await {
             Ok(channel) => channel,
-            Err(error) => return Over::Ended(link::chain(&error)),
+            Err(why) => return Over::Ended(why),
         };
         self.channel.send_replace(Some(channel.clone()));
         let (reply, dialled) = oneshot::channel();

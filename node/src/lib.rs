@@ -1,6 +1,7 @@
-//! What processes share: configuration files, clocks, named tasks, shutdown, backoff, guarded HTTP egress.
+//! What processes share: configuration files, clocks, named tasks, blocking work, shutdown, backoff, guarded HTTP egress.
 
 pub mod backoff;
+pub mod blocking;
 pub mod clock;
 pub mod config;
 pub mod egress;

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use futures::StreamExt;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -17,7 +18,7 @@ use tokio::{
     time::Sleep,
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
 
 /// Connections at once; beyond them new ones wait in the kernel's queue.
 const CONNECTIONS: usize = 8_192;
@@ -29,21 +30,41 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What an HTTP/2 client says first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Accepted connections, without Nagle's delay; cut by the token.
-pub(crate) fn incoming(
-    listener: TcpListener,
+/// Where connections come from: the kernel's TCP, or a simulation of it.
+#[async_trait]
+pub trait Listener: Send + Sync + 'static {
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static;
+    /// The next one.
+    ///
+    /// # Errors
+    /// It cannot be accepted; the one after it may be.
+    async fn accept(&self) -> io::Result<Self::Stream>;
+}
+
+/// Without Nagle's delay.
+#[async_trait]
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+    async fn accept(&self) -> io::Result<TcpStream> {
+        let (stream, _) = Self::accept(self).await?;
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection was gone at once");
+        }
+        Ok(stream)
+    }
+}
+
+/// Accepted connections; cut by the token.
+pub(crate) fn incoming<L: Listener>(
+    listener: L,
     cut: CancellationToken,
-) -> impl futures::Stream<Item = Result<Counted, io::Error>> {
+) -> impl futures::Stream<Item = Result<Counted<L::Stream>, io::Error>> {
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     futures::stream::unfold((listener, permits, cut), |(listener, permits, cut)| async move {
         let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
         let item = match listener.accept().await {
-            Ok((stream, _)) => {
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "a connection was gone at once");
-                }
-                Ok(Counted::new(stream, permit, cut.clone()))
-            }
+            Ok(stream) => Ok(Counted::new(stream, permit, cut.clone())),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(PAUSE).await;
@@ -56,16 +77,16 @@ pub(crate) fn incoming(
 }
 
 /// A connection that gives its place back when it ends.
-pub(crate) struct Counted {
-    stream: TcpStream,
+pub(crate) struct Counted<S> {
+    stream: S,
     _place: OwnedSemaphorePermit,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     /// While it may still be about to say that it speaks HTTP/2: how much of that it said, and until when it may.
     opening: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
-impl Counted {
-    fn new(stream: TcpStream, place: OwnedSemaphorePermit, cut: CancellationToken) -> Self {
+impl<S> Counted<S> {
+    fn new(stream: S, place: OwnedSemaphorePermit, cut: CancellationToken) -> Self {
         Self {
             stream,
             _place: place,
@@ -86,14 +107,14 @@ impl Counted {
     }
 }
 
-impl Connected for Counted {
-    type ConnectInfo = TcpConnectInfo;
-    fn connect_info(&self) -> TcpConnectInfo {
+impl<S: Connected> Connected for Counted<S> {
+    type ConnectInfo = S::ConnectInfo;
+    fn connect_info(&self) -> S::ConnectInfo {
         self.stream.connect_info()
     }
 }
 
-impl AsyncRead for Counted {
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -122,7 +143,7 @@ impl AsyncRead for Counted {
     }
 }
 
-impl AsyncWrite for Counted {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

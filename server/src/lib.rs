@@ -18,7 +18,8 @@ use std::net::SocketAddr;
 
 use types::{Catalogue, Secret};
 
-pub use serve::{ServerError, run};
+pub use connections::Listener;
+pub use serve::{ServerError, run, run_on};
 
 /// How a server is set up.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use crate::{
     agents::{Agents, Facts},
     api,
     clock::Clock,
-    connections::incoming,
+    connections::{Listener, incoming},
     guard, http, leases,
     runs::Runs,
     store::{SharedStore, StoreError},
@@ -83,14 +83,31 @@ pub async fn run(
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| ServerError::Listen { address, source })?;
-    let core = core(config, store, shutdown.clone());
-    prepare(&core).await?;
     let address = listener
         .local_addr()
         .map_err(|source| ServerError::Listen { address, source })?;
+    run_on(listener, config, store, shutdown, || {
+        ready(address);
+        tracing::info!(%address, "listening");
+    })
+    .await
+}
+
+/// Runs a server on connections from anywhere: `config.listen` is not looked at.
+///
+/// # Errors
+/// See [`ServerError`].
+pub async fn run_on(
+    listener: impl Listener,
+    config: Config,
+    store: SharedStore,
+    shutdown: CancellationToken,
+    ready: impl FnOnce() + Send,
+) -> Result<(), ServerError> {
+    let core = core(config, store, shutdown.clone());
+    prepare(&core).await?;
     let judge = tokio::spawn(judge(core.clone()));
-    ready(address);
-    tracing::info!(%address, "listening");
+    ready();
     let served = serve(&core, listener).await;
     shutdown.cancel();
     if !core.runs.stopped(PUT_AWAY).await {
@@ -172,7 +189,7 @@ async fn prepare(core: &Core) -> Result<(), ServerError> {
     Ok(())
 }
 
-async fn serve(core: &Core, listener: TcpListener) -> Result<(), ServerError> {
+async fn serve(core: &Core, listener: impl Listener) -> Result<(), ServerError> {
     let router = api::router(core)
         .merge(http::router(core.clone()))
         .fallback({

@@ -34,7 +34,7 @@ static COMPILING: Semaphore = Semaphore::const_new(4);
 pub(crate) async fn compiled(core: &Core, file: &str, source: &str) -> (SourceFile, workflow::Compiled) {
     let turn = COMPILING.acquire().await;
     let (core, name, text) = (core.clone(), file.to_owned(), source.to_owned());
-    let done = tokio::task::spawn_blocking(move || {
+    let done = node::blocking::run(move || {
         let _turn = turn;
         compile(&core, &name, &text)
     });

@@ -91,6 +91,9 @@ pub struct Signature {
     /// The connection that the agent must hold (`slack`), which placement looks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
+    /// The parameter that names the connection, where it has one of many: `connection: jira` needs `http:jira`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_by: Option<String>,
     /// Vendor scopes it needs, and those it can do without.
     #[serde(default)]
     pub scopes: Vec<String>,
@@ -104,6 +107,13 @@ pub struct Signature {
 }
 
 impl Signature {
+    /// The connection of a name, for an action that has one of many.
+    #[must_use]
+    pub fn connection_named(&self, name: &str) -> String {
+        let vendor = self.name.split('/').next().unwrap_or_default();
+        format!("{vendor}:{name}")
+    }
+
     /// The SHA-256 of its JSON form, in hex: a plan pins it.
     #[must_use]
     pub fn digest(&self) -> String {

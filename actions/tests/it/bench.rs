@@ -66,7 +66,7 @@ impl Bench {
             slack,
             connections: Connections {
                 slack: Some(connection),
-                datadog: None,
+                ..Connections::default()
             },
             attempt: 1,
             budget: Duration::from_secs(40),

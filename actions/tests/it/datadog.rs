@@ -83,8 +83,8 @@ async fn ask(stub: &Stub, key: &str, params: Value) -> Result<ActionOutput, Acti
     )
     .unwrap();
     let connections = Connections {
-        slack: None,
         datadog: Some(connection),
+        ..Connections::default()
     };
     let (context, _lines) = context(connections, run_id(), "query", 1, Duration::from_secs(10));
     let result = Registry::builtin()

@@ -7,6 +7,7 @@ mod doubts;
 mod faults;
 mod headers;
 mod hostile;
+mod http;
 mod people;
 mod posts;
 mod rooms;

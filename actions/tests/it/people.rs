@@ -146,7 +146,7 @@ async fn a_wrong_token_is_named_and_not_shown() {
     let bench = Bench {
         connections: actions::Connections {
             slack: Some(wrong),
-            datadog: None,
+            ..actions::Connections::default()
         },
         ..bench
     };

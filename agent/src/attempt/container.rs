@@ -104,8 +104,7 @@ async fn over(job: &Job, work: &Work, ended: Ended) {
             let (context, dir, work) = (Arc::clone(&job.context), job.dir(), work.clone());
             let cause = job.reins.cause().cloned();
             let made =
-                tokio::task::spawn_blocking(move || of_exit(&context, &work, &dir, &record, cause.as_ref()))
-                    .await;
+                node::blocking::run(move || of_exit(&context, &work, &dir, &record, cause.as_ref())).await;
             match made {
                 Ok(report) => job.tell(Told::Ended(Box::new(report))).await,
                 Err(error) => {

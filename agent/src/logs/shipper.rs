@@ -13,13 +13,13 @@ use tokio::{
     time::MissedTickBehavior,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Streaming, transport::Endpoint};
+use tonic::Streaming;
 use types::LeaseToken;
 
 use super::{Logs, Word, source::Source};
 use crate::{
     context::Context,
-    link::{self, PATIENCE, Tries},
+    link::{self, PATIENCE, Server, Tries},
     supervisor::Event,
 };
 
@@ -36,7 +36,7 @@ const IDLE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Shipper {
     context: Arc<Context>,
-    endpoint: Endpoint,
+    server: Server,
     events: mpsc::Sender<Event>,
     words: mpsc::Receiver<Word>,
     grew: Arc<Notify>,
@@ -52,11 +52,7 @@ enum Over {
 }
 
 impl Shipper {
-    pub(crate) fn new(
-        context: Arc<Context>,
-        endpoint: Endpoint,
-        events: mpsc::Sender<Event>,
-    ) -> (Self, Logs) {
+    pub(crate) fn new(context: Arc<Context>, server: Server, events: mpsc::Sender<Event>) -> (Self, Logs) {
         let (sender, words) = mpsc::channel(WORDS);
         let grew = Arc::new(Notify::new());
         let logs = Logs {
@@ -65,7 +61,7 @@ impl Shipper {
         };
         let shipper = Self {
             context,
-            endpoint,
+            server,
             events,
             words,
             grew,
@@ -146,9 +142,9 @@ impl Shipper {
     }
 
     async fn connection(&mut self, first: v1::LogChunk) -> Over {
-        let channel = match self.endpoint.connect().await {
+        let channel = match self.server.connect().await {
             Ok(channel) => channel,
-            Err(error) => return Over::Failed(link::chain(&error)),
+            Err(why) => return Over::Failed(why),
         };
         let (tx, rx) = mpsc::channel(AHEAD);
         // In the stream before the call: the call returns only with the answer's headers.

@@ -107,7 +107,7 @@ impl Supervisor {
         };
         let (spool, written) = if sync {
             // A flush takes milliseconds: not on this thread.
-            tokio::task::spawn_blocking(move || {
+            node::blocking::run(move || {
                 let written = spool.commit(records, true);
                 (spool, written)
             })

@@ -33,6 +33,7 @@ impl Action for Acts {
             outputs: std::collections::BTreeMap::new(),
             effect: Effect::None,
             connection: None,
+            connection_by: None,
             scopes: Vec::new(),
             optional_scopes: Vec::new(),
             if_lost: IfLost::Fail,

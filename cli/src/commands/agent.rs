@@ -9,6 +9,7 @@ use ::agent::{Config, Grant, hygiene};
 use clap::Args;
 use types::{Label, Labels, Secret, is_host_label};
 
+use super::http::HttpArgs;
 use crate::{
     args::DEFAULT_SERVER,
     entry,
@@ -38,7 +39,8 @@ pub(crate) struct AgentArgs {
     name: Option<String>,
     #[command(flatten)]
     what: WhatArgs,
-    /// What steps may have beyond the ordinary: host-view:proc, host-view:sys, network:host
+    /// What steps may have beyond the ordinary: host-view:proc, host-view:sys, network:host; net:10.0.0.0/8 for addresses that
+    /// `http/request` may reach beside the public ones
     #[arg(long, env = "FIREHALL_ALLOW", value_name = "GRANTS", value_delimiter = ',')]
     allow: Vec<Grant>,
     #[command(flatten)]
@@ -61,6 +63,8 @@ pub(crate) struct WhatArgs {
     /// An environment variable that is a secret which steps may name. Repeatable
     #[arg(long, env = "FIREHALL_SECRET_ENV", value_delimiter = ',', value_name = "NAME")]
     secret_env: Vec<String>,
+    #[command(flatten)]
+    http: HttpArgs,
     /// Attempts at once
     #[arg(long, env = "FIREHALL_CAPACITY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
     capacity: u32,
@@ -82,9 +86,11 @@ pub(crate) struct Taken(BTreeMap<String, Secret>);
 impl Taken {
     /// To be called before any thread: the process may be executed again, without the secrets in its environment.
     pub(crate) fn take(what: &WhatArgs) -> Result<Self, Fault> {
+        let http = what.http.variables();
         let names: Vec<&str> = what
             .secret_env
             .iter()
+            .chain(&http)
             .map(String::as_str)
             .chain(VENDORS)
             .collect();
@@ -116,8 +122,9 @@ impl Taken {
             Some(secret) => Some(secret.expose().to_owned()),
             None => std::env::var(name).ok(),
         };
-        let connections = ::actions::Registry::connections_from_env(&of_vendor)
+        let mut connections = ::actions::Registry::connections_from_env(&of_vendor)
             .map_err(|error| Fault::usage(format!("a connection is set up wrongly: {error}")))?;
+        connections.http = what.http.http(&self.0, &allow)?;
         let named = |name: &String| Some((name.clone(), Secret::new(self.0.get(name)?.expose().to_owned())));
         Ok(Config {
             server,

@@ -48,6 +48,9 @@ pub(crate) struct DevArgs {
     /// Definitions to begin with, in place of the shipped runbooks, when the store holds none
     #[arg(long, env = "FIREHALL_WORKFLOWS", value_name = "DIR")]
     workflows: Option<PathBuf>,
+    /// What steps may have beside what the shipped runbooks need: net:127.0.0.1/32, say, for `http/request`
+    #[arg(long, env = "FIREHALL_ALLOW", value_name = "GRANTS", value_delimiter = ',')]
+    allow: Vec<Grant>,
     #[command(flatten)]
     what: WhatArgs,
     #[command(flatten)]
@@ -107,7 +110,7 @@ async fn both(mut args: DevArgs, taken: Taken) -> Done {
         match address.await {
             Ok(address) => {
                 let (data, url) = (args.data_dir.join("agent"), format!("http://{address}"));
-                let config = taken.config(&args.what, url, data, Some(host), grants())?;
+                let config = taken.config(&args.what, url, data, Some(host), grants(&args.allow))?;
                 ::agent::run(config, stop_agent.clone())
                     .await
                     .map_err(agent::fault)
@@ -126,9 +129,10 @@ async fn both(mut args: DevArgs, taken: Taken) -> Done {
     Ok(Exit::Succeeded)
 }
 
-/// Exactly what the shipped runbooks need.
-fn grants() -> BTreeSet<Grant> {
-    BTreeSet::from([Grant::HostView(HostView::Proc), Grant::HostNetwork])
+/// What the shipped runbooks need, and what is asked for.
+fn grants(asked: &[Grant]) -> BTreeSet<Grant> {
+    let needed = [Grant::HostView(HostView::Proc), Grant::HostNetwork];
+    needed.into_iter().chain(asked.iter().copied()).collect()
 }
 
 /// The definitions of a directory by name, or the shipped ones.

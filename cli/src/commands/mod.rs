@@ -14,6 +14,7 @@ pub(crate) mod drain;
 pub(crate) mod emulator;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod http;
 pub(crate) mod incident;
 pub(crate) mod incidents;
 pub(crate) mod logs;

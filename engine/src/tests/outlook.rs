@@ -22,6 +22,7 @@ fn signature(name: &str, effect: Effect) -> Signature {
         outputs: BTreeMap::new(),
         effect,
         connection: Some("chat".to_owned()),
+        connection_by: None,
         scopes: vec!["write|admin".to_owned(), "read".to_owned()],
         optional_scopes: vec!["read".to_owned(), "pin".to_owned()],
         if_lost: IfLost::Rerun,

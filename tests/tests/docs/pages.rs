@@ -54,6 +54,7 @@ pages! {
     api "docs/api.md"
     datadog "docs/datadog.md"
     errors "docs/errors.md"
+    http "docs/http.md"
     plan "docs/plan.md"
     operating "docs/operating.md"
     slack "docs/slack.md"

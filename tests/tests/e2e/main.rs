@@ -11,6 +11,7 @@ mod faces;
 mod flood;
 mod full;
 mod hostile;
+mod http;
 mod incident;
 mod limits;
 mod operate;

@@ -299,7 +299,7 @@ fn action(
         action: signature.name.clone(),
         major: signature.major,
         digest: signature.digest(),
-        connection: signature.connection.clone(),
+        connection: connection(checker, signature, with, &given),
         with: given,
     }
 }
@@ -331,6 +331,31 @@ fn own_action(def: &ActionDef, given: BTreeMap<String, Template>) -> Body {
         workdir: container.workdir.clone(),
         user: container.user,
         output_from: container.output_from,
+    }
+}
+
+/// What an agent must hold. A connection that a parameter names is known before anything runs, or no agent could be
+/// chosen for it.
+fn connection(
+    checker: &mut Checker<'_>,
+    signature: &Signature,
+    with: &[(String, Loc, Tpl)],
+    given: &BTreeMap<String, Template>,
+) -> Option<String> {
+    let Some(by) = &signature.connection_by else {
+        return signature.connection.clone();
+    };
+    match given.get(by)? {
+        Template::Literal(types::Value::String(name)) => Some(signature.connection_named(name)),
+        Template::Literal(_) => None,
+        _ => {
+            let at = with.iter().find(|(name, _, _)| name == by)?.2.at;
+            let message = format!("the parameter `{by}` of `{}` takes no expression", signature.name);
+            checker.sink.error(Code::BadValue, at, message).help(
+                "write the connection's name: an agent that holds it is looked for before the step runs",
+            );
+            None
+        }
     }
 }
 

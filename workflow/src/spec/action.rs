@@ -101,6 +101,7 @@ pub(crate) fn lower(
             Network::Egress | Network::Host => Effect::Writes,
         },
         connection: None,
+        connection_by: None,
         scopes: Vec::new(),
         optional_scopes: Vec::new(),
         if_lost: if_lost.unwrap_or(IfLost::Fail),

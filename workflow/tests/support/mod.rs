@@ -40,6 +40,7 @@ fn signature<const P: usize, const O: usize>(
             .collect::<BTreeMap<_, _>>(),
         effect: Effect::Writes,
         connection: name.starts_with("slack/").then(|| "slack".to_owned()),
+        connection_by: name.starts_with("http/").then(|| "connection".to_owned()),
         scopes: Vec::new(),
         optional_scopes: Vec::new(),
         if_lost: IfLost::Rerun,
@@ -47,7 +48,7 @@ fn signature<const P: usize, const O: usize>(
     }
 }
 
-/// incident/parse, slack/resolve-users, slack/war-room.
+/// http/request, incident/parse, slack/resolve-users, slack/war-room.
 #[must_use]
 pub(crate) fn catalogue() -> Catalogue {
     let any = Trust::Untrusted;
@@ -55,6 +56,11 @@ pub(crate) fn catalogue() -> Catalogue {
     let mut privacy = param(Type::String, false, Trust::Trusted);
     privacy.default = Some("auto".into());
     Catalogue::new([
+        signature(
+            "http/request",
+            [("connection", param(Type::String, false, Trust::Trusted))],
+            [("status", output(Type::Int, Trust::Trusted))],
+        ),
         signature(
             "incident/parse",
             [("alert", param(Alert::ty(), true, any))],

@@ -68,6 +68,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("emulators", &["types"]),
     ("runbooks", &[]),
     (
+        "simulation",
+        &[
+            "types", "protocol", "engine", "proto", "actions", "runtime", "agent", "server",
+        ],
+    ),
+    (
         "e2e",
         &[
             "types",

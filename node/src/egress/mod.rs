@@ -1,6 +1,10 @@
 //! The one way out by HTTP: a client with time limits, no redirect to another place, no proxy that was not
 //! asked for, and answers of bounded size.
 
+pub mod guarded;
+pub mod reach;
+mod resolve;
+
 use std::{fmt, time::Duration};
 
 use reqwest::{Certificate, Client, Proxy, Response, redirect};
@@ -53,6 +57,9 @@ impl fmt::Display for EgressError {
 
 impl std::error::Error for EgressError {}
 
+/// What every request says of its sender.
+const USER_AGENT: &str = concat!("firehall/", env!("CARGO_PKG_VERSION"));
+
 /// The most hops of a redirect within one place.
 const REDIRECTS: usize = 3;
 
@@ -74,7 +81,7 @@ impl Egress {
         // The first one to come installs the provider; the others find it there.
         let _already = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
-            .user_agent(concat!("firehall/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .connect_timeout(self.connect)
             .timeout(self.whole)
             .pool_idle_timeout(Duration::from_secs(30))
