@@ -3,10 +3,9 @@
 use std::{collections::BTreeMap, collections::BTreeSet, fmt, net::IpAddr, path::PathBuf, str::FromStr};
 
 use ipnet::IpNet;
-use types::{HostView, Labels, Network, Secret};
+use types::{HostView, Labels, Network, Policy, Secret};
 
-/// The longest secret, in bytes: what is longer is no token, and masking all its forms would need too much memory.
-pub const SECRET_BYTES: usize = 8 * 1024;
+use crate::{file::AgentFile, vendors::Vendors};
 
 /// What an agent is told when it is started.
 pub struct Config {
@@ -20,14 +19,17 @@ pub struct Config {
     pub labels: Labels,
     /// Attempts it runs at once, at least 1.
     pub capacity: u32,
-    /// What steps may have beyond the ordinary.
+    /// What steps may have beyond the ordinary, and beyond what the file allows.
     pub allow: BTreeSet<Grant>,
-    /// The secrets that steps may name, with values taken from the environment already. At most [`SECRET_BYTES`] each.
+    /// Its policy, its secrets' sources, its registries.
+    pub file: AgentFile,
+    /// Secrets with values taken from the environment already, by the names that steps use. At most
+    /// [`crate::SECRET_BYTES`] each.
     pub secrets: BTreeMap<String, Secret>,
     /// The built-in actions.
     pub actions: actions::Registry,
     /// What actions reach vendors with.
-    pub connections: actions::Connections,
+    pub vendors: Vendors,
     /// How the native runtime executes its shim; none for an agent that runs actions only.
     pub shim: Option<runtime::ShimCommand>,
 }
@@ -41,6 +43,28 @@ pub enum Grant {
     HostNetwork,
     /// Addresses beside the public ones that `http/request` may connect to.
     Net(IpNet),
+}
+
+impl Grant {
+    /// Adds it to a policy.
+    pub(crate) fn widen(self, policy: &mut Policy) {
+        match self {
+            Self::HostView(view) => _ = policy.host_views.insert(view),
+            Self::HostNetwork => _ = policy.networks.insert(Network::Host),
+            // Of the agent's own action: no step's to have.
+            Self::Net(_) => {}
+        }
+    }
+
+    /// What of a policy is a grant.
+    pub(crate) fn of(policy: &Policy) -> Vec<Self> {
+        let network = policy
+            .networks
+            .contains(&Network::Host)
+            .then_some(Self::HostNetwork);
+        let views = policy.host_views.iter().map(|view| Self::HostView(*view));
+        views.chain(network).collect()
+    }
 }
 
 /// Not a grant.

@@ -5,10 +5,17 @@ use std::{
     sync::Arc,
 };
 
+use node::config::Place;
 use runtime::Runtime;
-use types::{AgentId, Labels, Secret};
+use types::{AgentId, Labels, Policy};
 
-use crate::{config::Grant, data_dir::DataDir, mask::Masker};
+use crate::{
+    config::Grant,
+    data_dir::DataDir,
+    mask::Masker,
+    secrets::{Masks, Secrets},
+    vendors::Vendors,
+};
 
 /// What all parts of one agent share; fixed for its life.
 pub(crate) struct Context {
@@ -19,11 +26,25 @@ pub(crate) struct Context {
     pub dir: DataDir,
     /// The kernel's name of this boot.
     pub boot: String,
-    pub allow: BTreeSet<Grant>,
-    pub secrets: BTreeMap<String, Secret>,
-    pub masker: Masker,
+    /// What its operator grants, for a Hello.
+    pub grants: BTreeSet<Grant>,
+    /// What steps may ask for.
+    pub policy: Policy,
+    /// Where each of its rules stands; one that is not here has its default.
+    pub places: BTreeMap<String, Place>,
+    /// The size of a step's `/tmp`, at most.
+    pub tmp_bytes: u64,
+    pub secrets: Secrets,
+    pub masks: Arc<Masks>,
     pub actions: actions::Registry,
-    pub connections: actions::Connections,
+    pub vendors: Vendors,
     /// What runs containers, or why nothing does.
     pub runtime: Result<Arc<dyn Runtime>, String>,
+}
+
+impl Context {
+    /// What masks every secret that is known now.
+    pub(crate) fn masker(&self) -> Arc<Masker> {
+        self.masks.now()
+    }
 }

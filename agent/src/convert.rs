@@ -108,6 +108,8 @@ pub(crate) fn hello(context: &Context, dial: u64, inventory: Vec<v1::InventoryIt
         major: s.major,
         digest: s.digest(),
     };
+    // What its policy refuses it does not offer.
+    let allowed = |s: &&types::Signature| context.policy.action(&s.name).is_ok();
     let hello = v1::Hello {
         agent_id: context.id.to_string(),
         name: context.name.clone(),
@@ -128,10 +130,11 @@ pub(crate) fn hello(context: &Context, dial: u64, inventory: Vec<v1::InventoryIt
             .iter()
             .map(|runtime| runtime.name().to_owned())
             .collect(),
-        actions: catalogue.0.values().map(action).collect(),
-        secrets: context.secrets.keys().cloned().collect(),
-        connections: context.connections.names(),
-        grants: context.allow.iter().map(ToString::to_string).collect(),
+        actions: catalogue.0.values().filter(allowed).map(action).collect(),
+        secrets: context.secrets.names().cloned().collect(),
+        connections: context.vendors.names().to_vec(),
+        grants: context.grants.iter().map(ToString::to_string).collect(),
+        policy_json: serde_json::to_string(&context.policy).unwrap_or_default(),
         inventory,
         dial,
     };

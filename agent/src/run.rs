@@ -9,8 +9,7 @@ use tokio_util::sync::CancellationToken;
 use types::limits;
 
 use crate::{
-    Config,
-    config::SECRET_BYTES,
+    Config, Grant,
     context::Context,
     data_dir::DataDir,
     error::{AgentError, tried},
@@ -18,7 +17,8 @@ use crate::{
     janitor::Janitor,
     link::{Dial, Server, Tcp},
     logs::Shipper,
-    mask::{Masker, SECRET_MIN_BYTES},
+    mask::SECRET_MIN_BYTES,
+    secrets::{Masks, SECRET_BYTES, Secrets},
     session::Session,
     spool::Spool,
     supervisor::{Parts, Supervisor},
@@ -129,8 +129,13 @@ async fn context(config: Config, given: Option<Arc<dyn Runtime>>) -> Result<Cont
             tracing::warn!(%id, name = config.name, why, "agent without a runtime: it takes actions only")
         }
     }
-    let connected = config.connections.secrets();
-    let masker = Masker::new(config.secrets.values().chain(&connected));
+    let masks = Arc::new(Masks::new());
+    for (n, secret) in config.vendors.secrets().iter().enumerate() {
+        masks.learn(&format!("connection {n}"), secret);
+    }
+    let mut policy = config.file.policy.clone();
+    config.allow.iter().for_each(|grant| grant.widen(&mut policy));
+    let secrets = Secrets::new(config.secrets, &config.file, Arc::clone(&masks));
     Ok(Context {
         id,
         name: config.name,
@@ -138,11 +143,17 @@ async fn context(config: Config, given: Option<Arc<dyn Runtime>>) -> Result<Cont
         capacity: config.capacity,
         dir,
         boot,
-        allow: config.allow,
-        secrets: config.secrets,
-        masker,
+        grants: Grant::of(&policy)
+            .into_iter()
+            .chain(config.allow.iter().copied())
+            .collect(),
+        policy,
+        places: config.file.places,
+        tmp_bytes: config.file.tmp_bytes,
+        secrets,
+        masks,
         actions: config.actions,
-        connections: config.connections,
+        vendors: config.vendors,
         runtime,
     })
 }

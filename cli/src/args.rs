@@ -77,9 +77,9 @@ pub(crate) enum Command {
     Doctor(commands::doctor::DoctorArgs),
     /// Print a shell's completion script
     Completions(commands::completions::CompletionsArgs),
-    /// Print docs/cli.md
+    /// Print docs/cli.md, or docs/agent-toml.md
     #[command(hide = true)]
-    Reference,
+    Reference(commands::reference::ReferenceArgs),
     /// A vendor's API, faked with state
     #[command(hide = true)]
     Emulator(commands::emulator::EmulatorArgs),

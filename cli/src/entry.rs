@@ -3,6 +3,7 @@
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::FromArgMatches;
+use node::config::Settings;
 use types::text::is_unsafe;
 
 use crate::{
@@ -53,7 +54,7 @@ fn start(argv: &[OsString]) -> Done {
     } else {
         cli.global.color
     });
-    run(cli.command)
+    run(cli.command, &files)
 }
 
 /// Says what clap has to say: help and version were asked for and come on standard output.
@@ -79,12 +80,12 @@ pub(crate) fn refused(error: &clap::Error, variable: Option<&str>) -> Done {
     Ok(code)
 }
 
-fn run(command: Command) -> Done {
+fn run(command: Command, files: &Settings) -> Done {
     // These have a life of their own before a runtime exists.
     let command = match command {
-        Command::Agent(args) => return commands::agent::main(args),
-        Command::Dev(args) => return commands::dev::main(args),
-        Command::Doctor(args) => return commands::doctor::main(args),
+        Command::Agent(args) => return commands::agent::main(args, files),
+        Command::Dev(args) => return commands::dev::main(args, files),
+        Command::Doctor(args) => return commands::doctor::main(args, files),
         Command::Server(args) => return commands::server::main(args),
         other => other,
     };
@@ -127,7 +128,7 @@ async fn dispatch(command: Command) -> Done {
         Command::Workflows(args) => commands::workflows::main(args).await,
         Command::Put(args) => commands::put::main(args).await,
         Command::Completions(args) => commands::completions::main(&args),
-        Command::Reference => commands::reference::main(),
+        Command::Reference(args) => commands::reference::main(&args),
         Command::Sources(args) => commands::sources::main(args).await,
         Command::Emulator(args) => commands::emulator::main(args).await,
         Command::Demo(args) => Box::pin(commands::demo::main(args)).await,

@@ -4,7 +4,7 @@ use protocol::{
     Resolution,
     server::{Known, State},
 };
-use types::{IfLost, Millis, Timestamp, limits};
+use types::{IfLost, Millis, Timestamp, Whose, limits};
 use workflow::FanOut;
 
 use crate::{
@@ -67,6 +67,11 @@ impl Decider<'_> {
             work: &attempt.work,
             runs_on: &attempt.runs_on,
             connection: attempt.connection.as_deref(),
+            whose: Whose {
+                workflow: Some(&self.run.plan.name),
+                step: Some(&at.step),
+                image_is_open: false,
+            },
         };
         let waited = self.now().since(attempt.queued_at);
         let why = place(agents, &wanted)

@@ -1,8 +1,11 @@
 //! Which agent takes an attempt: `runs-on` ∧ `requires` ∧ the agent's policy ∧ a free slot, over a snapshot.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use types::{AgentId, HostView, Labels, Network, SessionId, Work, WorkBody};
+use types::{AgentId, HostView, Labels, Network, Policy, SessionId, Whose, Work, WorkBody};
 
 /// The agents as of now.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,6 +33,8 @@ pub struct Candidate {
     pub connections: BTreeSet<String>,
     /// What its operator grants: `host-view:proc`, `network:host`.
     pub grants: BTreeSet<String>,
+    /// What its operator lets steps ask for; none when it does not say.
+    pub policy: Option<Arc<Policy>>,
     /// Its usable runtimes.
     pub runtimes: BTreeSet<String>,
     /// Whether its operator wants it to be offered nothing new.
@@ -47,6 +52,8 @@ pub struct Wanted<'a> {
     pub runs_on: &'a BTreeMap<String, String>,
     /// A connection.
     pub connection: Option<&'a str>,
+    /// Of which workflow and step, as far as it is known: some agents give secrets to some only.
+    pub whose: Whose<'a>,
 }
 
 /// Chooses the matching connected agent with the most free slots; the first by name among equals.
@@ -126,19 +133,24 @@ fn missing(agent: &Candidate, wanted: &Wanted<'_>) -> Option<String> {
     }
     match &wanted.work.body {
         WorkBody::Action(action) => match agent.actions.get(&action.action) {
-            None => Some(format!("no action {}", action.action)),
+            None => Some(match refused(agent, wanted) {
+                Some(refused) => refused,
+                None => format!("no action {}", action.action),
+            }),
             Some(digest) if *digest != action.digest => Some(format!(
                 "another version of action {} (update the agent, or store the workflow again)",
                 action.action
             )),
-            Some(_) => None,
+            Some(_) => refused(agent, wanted),
         },
         WorkBody::Container(container) => {
             if agent.runtimes.is_empty() {
                 return Some("no usable container runtime".to_owned());
             }
             if let Some(secret) = container.secrets.values().find(|s| !agent.secrets.contains(*s)) {
-                return Some(format!("no secret {secret} (`--secret-env {secret}`)"));
+                return Some(format!(
+                    "no secret {secret} (`[secrets.{secret}]` or `--secret-env {secret}`)"
+                ));
             }
             let views = container
                 .host_view
@@ -151,6 +163,13 @@ fn missing(agent: &Candidate, wanted: &Wanted<'_>) -> Option<String> {
                 .chain(network)
                 .find(|grant| !agent.grants.contains(grant))
                 .map(|grant| format!("not granted by its operator: {grant} (`--allow {grant}`)"))
+                .or_else(|| refused(agent, wanted))
         }
     }
+}
+
+/// What the agent's own policy would refuse.
+fn refused(agent: &Candidate, wanted: &Wanted<'_>) -> Option<String> {
+    let refusal = agent.policy.as_ref()?.check(wanted.work, wanted.whose).err()?;
+    Some(format!("refused by its operator: {refusal}"))
 }

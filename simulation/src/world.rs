@@ -303,9 +303,10 @@ fn config(name: &str, data_dir: PathBuf) -> agent::Config {
         labels: Labels(host.into_iter().collect()),
         capacity: CAPACITY,
         allow: std::collections::BTreeSet::default(),
+        file: agent::AgentFile::default(),
         secrets: std::collections::BTreeMap::default(),
         actions: actions::Registry::new([]),
-        connections: actions::Connections::default(),
+        vendors: agent::Vendors::fixed(actions::Connections::default()),
         shim: None,
     }
 }

@@ -9,12 +9,14 @@ mod labels;
 pub mod limits;
 mod outcome;
 mod people;
+mod policy;
 mod record;
 mod secret;
 mod signature;
 pub mod text;
 mod time;
 mod ty;
+pub mod units;
 mod work;
 
 pub use alert::{Alert, AlertState, Link, Monitor, Severity};
@@ -25,6 +27,10 @@ pub use incident::Incident;
 pub use labels::{Label, LabelError, Labels, is_host_label};
 pub use outcome::{RunOutcome, StepOutcome};
 pub use people::{Invitation, Match, Person, WarRoom};
+pub use policy::{
+    HOST_IMAGE, IMAGE_BYTES, ImageName, Pattern, Policy, PolicyLimits, Refusal, Rule, SecretRule, UserRange,
+    Whose, within_language,
+};
 pub use record::{AttemptRecord, RunRecord, StepRecord};
 pub use secret::Secret;
 pub use signature::{Catalogue, Effect, IfLost, Output, Param, Signature, Trust};

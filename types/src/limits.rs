@@ -30,6 +30,8 @@ pub const LOG_STREAM_BYTES: u64 = 64 * 1024 * 1024;
 pub const MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 /// One answer of the API: what clients of gRPC take unless they are told otherwise.
 pub const ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// An agent's policy in its JSON form, as its Hello tells it.
+pub const POLICY_BYTES: usize = 64 * 1024;
 /// Degradation reasons of one attempt.
 pub const REASONS: usize = 32;
 /// One reason or failure message, characters.
@@ -43,6 +45,12 @@ pub const TIMEOUT_MS: Millis = 10 * 60_000;
 pub const TIMEOUT_MAX_MS: Millis = 24 * 3_600_000;
 /// Between TERM and KILL.
 pub const GRACE_MS: Millis = 5_000;
+/// The longest time between TERM and KILL that a definition may ask for.
+pub const GRACE_MAX_MS: Millis = 10 * 60_000;
+/// The most processes and threads that a definition may ask for.
+pub const PIDS_MAX: u32 = 65_536;
+/// The highest user inside a container.
+pub const USER_MAX: u32 = 65_534;
 /// Unary heartbeats of an agent.
 pub const HEARTBEAT_MS: Millis = 5_000;
 /// Missed heartbeats after which an agent shows as disconnected.

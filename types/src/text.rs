@@ -31,6 +31,16 @@ pub fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe.collect())
 }
 
+/// One harmless line of at most so many characters; what was cut off is told by `…`.
+#[must_use]
+pub fn clip(text: &str, chars: usize) -> String {
+    let line = line(text);
+    match line.char_indices().nth(chars) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line.into_owned(),
+    }
+}
+
 /// Milliseconds for people: `17 ms`, `2.4 s`, `3 min 05 s`, `2 h 07 min`, `3 d 04 h`.
 #[must_use]
 pub fn duration(ms: Millis) -> String {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use actions::{ActionContext, ActionError, ActionOutput, Clock, LogSink};
+use actions::{ActionContext, ActionError, ActionOutput, Clock, Connections, LogSink};
 use node::clock::{self, Boot};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -79,6 +79,10 @@ fn fits(job: &Job, work: &ActionWork) -> Result<(), Failure> {
 }
 
 async fn carry_out(job: &Job, work: ActionWork, timeout_ms: Millis) -> (Answer, Log) {
+    let connections = match connections(job, &work.action).await {
+        Ok(connections) => connections,
+        Err(error) => return (Err(error), Log::default()),
+    };
     let (sink, lines) = mpsc::channel(LINES);
     let cancel = job.reins.stop.child_token();
     let over = Boot::now().plus(timeout_ms);
@@ -89,7 +93,7 @@ async fn carry_out(job: &Job, work: ActionWork, timeout_ms: Millis) -> (Answer, 
         attempt: job.meta.key.attempt,
         token: job.token.clone(),
         clock: Clock::new(clock::wall),
-        connections: job.context.connections.clone(),
+        connections,
         cancel: cancel.clone(),
         log: LogSink::new(sink),
         deadline: Instant::now() + Duration::from_millis(timeout_ms),
@@ -119,6 +123,22 @@ async fn carry_out(job: &Job, work: ActionWork, timeout_ms: Millis) -> (Answer, 
     (answer, log)
 }
 
+/// The connections with the secrets of now. An action that needs one that is not to be had fails, and says why.
+async fn connections(job: &Job, action: &str) -> Result<Connections, ActionError> {
+    let context = &job.context;
+    let signature = context.actions.get(action).map(|action| action.signature());
+    let Some(needed) = signature.and_then(|signature| signature.connection) else {
+        return Ok(context.vendors.held());
+    };
+    let (connections, why) = context.vendors.now(&context.secrets).await;
+    let is_there = connections.names().contains(&needed);
+    if is_there || why.is_empty() {
+        return Ok(connections);
+    }
+    let message = format!("no connection to {needed}: {}", why.join("; "));
+    Err(ActionError::new(FailureKind::Transient, message))
+}
+
 async fn ended(
     mut action: AbortOnDropHandle<Answer>,
     over: Boot,
@@ -143,7 +163,7 @@ fn verdict(job: &Job, answer: Answer, declared: &BTreeMap<String, OutputDecl>) -
     let output = match answer {
         Ok(output) => output,
         Err(mut error) => {
-            error.message = context.masker.text(&error.message);
+            error.message = context.masker().text(&error.message);
             return failed(error.into());
         }
     };

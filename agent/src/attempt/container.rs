@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use runtime::{Attached, ContainerSpec, Ended, Found, Runtime, RuntimeError, Secrets};
 use types::{Failure, FailureKind, Work, WorkBody};
 
-use super::{Job, Told, of_exit, spec, stream_ends};
+use super::{Job, Told, of_exit, report, spec, stream_ends};
 
 /// Between two tries of what the runtime could not do.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -23,14 +23,21 @@ pub(super) async fn start(job: &Job, work: &Work) {
             return job.fail(Failure::new(FailureKind::Start, message)).await;
         }
     };
-    let made = spec::make(
-        &job.context,
-        runtime.as_ref(),
-        &job.meta.key,
-        &job.token,
-        work,
-        container,
-    );
+    let made = tokio::select! {
+        made = spec::make(
+            &job.context,
+            runtime.as_ref(),
+            &job.meta.key,
+            &job.token,
+            work,
+            container,
+        ) => made,
+        // Secrets may take a while; nothing has begun.
+        () = job.reins.stop.cancelled() => {
+            let verdict = report::stopped_by(job.reins.cause(), work);
+            return job.ended_before(verdict).await;
+        }
+    };
     let (spec, secrets) = match made {
         Ok(made) => made,
         Err(failure) => return job.fail(failure).await,

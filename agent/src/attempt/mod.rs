@@ -1,6 +1,7 @@
 //! One attempt from its start to its report.
 
 mod action;
+mod admit;
 mod container;
 mod report;
 mod spec;
@@ -67,11 +68,8 @@ pub(crate) enum Told {
 impl Job {
     /// Starts it and stays until its end.
     pub(crate) async fn start(self) {
-        match self.meta.work() {
-            Err(error) => {
-                let message = format!("this agent does not understand the work ({error}): update it");
-                self.fail(Failure::new(types::FailureKind::Start, message)).await;
-            }
+        match admit::admit(&self.context, &self.meta) {
+            Err(failure) => self.fail(failure).await,
             Ok(Work {
                 body: WorkBody::Action(action),
                 timeout_ms,
@@ -111,8 +109,13 @@ impl Job {
 
     /// Reports that nothing was run.
     async fn fail(&self, mut failure: Failure) {
-        failure.message = self.context.masker.text(&failure.message);
-        let report = report::of(Verdict::Failed { failure }, Usage::default());
+        failure.message = self.context.masker().text(&failure.message);
+        self.ended_before(Verdict::Failed { failure }).await;
+    }
+
+    /// Reports an end before anything was run.
+    async fn ended_before(&self, verdict: Verdict) {
+        let report = report::of(verdict, Usage::default());
         self.logs.finished(&self.token, stream_ends(None));
         self.tell(Told::Ended(Box::new(report))).await;
     }

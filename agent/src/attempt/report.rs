@@ -109,7 +109,7 @@ fn failure(
         Some(Verdict::Failed { failure })
     };
     if let Some(error) = &record.start_error {
-        return failed(FailureKind::Start, context.masker.text(&error.message));
+        return failed(FailureKind::Start, context.masker().text(&error.message));
     }
     let killed = if record.killed_after_grace {
         format!("; TERM was not enough, KILL was sent {} ms later", work.grace_ms)
@@ -197,7 +197,7 @@ fn last_words(context: &Context, files: &AttemptDir) -> String {
         Ok(bytes)
     };
     let text = context
-        .masker
+        .masker()
         .text(&String::from_utf8_lossy(&tail().unwrap_or_default()));
     match text.lines().rev().map(str::trim).find(|line| !line.is_empty()) {
         Some(line) => {
@@ -217,7 +217,7 @@ fn success(context: &Context, work: &Work, files: &AttemptDir, record: &ExitReco
         Ok((outputs, reasons)) if reasons.is_empty() => (Verdict::Succeeded, outputs),
         Ok((outputs, reasons)) => (Verdict::Degraded { reasons }, outputs),
         Err(message) => {
-            let mut failure = Failure::new(FailureKind::Output, context.masker.text(&message));
+            let mut failure = Failure::new(FailureKind::Output, context.masker().text(&message));
             failure.exit_code = record.code;
             (Verdict::Failed { failure }, Object::new())
         }
@@ -263,8 +263,8 @@ pub(super) fn without_secrets(context: &Context, outputs: &Object) -> Result<(),
     for (name, value) in outputs {
         let plain = value
             .as_str()
-            .is_some_and(|text| context.masker.finds(text.as_bytes()));
-        if plain || context.masker.finds(value.to_string().as_bytes()) {
+            .is_some_and(|text| context.masker().finds(text.as_bytes()));
+        if plain || context.masker().finds(value.to_string().as_bytes()) {
             return Err(format!(
                 "output {name:?} holds the value of a secret of this agent: outputs are kept in the history"
             ));
@@ -278,7 +278,7 @@ pub(super) fn reasons<'a>(context: &Context, lines: impl Iterator<Item = &'a str
     let mut reasons: Vec<String> = lines
         .map(str::trim)
         .filter(|line| !line.is_empty())
-        .map(|line| Failure::new(FailureKind::Internal, context.masker.text(line)).message)
+        .map(|line| Failure::new(FailureKind::Internal, context.masker().text(line)).message)
         .collect();
     if reasons.len() > limits::REASONS {
         let more = reasons.len() - (limits::REASONS - 1);

@@ -1,20 +1,15 @@
 //! A container's work as the runtime wants it, if this agent's policy allows it.
 
-use std::collections::BTreeMap;
-
 use runtime::{ContainerSpec, Image, Runtime, Secrets};
-use types::{AttemptKey, ContainerWork, Failure, FailureKind, LeaseToken, Network, Secret, Work, limits};
+use types::{AttemptKey, ContainerWork, Failure, FailureKind, LeaseToken, Work, limits, text::clip};
 
-use crate::{config::Grant, context::Context};
-
-/// `/tmp` of a step: at most this, and a quarter of its memory.
-const TMP_BYTES: u64 = 64 * 1024 * 1024;
+use crate::context::Context;
 
 /// Makes the spec.
 ///
 /// # Errors
 /// What this agent does not have or does not allow, with the way out.
-pub(super) fn make(
+pub(super) async fn make(
     context: &Context,
     runtime: &dyn Runtime,
     key: &AttemptKey,
@@ -22,8 +17,7 @@ pub(super) fn make(
     work: &Work,
     container: &ContainerWork,
 ) -> Result<(ContainerSpec, Secrets), Failure> {
-    allowed(context, container)?;
-    let secrets = secrets(&context.secrets, container)?;
+    let secrets = secrets(context, container).await?;
     let mut env: Vec<(String, String)> = container.env.clone().into_iter().collect();
     env.extend(ours(context, key, token));
     let spec = ContainerSpec {
@@ -36,8 +30,11 @@ pub(super) fn make(
         user: container.user,
         memory_bytes: container.resources.memory_bytes,
         pids: container.resources.pids,
-        cpu_millis: container.resources.cpu_millis,
-        tmp_bytes: TMP_BYTES.min(container.resources.memory_bytes / 4),
+        cpu_millis: container
+            .resources
+            .cpu_millis
+            .or(context.policy.limits.cpu_millis),
+        tmp_bytes: context.tmp_bytes.min(container.resources.memory_bytes / 4),
         network: container.network,
         host_view: container.host_view.clone(),
         timeout_ms: work.timeout_ms,
@@ -51,30 +48,20 @@ pub(super) fn make(
     Ok((spec, secrets))
 }
 
-fn allowed(context: &Context, container: &ContainerWork) -> Result<(), Failure> {
-    let refused = |message: String| Err(Failure::new(FailureKind::Refused, message));
-    let host = (container.network == Network::Host).then_some(Grant::HostNetwork);
-    let views = container.host_view.iter().map(|view| Grant::HostView(*view));
-    match views.chain(host).find(|grant| !context.allow.contains(grant)) {
-        None => Ok(()),
-        Some(grant) => refused(format!(
-            "agent {} does not allow {grant} to steps: start it with --allow {grant}, or send the step to one that does",
-            context.name
-        )),
-    }
-}
-
-fn secrets(held: &BTreeMap<String, Secret>, container: &ContainerWork) -> Result<Secrets, Failure> {
+async fn secrets(context: &Context, container: &ContainerWork) -> Result<Secrets, Failure> {
     let mut secrets = Vec::with_capacity(container.secrets.len());
     for (variable, name) in &container.secrets {
-        let Some(secret) = held.get(name) else {
+        if !context.secrets.has(name) {
+            let name = clip(name, 120);
             let message = format!(
-                "this agent has no secret named {name} (for {variable}): set the variable {name} and start it with \
-                 --secret-env {name}"
+                "agent {} has no secret named {name} (for {variable}): add [secrets.{name}] to its file, or set the \
+                 variable {name} and start it with --secret-env {name}",
+                context.name
             );
             return Err(Failure::new(FailureKind::Refused, message));
-        };
-        secrets.push((variable.clone(), secret.clone()));
+        }
+        let secret = context.secrets.get(name).await.map_err(Failure::from)?;
+        secrets.push((variable.clone(), secret));
     }
     Ok(secrets)
 }

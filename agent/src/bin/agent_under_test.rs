@@ -1,10 +1,15 @@
 //! The agent for this crate's own tests: a process that can be killed.
 //!
-//! `shim DIR`; `run SERVER DATA_DIR [GRANT…]`. The variables `SECRET_ONE` and `SECRET_TWO` are its secrets.
+//! `shim DIR`; `run SERVER DATA_DIR [GRANT…]`. The variables `SECRET_ONE` and `SECRET_TWO` are its secrets; `AGENT_FILE` names
+//! its file.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use agent::{Config, hygiene};
+use agent::{AgentFile, Config, hygiene};
+use node::config::{Candidate, Schema};
 use tokio_util::sync::CancellationToken;
 
 const SECRETS: [&str; 2] = ["SECRET_ONE", "SECRET_TWO"];
@@ -29,6 +34,10 @@ fn main() -> ExitCode {
 fn run(server: &str, data_dir: &str, allow: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
     let secrets = hygiene::take_secrets(&SECRETS)?;
     hygiene::be_undumpable()?;
+    let file = match std::env::var_os("AGENT_FILE") {
+        Some(path) => file(path.into())?,
+        None => AgentFile::default(),
+    };
     let config = Config {
         server: server.to_owned(),
         data_dir: data_dir.into(),
@@ -39,9 +48,10 @@ fn run(server: &str, data_dir: &str, allow: &[&str]) -> Result<(), Box<dyn std::
             .iter()
             .map(|grant| grant.parse())
             .collect::<Result<_, _>>()?,
+        file,
         secrets,
         actions: actions::Registry::builtin(),
-        connections: actions::Connections::default(),
+        vendors: agent::Vendors::fixed(actions::Connections::default()),
         shim: Some(runtime::ShimCommand::current()),
     };
     let tokio = tokio::runtime::Builder::new_multi_thread()
@@ -57,5 +67,17 @@ fn run(server: &str, data_dir: &str, allow: &[&str]) -> Result<(), Box<dyn std::
             stop.cancel();
         });
         Ok(agent::run(config, shutdown).await?)
+    })
+}
+
+fn file(path: PathBuf) -> Result<AgentFile, Box<dyn std::error::Error>> {
+    let schema = Schema {
+        tables: agent::TABLES,
+        ..Schema::default()
+    };
+    let settings = node::config::read(&[Candidate { path, named: true }], &schema)?;
+    AgentFile::read(&settings, &[]).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        problems.join("\n").into()
     })
 }

@@ -251,11 +251,12 @@ impl Shipper {
             .collect();
         let rest = self.sources.len() - order.len();
         order.extend(self.sources.keys().take(rest).cloned());
+        let masker = self.context.masker();
         for token in order {
             let Some(source) = self.sources.get_mut(&token) else {
                 continue;
             };
-            match source.next(&self.context.masker) {
+            match source.next(&masker) {
                 Ok(Some(chunk)) => {
                     self.turn = Some(token);
                     return Some(chunk);

@@ -218,6 +218,22 @@ impl Fake {
         self.send(Down::Offer(offer)).await;
     }
 
+    /// An offer with whatever it says.
+    pub(crate) async fn offer_raw(&self, token: &LeaseToken, workflow: &str, step: &str, work_json: String) {
+        let attempt = v1::AttemptRef {
+            step: step.to_owned(),
+            ..reference()
+        };
+        let offer = v1::Offer {
+            attempt: Some(attempt),
+            token: token.to_string(),
+            session_id: self.session().await,
+            workflow: workflow.to_owned(),
+            work_json,
+        };
+        self.send(Down::Offer(offer)).await;
+    }
+
     pub(crate) async fn stop(&self, token: &LeaseToken) {
         let stop = v1::Stop {
             attempt: Some(reference()),

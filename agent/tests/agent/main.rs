@@ -8,6 +8,7 @@ mod actions;
 mod adoption;
 mod containers;
 mod fake;
+mod hostile;
 mod leftovers;
 mod process;
 mod secrets;

@@ -36,6 +36,24 @@ impl Agent {
         Self { child }
     }
 
+    /// With a file that says what steps may ask for, and no grant beside it.
+    pub(crate) fn with_file(server: &str, dir: &Path, file: &Path, env: &[(&str, &str)]) -> Self {
+        let child = Command::new(AGENT)
+            .arg("run")
+            .arg(server)
+            .arg(dir)
+            .env("AGENT_FILE", file)
+            .envs(env.iter().copied())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { child }
+    }
+
+    pub(crate) fn lives(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

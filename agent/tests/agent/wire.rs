@@ -31,10 +31,11 @@ pub(crate) fn inside(server: &str, dir: &Path, actions: actions::Registry) -> In
                 .collect(),
         ),
         capacity: 2,
-        allow: std::collections::BTreeSet::new(),
+        allow: std::collections::BTreeSet::from([agent::Grant::HostNetwork]),
+        file: agent::AgentFile::default(),
         secrets: BTreeMap::new(),
         actions,
-        connections: actions::Connections::default(),
+        vendors: agent::Vendors::fixed(actions::Connections::default()),
         shim: None,
     };
     let stop = CancellationToken::new();

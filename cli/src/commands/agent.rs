@@ -1,12 +1,16 @@
 //! `firehall agent`
 
+mod check_config;
+pub(crate) mod in_force;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
 };
 
-use ::agent::{Config, Grant, hygiene};
-use clap::Args;
+use ::agent::{AgentFile, Config, Grant, Vendors, hygiene};
+use clap::{Args, Subcommand};
+use node::config::{ConfigError, Settings};
 use types::{Label, Labels, Secret, is_host_label};
 
 use super::http::HttpArgs;
@@ -21,19 +25,27 @@ use crate::{
 /// Run an agent. It dials the server; nobody dials it.
 #[derive(Debug, Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     after_long_help = "It dials the server; nobody dials it. Steps outlive it: one that is started again adopts what runs.
 
 Examples:
   firehall agent --server http://127.0.0.1:7911 --data-dir /var/lib/firehall-agent --label host=web-1
-  firehall agent --data-dir d --allow host-view:proc,network:host --secret-env DEPLOY_TOKEN"
+  firehall agent --data-dir d --allow host-view:proc,network:host --secret-env DEPLOY_TOKEN
+  firehall agent check-config /etc/firehall/agent.toml
+
+What steps may ask for, where secrets come from and how to log in to registries stands in /etc/firehall/agent.toml, or in
+the file that --config names: docs/agent-toml.md. It is read at the start; restart the agent after a change, steps go on."
 )]
 pub(crate) struct AgentArgs {
+    #[command(subcommand)]
+    command: Option<AgentCommand>,
     /// The server's URL
     #[arg(long, env = "FIREHALL_SERVER", default_value = DEFAULT_SERVER, value_name = "URL")]
     server: String,
     /// The agent's own directory; made when it is not there
-    #[arg(long, env = "FIREHALL_DATA_DIR", value_name = "DIR")]
-    data_dir: PathBuf,
+    #[arg(long, env = "FIREHALL_DATA_DIR", value_name = "DIR", required = true)]
+    data_dir: Option<PathBuf>,
     /// Its name for people; the host's name when not given
     #[arg(long, env = "FIREHALL_NAME", value_name = "NAME")]
     name: Option<String>,
@@ -47,6 +59,12 @@ pub(crate) struct AgentArgs {
     log: LogArgs,
     #[command(flatten)]
     lifetime: Lifetime,
+}
+
+#[derive(Debug, Subcommand)]
+enum AgentCommand {
+    /// Check an agent's file, and say what is in force
+    CheckConfig(check_config::CheckConfigArgs),
 }
 
 /// What `agent` and `dev` have in common.
@@ -80,33 +98,48 @@ impl WhatArgs {
 /// Variables that hold what connections to vendors need: secrets that no step may name unless --secret-env says so.
 pub(super) const VENDORS: [&str; 3] = ["SLACK_BOT_TOKEN", "DD_API_KEY", "DD_APP_KEY"];
 
-/// What was in the environment and is not any more.
-pub(crate) struct Taken(BTreeMap<String, Secret>);
+/// What was in the environment and is not any more, and what the files say of the agent.
+pub(crate) struct Taken {
+    secrets: BTreeMap<String, Secret>,
+    file: AgentFile,
+}
 
 impl Taken {
     /// To be called before any thread: the process may be executed again, without the secrets in its environment.
-    pub(crate) fn take(what: &WhatArgs) -> Result<Self, Fault> {
+    pub(crate) fn take(what: &WhatArgs, files: &Settings) -> Result<Self, Fault> {
+        let file = read(files)?;
         let http = what.http.variables();
         let names: Vec<&str> = what
             .secret_env
             .iter()
             .chain(&http)
             .map(String::as_str)
+            .chain(file.variables().map(|(_, variable)| variable))
             .chain(VENDORS)
             .collect();
-        let taken = hygiene::take_secrets(&names).map_err(|error| {
+        let secrets = hygiene::take_secrets(&names).map_err(|error| {
             Fault::failed(format!(
                 "the secrets cannot be taken from the environment: {error}"
             ))
         })?;
         hygiene::be_undumpable()
             .map_err(|error| Fault::failed(format!("this process cannot be made undumpable: {error}")))?;
-        if let Some(name) = what.secret_env.iter().find(|name| !taken.contains_key(*name)) {
+        if let Some(name) = what.secret_env.iter().find(|name| !secrets.contains_key(*name)) {
             return Err(Fault::usage(format!(
                 "--secret-env {name}: that variable is not set"
             )));
         }
-        Ok(Self(taken))
+        let unset = file
+            .variables()
+            .find(|(_, variable)| !secrets.contains_key(*variable));
+        if let Some((name, variable)) = unset {
+            let place = file.secrets.get(name).map(|sourced| sourced.place.to_string());
+            let place = place.unwrap_or_default();
+            return Err(Fault::usage(format!(
+                "{place}: the secret {name} comes from the variable {variable}, which is not set"
+            )));
+        }
+        Ok(Self { secrets, file })
     }
 
     /// The agent's configuration.
@@ -118,14 +151,17 @@ impl Taken {
         name: Option<String>,
         allow: BTreeSet<Grant>,
     ) -> Result<Config, Fault> {
-        let of_vendor = |name: &str| match self.0.get(name) {
-            Some(secret) => Some(secret.expose().to_owned()),
-            None => std::env::var(name).ok(),
-        };
-        let mut connections = ::actions::Registry::connections_from_env(&of_vendor)
+        let Self { secrets: taken, file } = self;
+        let by_flag = what.secret_env.iter().map(|name| (name.as_str(), name.as_str()));
+        let named = by_flag.chain(file.variables());
+        let named =
+            named.filter_map(|(name, variable)| Some((name.to_owned(), taken.get(variable)?.clone())));
+        let secrets: BTreeMap<String, Secret> = named.collect();
+        let sourced = VENDORS.iter().filter(|name| file.secrets.contains_key(**name));
+        let sourced = sourced.map(|name| (*name).to_owned()).collect();
+        let http = what.http.http(&taken, &allow)?;
+        let vendors = Vendors::new(taken, sourced, http)
             .map_err(|error| Fault::usage(format!("a connection is set up wrongly: {error}")))?;
-        connections.http = what.http.http(&self.0, &allow)?;
-        let named = |name: &String| Some((name.clone(), Secret::new(self.0.get(name)?.expose().to_owned())));
         Ok(Config {
             server,
             data_dir,
@@ -136,12 +172,21 @@ impl Taken {
             labels: Labels(what.labels.iter().cloned().collect()),
             capacity: what.capacity,
             allow,
-            secrets: what.secret_env.iter().filter_map(named).collect(),
+            file,
+            secrets,
             actions: ::actions::Registry::builtin(),
-            connections,
+            vendors,
             shim: Some(runtime::ShimCommand::current()),
         })
     }
+}
+
+/// The agent's part of the files.
+fn read(files: &Settings) -> Result<AgentFile, Fault> {
+    AgentFile::read(files, &VENDORS).map_err(|problems| {
+        Fault::usage(ConfigError::Wrong(problems).to_string())
+            .hint("docs/agent-toml.md has every key; `firehall agent check-config FILE` looks at one file")
+    })
 }
 
 /// The machine's name.
@@ -157,11 +202,17 @@ pub(crate) fn hostname() -> Result<String, Fault> {
     }
 }
 
-pub(crate) fn main(args: AgentArgs) -> Done {
-    let taken = Taken::take(&args.what)?;
+pub(crate) fn main(args: AgentArgs, files: &Settings) -> Done {
+    if let Some(AgentCommand::CheckConfig(args)) = args.command {
+        return check_config::main(&args);
+    }
+    let Some(data_dir) = args.data_dir else {
+        return Err(Fault::usage("--data-dir DIR is missing"));
+    };
+    let taken = Taken::take(&args.what, files)?;
     telemetry::init(&args.log)?;
     let allow = args.allow.into_iter().collect();
-    let config = taken.config(&args.what, args.server, args.data_dir, args.name, allow)?;
+    let config = taken.config(&args.what, args.server, data_dir, args.name, allow)?;
     entry::block_on(async move {
         let shutdown = process::shutdown_on_signals(args.lifetime)?;
         ::agent::run(config, shutdown).await.map_err(fault)?;

@@ -8,6 +8,7 @@ use std::{
 
 use ::agent::Grant;
 use clap::Args;
+use node::config::Settings;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use types::{HostView, Label};
@@ -59,8 +60,8 @@ pub(crate) struct DevArgs {
     lifetime: Lifetime,
 }
 
-pub(crate) fn main(args: DevArgs) -> Done {
-    let taken = Taken::take(&args.what)?;
+pub(crate) fn main(args: DevArgs, files: &Settings) -> Done {
+    let taken = Taken::take(&args.what, files)?;
     telemetry::init(&args.log)?;
     if !args.listen.ip().is_loopback() {
         return Err(

@@ -1,8 +1,10 @@
 //! `firehall reference`: the page docs/cli.md, from the command line's own description. Hidden: `cargo xtask generate` asks.
 
+mod agent_toml;
+
 use std::fmt::Write;
 
-use clap::{Arg, Command};
+use clap::{Arg, Args, Command};
 use node::config::Kind;
 
 use crate::{
@@ -54,6 +56,9 @@ label = [\"host=web-1\", \"zone=eu\"]
 allow = [\"host-view:proc\", \"network:host\"]
 ```
 
+`agent`, `dev` and `doctor` read `/etc/firehall/agent.toml` too, behind `/etc/firehall/config.toml`: what steps may ask for, where
+secrets come from, how to log in to registries. Those tables may stand in any of the files: [agent-toml.md](agent-toml.md).
+
 A list is given to a variable with commas: `FIREHALL_LABEL=host=web-1,zone=eu`.
 
 ";
@@ -66,7 +71,19 @@ Not settings, but read as well: `NO_COLOR` and `TERM=dumb` (no colours), `CLICOL
 
 ";
 
-pub(crate) fn main() -> Done {
+/// Which page.
+#[derive(Debug, Args)]
+pub(crate) struct ReferenceArgs {
+    /// docs/agent-toml.md in place of docs/cli.md
+    #[arg(long)]
+    agent_toml: bool,
+}
+
+pub(crate) fn main(args: &ReferenceArgs) -> Done {
+    if args.agent_toml {
+        out::bytes(agent_toml::page().as_bytes())?;
+        return Ok(Exit::Succeeded);
+    }
     let mut command = args::command();
     command.build();
     let mut page = HEAD.to_owned();
@@ -94,13 +111,7 @@ fn settings(command: &Command, page: &mut String) {
     let mut settings = config::of_tree(command);
     settings.sort_by_key(|one| config::place_of_section(&one.section));
     for one in settings {
-        let kind = match one.kind {
-            Kind::Text => "string",
-            Kind::Path => "path",
-            Kind::Integer => "number",
-            Kind::Bool => "boolean",
-            Kind::List => "list",
-        };
+        let kind = kind(one.kind);
         let (variable, default, what) = (one.variable(), defaults(&one.arg), help(&one.arg));
         put(
             page,
@@ -111,6 +122,16 @@ fn settings(command: &Command, page: &mut String) {
         );
     }
     page.push('\n');
+}
+
+const fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text => "string",
+        Kind::Path => "path",
+        Kind::Integer => "number",
+        Kind::Bool => "boolean",
+        Kind::List => "list",
+    }
 }
 
 fn commands(command: &Command, path: &str, page: &mut String) {

@@ -14,6 +14,9 @@ use crate::{exit::Fault, out::Colour};
 pub(crate) use print::print;
 pub(crate) use settings::{blame, of_tree, place_of_section};
 
+/// Commands that are an agent, or look at one's configuration.
+const OF_AGENTS: [&str; 3] = ["agent", "dev", "doctor"];
+
 /// What is read of the command line before the rest, to know how to read the rest.
 #[derive(Debug)]
 pub(crate) struct Early {
@@ -43,7 +46,12 @@ impl Early {
         let files = if flag("no_config") {
             Vec::new()
         } else {
-            config::candidates(&|name| std::env::var_os(name), named)
+            // Others neither need an agent's file nor may always read it.
+            let is_agent = matches
+                .as_ref()
+                .and_then(ArgMatches::subcommand_name)
+                .is_none_or(|name| OF_AGENTS.contains(&name));
+            config::candidates(&|name| std::env::var_os(name), is_agent, named)
         };
         let colour = matches
             .as_ref()

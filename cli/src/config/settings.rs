@@ -143,9 +143,12 @@ fn collect(command: &Command, section_name: &str, path: &[String], found: &mut V
 
 /// What files may say.
 pub(super) fn schema(command: &Command) -> Schema {
-    let mut schema = Schema::default();
+    let mut schema = Schema {
+        tables: agent::TABLES,
+        ..Schema::default()
+    };
     for setting in of_tree(command) {
-        let keys: &mut BTreeMap<String, Kind> = schema.0.entry(setting.section).or_default();
+        let keys: &mut BTreeMap<String, Kind> = schema.sections.entry(setting.section).or_default();
         keys.insert(setting.key, setting.kind);
     }
     schema

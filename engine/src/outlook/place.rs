@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{ActionWork, ContainerWork, HostView, Network, Object, Work, WorkBody};
-use workflow::{Body, PlanStep};
+use types::{ActionWork, ContainerWork, HostView, Network, Object, Whose, Work, WorkBody};
+use workflow::{Body, PlanStep, Template};
 
 use super::view::{Agents, Foreseen, Where};
 use crate::placement::{self, Snapshot, Wanted};
@@ -68,6 +68,11 @@ pub(super) fn agents(snapshot: &Snapshot, plan: &PlanStep, labels: &BTreeMap<Str
             Body::Action { connection, .. } => connection.as_deref(),
             Body::Container { .. } => None,
         },
+        whose: Whose {
+            workflow: None,
+            step: Some(&plan.key),
+            image_is_open: image(plan).is_none(),
+        },
     };
     let fit = snapshot
         .agents
@@ -83,7 +88,18 @@ pub(super) fn agents(snapshot: &Snapshot, plan: &PlanStep, labels: &BTreeMap<Str
     }
 }
 
-/// The work as placement reads it: no values.
+/// The image, where it is written as it is.
+fn image(plan: &PlanStep) -> Option<&str> {
+    match &plan.body {
+        Body::Container {
+            image: Template::Literal(image),
+            ..
+        } => image.as_str(),
+        Body::Container { .. } | Body::Action { .. } => None,
+    }
+}
+
+/// The work as placement reads it: no values but the image.
 fn work(plan: &PlanStep) -> Work {
     let body = match &plan.body {
         Body::Action {
@@ -107,7 +123,7 @@ fn work(plan: &PlanStep) -> Work {
             output_from,
             ..
         } => WorkBody::Container(ContainerWork {
-            image: String::new(),
+            image: image(plan).unwrap_or_default().to_owned(),
             pull: types::Pull::default(),
             argv: Vec::new(),
             env: BTreeMap::new(),

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{ActionWork, ContainerWork, HostView, Labels, Network, Object, Work, WorkBody};
+use types::{
+    ActionWork, ContainerWork, HostView, Labels, Network, Object, Pattern, Policy, Whose, Work, WorkBody,
+};
 
 use super::bench::{agent, session};
 use crate::placement::{Candidate, Snapshot, Wanted, place};
@@ -17,6 +19,7 @@ pub(super) fn candidate(n: u64, free: u32) -> Candidate {
         secrets: BTreeSet::new(),
         connections: BTreeSet::new(),
         grants: BTreeSet::new(),
+        policy: None,
         runtimes: BTreeSet::from(["native".to_owned()]),
         draining: false,
         free,
@@ -74,6 +77,7 @@ fn placed(
         work,
         runs_on: &runs_on,
         connection,
+        whose: Whose::default(),
     };
     place(&Snapshot { agents }, &wanted).map(|agent| agent.name.clone())
 }
@@ -139,6 +143,7 @@ fn a_draining_agent_is_offered_nothing_and_the_wait_says_so() {
         work: &work,
         runs_on: &runs_on,
         connection: None,
+        whose: Whose::default(),
     };
     let mut agents = vec![one.clone()];
     let why = place(
@@ -152,4 +157,28 @@ fn a_draining_agent_is_offered_nothing_and_the_wait_says_so() {
     agents.push(candidate(2, 1));
     let snapshot = Snapshot { agents };
     assert_eq!(place(&snapshot, &wanted).unwrap().id, agent(2));
+}
+
+#[test]
+fn what_its_policy_refuses_goes_elsewhere() {
+    let strict = Candidate {
+        policy: Some(std::sync::Arc::new(Policy {
+            images: vec![Pattern::new("registry.example.com/*")],
+            deny_actions: vec![Pattern::new("test/*")],
+            ..Policy::default()
+        })),
+        ..candidate(1, 9)
+    };
+    let liberal = candidate(2, 1);
+    let both = || vec![strict.clone(), liberal.clone()];
+    assert_eq!(placed(both(), &action(), &[], None).unwrap(), "agent-2");
+    let host = container(|_| ());
+    assert_eq!(placed(both(), &host, &[], None).unwrap(), "agent-2");
+    let theirs = container(|c| c.image = "registry.example.com/app:1".to_owned());
+    assert_eq!(placed(both(), &theirs, &[], None).unwrap(), "agent-1");
+    let why = placed(vec![strict.clone()], &host, &[], None).unwrap_err();
+    assert!(
+        why.contains("refused by its operator: image host: policy.images allows registry.example.com/*"),
+        "{why}"
+    );
 }

@@ -3,6 +3,7 @@
 
 mod places;
 mod read;
+mod tables;
 
 #[cfg(test)]
 mod tests;
@@ -10,7 +11,8 @@ mod tests;
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 pub use places::{Candidate, candidates};
-pub use read::read;
+pub use read::{near, read};
+pub use tables::{KeyShape, Table, TableShape, Tables};
 
 /// The most bytes that a configuration file may have.
 pub const FILE_BYTES: usize = 1024 * 1024;
@@ -44,9 +46,14 @@ impl Kind {
     }
 }
 
-/// The keys that a file may have: by section, then by name.
+/// What a file may have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Schema(pub BTreeMap<String, BTreeMap<String, Kind>>);
+pub struct Schema {
+    /// Keys that flags stand for: by section, then by name.
+    pub sections: BTreeMap<String, BTreeMap<String, Kind>>,
+    /// All other tables.
+    pub tables: &'static [TableShape],
+}
 
 /// Where something stands; line and column from 1, columns in characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +85,7 @@ pub struct Setting {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     by_key: BTreeMap<String, BTreeMap<String, Setting>>,
+    tables: Tables,
 }
 
 impl Settings {
@@ -87,7 +95,13 @@ impl Settings {
         self.by_key.get(section)?.get(key)
     }
 
-    /// Every value with its section and its key.
+    /// The tables that no flag stands for.
+    #[must_use]
+    pub const fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// Every value of a flag with its section and its key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Setting)> {
         self.by_key.iter().flat_map(|(section, keys)| {
             keys.iter()

@@ -1,6 +1,7 @@
 //! TOML text to settings, and everything that is wrong with it.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     io::{ErrorKind, Read},
     ops::Range,
     path::Path,
@@ -11,7 +12,7 @@ use toml::{
     de::{DeArray, DeTable, DeValue},
 };
 
-use super::{Candidate, ConfigError, FILE_BYTES, Kind, Place, Problem, Schema, Setting, Settings};
+use super::{Candidate, ConfigError, FILE_BYTES, Kind, Place, Problem, Schema, Setting, Settings, Table};
 
 /// Reads the files that are there and lays each over those before it.
 ///
@@ -98,16 +99,31 @@ impl Reader<'_> {
     }
 
     fn section(&mut self, section: &str, at: Range<usize>, value: &Spanned<DeValue<'_>>) {
-        let Some(keys) = self.schema.0.get(section) else {
+        let schema = self.schema;
+        if schema
+            .tables
+            .iter()
+            .any(|shape| shape.path.first() == Some(&section))
+        {
+            return self.table(&[section.to_owned()], at, value);
+        }
+        let Some(keys) = schema.sections.get(section) else {
             // A key in front of all sections, or of another one.
-            let owner = self
-                .schema
-                .0
+            let owner = schema
+                .sections
                 .iter()
                 .find(|(_, keys)| !value.get_ref().is_table() && keys.contains_key(section));
             let help = match owner {
                 Some((owner, _)) => format!("it belongs below [{owner}]"),
-                None => near(section, self.schema.0.keys(), "sections"),
+                None => {
+                    let tables = schema
+                        .tables
+                        .iter()
+                        .filter_map(|shape| shape.path.first().copied());
+                    let known: BTreeSet<&str> =
+                        schema.sections.keys().map(String::as_str).chain(tables).collect();
+                    near(section, known.into_iter(), "sections")
+                }
             };
             return self.wrong(at, format!("no section or key is called {section:?}"), help);
         };
@@ -121,16 +137,80 @@ impl Reader<'_> {
         };
         for (key, value) in table {
             match keys.get(key.get_ref().as_ref()) {
-                Some(kind) => self.value(section, key.get_ref(), *kind, value),
+                Some(kind) => {
+                    if let Some(setting) = self.value(section, key.get_ref(), *kind, value) {
+                        let keys = self.settings.by_key.entry(section.to_owned()).or_default();
+                        keys.insert(key.get_ref().to_string(), setting);
+                    }
+                }
                 None => {
                     let message = format!("[{section}] has no key {:?}", key.get_ref());
-                    self.wrong(key.span(), message, near(key.get_ref(), keys.keys(), "keys"));
+                    let known = keys.keys().map(String::as_str);
+                    self.wrong(key.span(), message, near(key.get_ref(), known, "keys"));
                 }
             }
         }
     }
 
-    fn value(&mut self, section: &str, key: &str, kind: Kind, value: &Spanned<DeValue<'_>>) {
+    /// A table that no flag stands for, and those below it. One whose name the file chose takes the place of an earlier
+    /// file's; of the others each key does.
+    fn table(&mut self, path: &[String], at: Range<usize>, value: &Spanned<DeValue<'_>>) {
+        let shapes = self.schema.tables;
+        let shape = shapes.iter().find(|shape| shape.fits(path));
+        let name = in_brackets(path);
+        let Some(table) = value.get_ref().as_table() else {
+            let message = format!("{name} is a table, not {}", in_words(value.get_ref()));
+            return self.wrong(value.span(), message, format!("write {name} and its keys below"));
+        };
+        if let Some(shape) = shape {
+            if shape.is_named() {
+                self.settings.tables.retain(|known, _| !known.starts_with(path));
+            }
+            let place = self.place(at.start);
+            let keys = BTreeMap::new();
+            self.settings
+                .tables
+                .entry(path.to_vec())
+                .or_insert(Table { place, keys });
+        }
+        for (key, value) in table {
+            let below = [path, &[key.get_ref().to_string()]].concat();
+            let known = shape.and_then(|shape| shape.keys.iter().find(|known| known.name == key.get_ref()));
+            if let Some(known) = known {
+                if let Some(setting) = self.value(&path.join("."), known.name, known.kind, value)
+                    && let Some(table) = self.settings.tables.get_mut(path)
+                {
+                    table.keys.insert(known.name.to_owned(), setting);
+                }
+            } else if shapes.iter().any(|shape| shape.begins(&below)) {
+                self.table(&below, key.span(), value);
+            } else {
+                let keys = shape
+                    .into_iter()
+                    .flat_map(|shape| shape.keys)
+                    .map(|known| known.name);
+                let tables = shapes
+                    .iter()
+                    .filter(|shape| shape.begins(path))
+                    .filter_map(|shape| shape.path.get(path.len()).copied());
+                let known: BTreeSet<&str> = keys.chain(tables).collect();
+                let message = format!("{name} has no key {:?}", key.get_ref());
+                self.wrong(
+                    key.span(),
+                    message,
+                    near(key.get_ref(), known.into_iter(), "keys"),
+                );
+            }
+        }
+    }
+
+    fn value(
+        &mut self,
+        section: &str,
+        key: &str,
+        kind: Kind,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<Setting> {
         let values = match (kind, value.get_ref()) {
             (Kind::Text, DeValue::String(text)) => vec![text.to_string()],
             (Kind::Path, DeValue::String(text)) => vec![self.path(text)],
@@ -138,22 +218,19 @@ impl Reader<'_> {
                 vec![number.as_str().to_owned()]
             }
             (Kind::Bool, DeValue::Boolean(yes)) => vec![yes.to_string()],
-            (Kind::List, DeValue::Array(items)) => match self.items(section, key, items) {
-                Some(values) => values,
-                None => return,
-            },
+            (Kind::List, DeValue::Array(items)) => self.items(section, key, items)?,
             (_, other) => {
                 let message = format!(
                     "{section}.{key}: expected {}, found {}",
                     kind.expected(),
                     in_words(other)
                 );
-                return self.wrong(value.span(), message, example(key, kind));
+                self.wrong(value.span(), message, example(key, kind));
+                return None;
             }
         };
         let place = self.place(value.span().start);
-        let keys = self.settings.by_key.entry(section.to_owned()).or_default();
-        keys.insert(key.to_owned(), Setting { values, place });
+        Some(Setting { values, place })
     }
 
     fn items(&mut self, section: &str, key: &str, items: &DeArray<'_>) -> Option<Vec<String>> {
@@ -222,9 +299,29 @@ fn example(key: &str, kind: Kind) -> String {
     }
 }
 
+/// `[secrets.TOKEN]`, as a file has it.
+fn in_brackets(path: &[String]) -> String {
+    let bare = |part: &String| {
+        part.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    let parts: Vec<String> = path
+        .iter()
+        .map(|part| {
+            if bare(part) {
+                part.clone()
+            } else {
+                format!("{part:?}")
+            }
+        })
+        .collect();
+    format!("[{}]", parts.join("."))
+}
+
 /// The nearest of the known names, or all of them.
-fn near<'a>(word: &str, known: impl Iterator<Item = &'a String>, what: &str) -> String {
-    let known: Vec<&str> = known.map(String::as_str).collect();
+#[must_use]
+pub fn near<'a>(word: &str, known: impl Iterator<Item = &'a str>, what: &str) -> String {
+    let known: Vec<&str> = known.collect();
     let nearest = known
         .iter()
         .map(|one| (strsim::damerau_levenshtein(word, one), *one))

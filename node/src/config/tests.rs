@@ -21,10 +21,92 @@ fn schema() -> Schema {
         ("insecure", Kind::Bool),
         ("public-host", Kind::List),
     ]);
-    Schema(BTreeMap::from([
-        ("server".to_owned(), server),
-        ("client".to_owned(), keys(&[("output", Kind::Text)])),
-    ]))
+    Schema {
+        sections: BTreeMap::from([
+            ("server".to_owned(), server),
+            ("client".to_owned(), keys(&[("output", Kind::Text)])),
+        ]),
+        tables: TABLES,
+    }
+}
+
+const fn key(name: &'static str, kind: Kind) -> KeyShape {
+    KeyShape {
+        name,
+        kind,
+        about: "",
+        default: "",
+    }
+}
+
+const TABLES: &[TableShape] = &[
+    TableShape {
+        path: &["policy"],
+        about: "",
+        keys: &[key("images", Kind::List), key("strict", Kind::Bool)],
+    },
+    TableShape {
+        path: &["policy", "limits"],
+        about: "",
+        keys: &[key("pids", Kind::Integer)],
+    },
+    TableShape {
+        path: &["secrets", "*"],
+        about: "",
+        keys: &[key("env", Kind::Text), key("file", Kind::Path)],
+    },
+    TableShape {
+        path: &["secrets", "*", "vault"],
+        about: "",
+        keys: &[key("path", Kind::Text)],
+    },
+];
+
+fn tables(texts: &[&str]) -> Settings {
+    let dir = tempfile::tempdir().unwrap();
+    let files: Vec<Candidate> = texts
+        .iter()
+        .enumerate()
+        .map(|(n, text)| named(dir.path(), &format!("{n}.toml"), text))
+        .collect();
+    read(&files, &schema()).unwrap()
+}
+
+#[test]
+fn tables_are_read_with_their_places_and_a_named_one_replaces_its_like() {
+    let settings = tables(&[
+        "[policy]\nimages = [\"a\"]\nstrict = true\n[policy.limits]\npids = 7\n[secrets.A]\nenv = \"X\"\n[secrets.B]\nenv = \"Y\"\n",
+        "[policy]\nimages = [\"b\"]\n[secrets.A]\nvault = { path = \"p\" }\n",
+    ]);
+    let get = |path: &[&str], key: &str| {
+        let path: Vec<String> = path.iter().map(|part| (*part).to_owned()).collect();
+        let setting = settings.tables().get(&path)?.keys.get(key)?;
+        Some((setting.values.join(","), setting.place.line, setting.place.column))
+    };
+    assert_eq!(get(&["policy"], "images"), Some(("b".to_owned(), 2, 10)));
+    assert_eq!(get(&["policy"], "strict"), Some(("true".to_owned(), 3, 10)));
+    assert_eq!(get(&["policy", "limits"], "pids"), Some(("7".to_owned(), 5, 8)));
+    assert_eq!(get(&["secrets", "A"], "env"), None);
+    assert_eq!(
+        get(&["secrets", "A", "vault"], "path"),
+        Some(("p".to_owned(), 4, 18))
+    );
+    assert_eq!(get(&["secrets", "B"], "env"), Some(("Y".to_owned(), 9, 7)));
+}
+
+#[test]
+fn what_is_wrong_in_a_table_is_said_with_its_place_and_the_nearest_name() {
+    let text = "[policy]\nimage = [\"a\"]\nlimits = 3\n[policy.limit]\n[secrets]\nA = \"x\"\n[secrets.\"b c\"]\nenvv = 1\n";
+    assert_eq!(
+        wrong(text),
+        [
+            "c.toml:2:1: [policy] has no key \"image\"\n  did you mean images?",
+            "c.toml:3:10: [policy.limits] is a table, not a whole number\n  write [policy.limits] and its keys below",
+            "c.toml:4:9: [policy] has no key \"limit\"\n  did you mean limits?",
+            "c.toml:6:5: [secrets.A] is a table, not a string\n  write [secrets.A] and its keys below",
+            "c.toml:8:1: [secrets.\"b c\"] has no key \"envv\"\n  did you mean env?",
+        ]
+    );
 }
 
 fn named(dir: &Path, name: &str, text: &str) -> Candidate {
@@ -148,18 +230,23 @@ fn a_file_that_nobody_named_may_be_missing_and_a_named_one_may_not() {
 
 #[test]
 fn the_machines_file_comes_before_the_users_and_the_named_one_is_last() {
-    let of = |vars: &[(&str, &str)]| -> Vec<String> {
+    let of_any = |vars: &[(&str, &str)], is_agent: bool| -> Vec<String> {
         let get = |name: &str| {
             vars.iter()
                 .find(|(n, _)| *n == name)
                 .map(|(_, v)| OsString::from(v))
         };
-        candidates(&get, Some(PathBuf::from("mine.toml")))
+        candidates(&get, is_agent, Some(PathBuf::from("mine.toml")))
             .iter()
             .map(|one| one.path.display().to_string())
             .collect()
     };
+    let of = |vars: &[(&str, &str)]| of_any(vars, false);
     let machine = "/etc/firehall/config.toml";
+    assert_eq!(
+        of_any(&[], true),
+        [machine, "/etc/firehall/agent.toml", "mine.toml"]
+    );
     assert_eq!(
         of(&[("HOME", "/h")]),
         [machine, "/h/.config/firehall/config.toml", "mine.toml"]

@@ -11,7 +11,7 @@ use proto::v1;
 use protocol::Held;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use types::{AgentId, Labels, LeaseToken, Placement, SessionId, Timestamp, limits};
+use types::{AgentId, Labels, LeaseToken, Placement, Policy, SessionId, Timestamp, limits};
 
 use crate::clock::{Clock, entropy};
 
@@ -35,6 +35,25 @@ pub(crate) struct Facts {
     pub(crate) secrets: Vec<String>,
     pub(crate) connections: Vec<String>,
     pub(crate) grants: Vec<String>,
+    /// None when it says nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "shared")]
+    pub(crate) policy: Option<Arc<Policy>>,
+}
+
+/// A policy that every snapshot shares, in its stored form.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use types::Policy;
+
+    pub(super) fn serialize<S: Serializer>(policy: &Option<Arc<Policy>>, to: S) -> Result<S::Ok, S::Error> {
+        policy.as_deref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Arc<Policy>>, D::Error> {
+        Ok(Option::<Policy>::deserialize(from)?.map(Arc::new))
+    }
 }
 
 /// One agent.
@@ -419,6 +438,7 @@ fn candidate(id: &AgentId, agent: &Agent, draining: bool, now: u64) -> placement
         secrets: agent.facts.secrets.iter().cloned().collect(),
         connections: agent.facts.connections.iter().cloned().collect(),
         grants: agent.facts.grants.iter().cloned().collect(),
+        policy: agent.facts.policy.clone(),
         runtimes: agent.facts.runtimes.iter().cloned().collect(),
         draining,
         free: if session.is_some() { agent.free() } else { 0 },

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::{At, placement::Wanted};
-use types::{ContainerWork, RunId, Work, WorkBody};
+use types::{ContainerWork, RunId, Whose, Work, WorkBody};
 
 use super::*;
 
@@ -58,6 +58,7 @@ fn reserve(agents: &Agents) -> Result<Placement, String> {
         work: &work,
         runs_on: &runs_on,
         connection: None,
+        whose: Whose::default(),
     })
 }
 

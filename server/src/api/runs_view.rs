@@ -7,7 +7,7 @@ use engine::{
 use prost::Message;
 use proto::v1;
 use protocol::{Resolution, server::State};
-use types::{Verdict, limits};
+use types::{Verdict, Whose, limits};
 use workflow::{Body, PlanStep};
 
 use super::convert;
@@ -210,6 +210,11 @@ pub(crate) fn waits_for(run: &Run, i: usize, agents: &Snapshot) -> String {
                     work: &attempt.work,
                     runs_on: &attempt.runs_on,
                     connection: attempt.connection.as_deref(),
+                    whose: Whose {
+                        workflow: Some(&run.plan.name),
+                        step: Some(&plan.key),
+                        image_is_open: false,
+                    },
                 };
                 Some(match placement::place(agents, &wanted) {
                     Ok(_) => "an agent's answer".to_owned(),

@@ -18,7 +18,7 @@ use proto::v1::{self, session_down::Message as Down, session_up::Message as Up};
 use protocol::{Held, server};
 use tokio_stream::StreamExt;
 use tonic::{Status, Streaming};
-use types::{AgentId, LeaseToken, SessionId, limits};
+use types::{AgentId, LeaseToken, Policy, SessionId, limits};
 
 use super::{
     convert, errors,
@@ -201,6 +201,7 @@ fn introduction(hello: v1::Hello, held: &Inventories) -> Result<Introduction, St
         secrets: hello.secrets,
         connections: hello.connections,
         grants: hello.grants,
+        policy: policy(&hello.policy_json)?,
     };
     Ok(Introduction {
         name: hello.name,
@@ -213,6 +214,21 @@ fn introduction(hello: v1::Hello, held: &Inventories) -> Result<Introduction, St
                 .collect(),
         ),
     })
+}
+
+/// What its operator lets steps ask for; parts of a newer version are left out, for it is the agent that refuses.
+fn policy(json: &str) -> Result<Option<Arc<Policy>>, Status> {
+    let wrong = |why: String| errors::invalid("hello.policy_json", why);
+    match json {
+        "" => Ok(None),
+        _ if json.len() > limits::POLICY_BYTES => {
+            Err(wrong(format!("at most {} bytes", limits::POLICY_BYTES)))
+        }
+        json => {
+            let policy = serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;
+            Ok(Some(Arc::new(policy)))
+        }
+    }
 }
 
 /// Reconciles, says Welcome, then carries messages until one side ends it.

@@ -3,7 +3,7 @@
 use engine::{At, Command, Context, Decision, Event, Run, RunStarted, ToAgent, history, placement::Wanted};
 use proto::v1;
 use protocol::server::{Known, Send, State};
-use types::{AgentId, Placement, SessionId, Timestamp};
+use types::{AgentId, Placement, SessionId, Timestamp, Whose};
 
 use crate::{
     agents::{Agents, Lease},
@@ -86,6 +86,11 @@ pub(crate) fn offer(run: &mut Run, agents: &Agents, context: Context, into: &mut
             work: &attempt.work,
             runs_on: &attempt.runs_on,
             connection: attempt.connection.as_deref(),
+            whose: Whose {
+                workflow: Some(&run.plan.name),
+                step: Some(&at.step),
+                image_is_open: false,
+            },
         };
         let Ok(placement) = agents.reserve(&wanted) else {
             continue;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use types::{HostView, Network, OutputFrom, Pull, Resources, Value};
+use types::{HostView, Network, OutputFrom, Pull, Resources, Value, limits};
 
 use super::{
     BodySpec, ContainerSpec,
@@ -194,7 +194,7 @@ fn user(reader: &mut Reader<'_>, node: &Node) -> Option<u32> {
         reader.wrong_kind_but(node, "`user`", "a whole number", help);
         return None;
     }
-    let user = reader.int(node, "`user`", 0, 65_534)?;
+    let user = reader.int(node, "`user`", 0, limits::USER_MAX.into())?;
     u32::try_from(user).ok()
 }
 
@@ -244,7 +244,7 @@ fn resources(reader: &mut Reader<'_>, node: &Node) -> Resources {
         }
     }
     if let Some(entry) = fields.get("pids") {
-        let pids = reader.int(&entry.value, "`pids`", 1, 65_536);
+        let pids = reader.int(&entry.value, "`pids`", 1, limits::PIDS_MAX.into());
         resources.pids = pids
             .and_then(|pids| u32::try_from(pids).ok())
             .unwrap_or(resources.pids);

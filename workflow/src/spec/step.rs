@@ -133,7 +133,7 @@ fn common(reader: &mut Reader<'_>, fields: &Fields<'_>, step: &mut StepSpec) {
     };
     step.pickup = duration("pickup", 1, LONGEST);
     step.timeout = duration("timeout", 1, LONGEST);
-    step.grace = duration("grace", 0, 600_000);
+    step.grace = duration("grace", 0, limits::GRACE_MAX_MS);
     step.disconnect = duration("disconnect", 1_000, limits::DISCONNECT_MAX_MS);
     if let Some(entry) = fields.get("outputs") {
         step.outputs_at = Some(entry.key_at);

@@ -25,7 +25,8 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
     let headed = |page: String| format!("{HEAD}{page}");
     let pages = [
         ("docs/actions.md", actions()?),
-        ("docs/cli.md", cli()?),
+        ("docs/cli.md", reference(&[])?),
+        ("docs/agent-toml.md", reference(&["--agent-toml"])?),
         ("docs/errors.md", format!("{HEAD}{}", error_index::page()?)),
         ("docs/promises.md", promises_page()?),
         ("docs/types.md", headed(catalogue::types(&signatures)?)),
@@ -72,10 +73,11 @@ fn actions() -> Result<String> {
     ))
 }
 
-/// The reference of the command line, as the binary itself describes it.
-fn cli() -> Result<String> {
+/// A reference, of the command line or of an agent's file, as the binary itself writes it.
+fn reference(which: &[&str]) -> Result<String> {
     let described = sh::Cmd::new(sh::firehall())
         .args(["--no-config", "reference"])
+        .args(which.iter().copied())
         .read()?;
     Ok(format!("{HEAD}{described}"))
 }

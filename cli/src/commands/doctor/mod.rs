@@ -4,14 +4,16 @@
 mod finding;
 mod hardening;
 mod host;
+mod policy;
 mod remote;
 mod server;
 mod slack;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use ::agent::hygiene;
+use ::agent::{AgentFile, hygiene};
 use clap::Args;
+use node::config::{Problem, Settings};
 use sdk::Error;
 use types::Secret;
 
@@ -55,16 +57,21 @@ pub(crate) struct DoctorArgs {
 }
 
 /// Runs before any thread: the vendors' secrets are taken as the agent takes them, and leave the environment.
-pub(crate) fn main(args: DoctorArgs) -> Done {
+pub(crate) fn main(args: DoctorArgs, files: &Settings) -> Done {
+    let file = AgentFile::read(files, &VENDORS);
     let secrets = hygiene::take_secrets(&VENDORS).map_err(|error| {
         Fault::failed(format!(
             "the secrets cannot be taken from the environment: {error}"
         ))
     })?;
-    entry::block_on(Box::pin(look(args, secrets)))
+    entry::block_on(Box::pin(look(args, secrets, file)))
 }
 
-async fn look(args: DoctorArgs, secrets: BTreeMap<String, Secret>) -> Done {
+async fn look(
+    args: DoctorArgs,
+    secrets: BTreeMap<String, Secret>,
+    file: Result<AgentFile, Vec<Problem>>,
+) -> Done {
     let reached = args.remote.connect().await;
     if let Err(error @ Error::Url { .. }) = reached {
         return Err(error.into());
@@ -72,6 +79,7 @@ async fn look(args: DoctorArgs, secrets: BTreeMap<String, Secret>) -> Done {
     let mut report = Report::default();
     host::look(&mut report, args.data_dir.as_deref());
     hardening::look(&mut report).await;
+    policy::look(&mut report, &file);
     let (client, bound) = match reached {
         Ok(client) => {
             let bound = server::look(&mut report, &client).await;

@@ -1,0 +1,213 @@
+//! A work against a policy.
+
+use std::fmt::Display;
+
+use super::{HOST_IMAGE, ImageName, Pattern, Policy, Refusal, Rule, SecretRule, image::allows};
+use crate::{ContainerWork, HostView, Network, Work, WorkBody, limits, text::clip};
+
+/// How much of what was asked for is shown.
+const SHOWN: usize = 120;
+/// The user of a step that names none.
+const USER: u32 = 1000;
+
+/// Of which workflow and step a work is; none when it is not known yet.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Whose<'a> {
+    /// The workflow's name.
+    pub workflow: Option<&'a str>,
+    /// The step's key.
+    pub step: Option<&'a str>,
+    /// The image comes out of an expression that has no value yet.
+    pub image_is_open: bool,
+}
+
+impl Policy {
+    /// Holds a work against it.
+    ///
+    /// # Errors
+    /// The first thing that is not allowed.
+    pub fn check(&self, work: &Work, whose: Whose<'_>) -> Result<(), Refusal> {
+        let limits = &self.limits;
+        at_most(
+            "limits.timeout",
+            "timeout",
+            work.timeout_ms,
+            Some(limits.timeout_ms),
+            "ms",
+        )?;
+        match &work.body {
+            WorkBody::Action(action) => self.action(&action.action),
+            WorkBody::Container(container) => self.container(container, whose),
+        }
+    }
+
+    /// Whether an action may be run.
+    ///
+    /// # Errors
+    /// It is not allowed, or denied.
+    pub fn action(&self, name: &str) -> Result<(), Refusal> {
+        let asked = format!("action {}", clip(name, SHOWN));
+        if !self.actions.iter().any(|pattern| pattern.matches(name)) {
+            return refuse(Rule::Policy("actions"), asked, list(&self.actions));
+        }
+        match self.deny_actions.iter().find(|pattern| pattern.matches(name)) {
+            Some(pattern) => refuse(
+                Rule::Policy("deny-actions"),
+                asked,
+                format!("none like {pattern}"),
+            ),
+            None => Ok(()),
+        }
+    }
+
+    fn container(&self, container: &ContainerWork, whose: Whose<'_>) -> Result<(), Refusal> {
+        if !whose.image_is_open {
+            self.image(&container.image)?;
+        }
+        if !self.networks.contains(&container.network) {
+            let allowed = self.networks.iter().map(|network| Network::as_str(*network));
+            let asked = format!("network: {}", container.network.as_str());
+            return refuse(Rule::Policy("networks"), asked, list(allowed));
+        }
+        if let Some(view) = container
+            .host_view
+            .iter()
+            .find(|view| !self.host_views.contains(view))
+        {
+            let allowed = self.host_views.iter().map(|view| HostView::as_str(*view));
+            let asked = format!("host-view: {}", view.as_str());
+            return refuse(Rule::Policy("host-views"), asked, list(allowed));
+        }
+        let user = container.user.unwrap_or(USER);
+        if !self
+            .users
+            .iter()
+            .any(|range| (range.first..=range.last).contains(&user))
+        {
+            return refuse(Rule::Policy("users"), format!("user: {user}"), list(&self.users));
+        }
+        let (asked, most) = (&container.resources, &self.limits);
+        at_most(
+            "limits.memory",
+            "memory",
+            asked.memory_bytes,
+            most.memory_bytes,
+            "bytes",
+        )?;
+        at_most("limits.pids", "pids", asked.pids, Some(most.pids), "processes")?;
+        if let Some(cpu) = asked.cpu_millis {
+            at_most("limits.cpu", "cpu", cpu, most.cpu_millis, "thousandths of a core")?;
+        }
+        for name in container.secrets.values() {
+            if let Some(rule) = self.secrets.get(name) {
+                secret(name, rule, &container.image, whose)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn image(&self, image: &str) -> Result<(), Refusal> {
+        let asked = || format!("image {}", clip(image, SHOWN));
+        let parsed = ImageName::parse(image);
+        if !self
+            .images
+            .iter()
+            .any(|pattern| allows(pattern, image, parsed.as_ref()))
+        {
+            return refuse(Rule::Policy("images"), asked(), list(&self.images));
+        }
+        let Some(parsed) = parsed.filter(|_| image != HOST_IMAGE) else {
+            return Ok(());
+        };
+        if self.digest_only && parsed.digest.is_none() {
+            let allows = "images by their digest only (name@sha256:…)".to_owned();
+            return refuse(Rule::Policy("digest-only"), asked(), allows);
+        }
+        match &self.registries {
+            Some(registries) if !registries.iter().any(|one| one.matches(&parsed.registry)) => {
+                let asked = format!("{} of registry {}", asked(), parsed.registry);
+                refuse(Rule::Policy("registries"), asked, list(registries))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn secret(name: &str, rule: &SecretRule, image: &str, whose: Whose<'_>) -> Result<(), Refusal> {
+    let named = |key, what: &str, patterns: &Option<Vec<Pattern>>, text: Option<&str>| {
+        let (Some(patterns), Some(text)) = (patterns, text) else {
+            return Ok(());
+        };
+        if patterns.iter().any(|pattern| pattern.matches(text)) {
+            return Ok(());
+        }
+        let asked = format!("secret {name} for {what} {}", clip(text, SHOWN));
+        refuse(Rule::Secret(name.to_owned(), key), asked, list(patterns))
+    };
+    named("workflows", "workflow", &rule.workflows, whose.workflow)?;
+    named("steps", "step", &rule.steps, whose.step)?;
+    let Some(images) = rule.images.as_ref().filter(|_| !whose.image_is_open) else {
+        return Ok(());
+    };
+    let parsed = ImageName::parse(image);
+    if images
+        .iter()
+        .any(|pattern| allows(pattern, image, parsed.as_ref()))
+    {
+        return Ok(());
+    }
+    let asked = format!("secret {name} for image {}", clip(image, SHOWN));
+    refuse(Rule::Secret(name.to_owned(), "images"), asked, list(images))
+}
+
+fn at_most<T: Ord + Display>(
+    key: &'static str,
+    what: &str,
+    asked: T,
+    most: Option<T>,
+    unit: &str,
+) -> Result<(), Refusal> {
+    match most {
+        Some(most) if asked > most => refuse(
+            Rule::Policy(key),
+            format!("{what}: {asked} {unit}"),
+            format!("at most {most}"),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Something that no definition can ask for: a server that asks for it is broken or hostile.
+///
+/// # Errors
+/// What is out of the language's bounds.
+pub fn within_language(work: &Work) -> Result<(), String> {
+    if work.timeout_ms == 0 {
+        return Err("its timeout is zero".to_owned());
+    }
+    let bounds = [
+        ("timeout", work.timeout_ms, limits::TIMEOUT_MAX_MS),
+        ("grace", work.grace_ms, limits::GRACE_MAX_MS),
+        ("disconnect", work.disconnect_ms, limits::DISCONNECT_MAX_MS),
+    ];
+    match bounds.iter().find(|(_, asked, most)| asked > most) {
+        Some((what, asked, most)) => Err(format!(
+            "its {what} is {asked} ms, the language has at most {most}"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn refuse<T>(rule: Rule, asked: String, allows: String) -> Result<T, Refusal> {
+    Err(Refusal { rule, asked, allows })
+}
+
+fn list<T: Display>(items: impl IntoIterator<Item = T>) -> String {
+    const MOST: usize = 8;
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    match items.len() {
+        0 => "none".to_owned(),
+        n if n > MOST => format!("{} and {} more", items[..MOST].join(", "), n - MOST),
+        _ => items.join(", "),
+    }
+}
