@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use runtime::{
-    Attached, ContainerSpec, Ended, ExitRecord, Found, Runtime, RuntimeError, Secrets, StreamRecord,
+    Attached, ContainerSpec, Ended, ExitRecord, Found, Runtime, RuntimeError, Secrets, Stray, StreamRecord,
 };
 use types::{AttemptKey, LeaseToken};
 
@@ -203,6 +203,29 @@ impl Runtime for Yard {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(told(error)),
             _ => Ok(()),
         }
+    }
+
+    async fn strays(&self) -> Result<Vec<Stray>, RuntimeError> {
+        slow().await;
+        let containers = self.containers();
+        let astray = containers.iter().filter(|(dir, _)| !dir.exists());
+        let stray = |(_, container): (&PathBuf, &Container)| Stray {
+            id: container.token.to_string(),
+            what: "a container".to_owned(),
+        };
+        Ok(astray.map(stray).collect())
+    }
+
+    async fn clear(&self, stray: &Stray) -> Result<(), RuntimeError> {
+        slow().await;
+        self.containers().retain(|dir, container| {
+            let goes = container.token.as_str() == stray.id && !dir.exists();
+            if goes && container.record.is_none() {
+                self.record.ended(self.host, &container.token, None);
+            }
+            !goes
+        });
+        Ok(())
     }
 }
 
