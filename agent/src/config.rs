@@ -32,6 +32,8 @@ pub struct Config {
     pub vendors: Vendors,
     /// How the native runtime executes its shim; none for an agent that runs actions only.
     pub shim: Option<runtime::ShimCommand>,
+    /// How the native runtime reaches registries.
+    pub registries: images::Access,
 }
 
 /// A permission that the operator gives to steps.

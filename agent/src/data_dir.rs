@@ -22,6 +22,7 @@ use crate::error::{AgentError, tried};
 /// | `renewed` | when leases were renewed last; may be lost |
 /// | `attempts/TOKEN/` | one attempt: the runtime's files and how much of its logs is acknowledged |
 /// | `native/` | the native runtime's own |
+/// | `images/` | images of the native runtime; `firehall images` looks into it too |
 #[derive(Debug)]
 pub(crate) struct DataDir {
     path: PathBuf,
@@ -96,6 +97,11 @@ impl DataDir {
     /// Where one attempt lives.
     pub(crate) fn attempt(&self, token: &LeaseToken) -> PathBuf {
         self.attempts().join(token.as_str())
+    }
+
+    /// The images of the native runtime.
+    pub(crate) fn images(&self) -> PathBuf {
+        self.path.join("images")
     }
 
     /// The native runtime's.

@@ -34,6 +34,7 @@ mod vendors;
 pub use config::{Config, Grant, GrantError};
 pub use error::AgentError;
 pub use file::{AgentFile, RegistryLogin, Source, Sourced, TABLES, VaultPlace};
+pub use images::Access as RegistryAccess;
 pub use link::{Dial, Tcp};
 pub use run::{Surroundings, run, run_in};
 pub use secrets::SECRET_BYTES;

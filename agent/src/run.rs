@@ -202,5 +202,7 @@ async fn runtime(config: &Config, dir: &DataDir) -> Result<Arc<dyn Runtime>, Str
             tracing::debug!(%error, "a trial step cannot be removed; the next start tries again");
         }
     }
-    Ok(Arc::new(native))
+    let store = images::Store::open(&dir.images()).map_err(|error| error.to_string())?;
+    let images = images::Images::new(store, config.registries.clone());
+    Ok(Arc::new(native.with_images(Arc::new(images))))
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use async_trait::async_trait;
 
-use crate::{Adopted, ContainerSpec, Ended, Handle, Native, NativeError, Secrets, Stray, spec};
+use crate::fetch::Fetched;
+use crate::{Adopted, ContainerSpec, Ended, Handle, Native, NativeError, Secrets, Stray};
 
 /// What runs containers. An attempt is named by its directory; starting it twice is starting it once.
 ///
@@ -102,12 +103,16 @@ impl Runtime for Native {
     }
 
     fn refuses(&self, spec: &ContainerSpec) -> Option<String> {
-        spec::validate_native(spec).err().map(|error| error.to_string())
+        self.can(spec).err().map(|error| error.to_string())
     }
 
     async fn start(&self, dir: &Path, spec: ContainerSpec, secrets: Secrets) -> Result<Found, RuntimeError> {
+        let rootfs = match self.rootfs(dir, &spec).await? {
+            Fetched::Ready(rootfs) => rootfs,
+            Fetched::Over(found) => return Ok(found),
+        };
         let (native, dir) = (self.clone(), dir.to_owned());
-        blocking(move || Ok(Self::start(&native, &dir, &spec, &secrets)?.into())).await
+        blocking(move || Ok(Self::start_on(&native, &dir, &spec, rootfs, &secrets)?.into())).await
     }
 
     async fn adopt(&self, dir: &Path) -> Result<Found, RuntimeError> {

@@ -1,5 +1,5 @@
-//! The native runtime: each step in a fresh hardened container on the host's own system (`image: host`), without a
-//! daemon.
+//! The native runtime: each step in a fresh hardened container on the host's own system (`image: host`) or from an image,
+//! without a daemon.
 //!
 //! An attempt belongs to a **shim** of its own: this binary executed again as `… shim DIR`, single-threaded, in its
 //! own session, outliving the agent. It starts the container through youki's libcontainer (only in
@@ -23,10 +23,12 @@ mod attempt_dir;
 mod cgroup;
 mod clock;
 mod contract;
+mod fetch;
 mod ledger;
 mod native;
 mod probe;
 mod record;
+mod rootfs;
 mod seccomp;
 pub mod shim;
 mod skeleton;
@@ -40,6 +42,7 @@ pub use contract::{Attached, Found, Runtime, RuntimeError};
 pub use native::{Adopted, Ended, Handle, Native, NativeError, Secrets, ShimCommand};
 pub use probe::{Support, Unsupported};
 pub use record::{ExitRecord, Hardening, StartError, StartErrorKind, StreamRecord};
+pub use rootfs::{ImageSource, Rootfs};
 pub use spec::{ContainerSpec, Image, SpecError};
 pub use strays::Stray;
 pub use types::{HostView, Network, Pull};

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::Signal;
+use tokio::sync::watch;
 use types::Secret;
 
 use crate::attempt_dir::{AttemptDir, start_time};
 use crate::cgroup::{self, Group};
 use crate::ledger::Ledger;
 use crate::shim::Job;
-use crate::{ContainerSpec, ExitRecord, SpecError, skeleton, spec, sys};
+use crate::{ContainerSpec, ExitRecord, Image, ImageSource, Rootfs, SpecError, skeleton, spec, sys};
 
 /// Secret environment: name and value.
 pub type Secrets = Vec<(String, Secret)>;
@@ -49,12 +50,13 @@ impl ShimCommand {
 }
 
 /// The native runtime of one agent. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Native {
     inner: Arc<Inner>,
+    /// None: no images but the host's own system.
+    pub(crate) images: Option<Arc<dyn ImageSource>>,
 }
 
-#[derive(Debug)]
 struct Inner {
     skeleton: PathBuf,
     shim: ShimCommand,
@@ -62,6 +64,16 @@ struct Inner {
     ledger: Ledger,
     /// Shims that this process started: they are its children and must be waited for.
     children: Mutex<Vec<Child>>,
+    /// Told of each wish to stop: one that waits for its image then looks for its own.
+    stops: watch::Sender<()>,
+}
+
+impl std::fmt::Debug for Native {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Native")
+            .field("skeleton", &self.inner.skeleton)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An attempt whose shim lives.
@@ -70,6 +82,8 @@ pub struct Handle {
     native: Native,
     dir: AttemptDir,
     pidfd: OwnedFd,
+    /// The image's lock until the shim has its own, and longer.
+    _hold: Option<File>,
 }
 
 /// How an attempt ended.
@@ -120,7 +134,8 @@ pub(crate) fn failed(what: &'static str) -> impl FnOnce(io::Error) -> NativeErro
 }
 
 impl Native {
-    /// Opens the runtime on a directory of the agent's own (made 0700) and builds the root that all steps share.
+    /// Opens the runtime on a directory of the agent's own (made 0700) and builds the root that all steps share. It has
+    /// no images but the host's own system; see [`Native::with_images`].
     ///
     /// # Errors
     /// The directory cannot be written, or the host has no usable cgroups. [`Native::probe`] says more.
@@ -140,8 +155,24 @@ impl Native {
                 layout,
                 ledger: Ledger::open(state).map_err(failed("cannot open the state directory"))?,
                 children: Mutex::default(),
+                stops: watch::Sender::new(()),
             }),
+            images: None,
         })
+    }
+
+    /// The same with images.
+    #[must_use]
+    pub fn with_images(self, images: Arc<dyn ImageSource>) -> Self {
+        Self {
+            images: Some(images),
+            ..self
+        }
+    }
+
+    /// Wakes whoever waits for an image when somebody is stopped.
+    pub(crate) fn stops(&self) -> watch::Receiver<()> {
+        self.inner.stops.subscribe()
     }
 
     /// Starts an attempt in `dir`, which is made (0700) when it is missing; its parent must exist.
@@ -153,18 +184,27 @@ impl Native {
     /// # Errors
     /// The spec or a secret's name is refused, or no shim can be started: nothing has run then.
     pub fn start(&self, dir: &Path, spec: &ContainerSpec, secrets: &Secrets) -> Result<Adopted, NativeError> {
+        self.start_on(dir, spec, None, secrets)
+    }
+
+    /// As [`Native::start`], on an image's root, with the lock on it.
+    ///
+    /// # Errors
+    /// As [`Native::start`].
+    pub fn start_on(
+        &self,
+        dir: &Path,
+        spec: &ContainerSpec,
+        rootfs: Option<(Rootfs, File)>,
+        secrets: &Secrets,
+    ) -> Result<Adopted, NativeError> {
         spec.validate()?;
-        spec::validate_native(spec)?;
+        self.can(spec)?;
         for (name, value) in secrets {
             spec::validate_env(name, value.expose().as_bytes())?;
         }
         self.reap();
-        match DirBuilder::new().mode(0o700).create(dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(failed("cannot make the attempt's directory")(error));
-            }
-            _ => {}
-        }
+        make_attempt_dir(dir)?;
         let files = AttemptDir::new(dir);
         let Some(lock) = files.try_lock().map_err(failed("cannot lock the attempt"))? else {
             return self.adopt(dir);
@@ -179,8 +219,9 @@ impl Native {
             .ledger
             .note(&spec.id, dir)
             .map_err(failed("cannot note which cgroup is made"))?;
+        let (rootfs, hold) = rootfs.unzip();
         let child = self
-            .spawn(&files, lock, spec, secrets)
+            .spawn(&files, lock, spec, rootfs.as_ref(), secrets)
             .map_err(failed("cannot start the shim"))?;
         failpoint::reach("create.spawned");
         let pidfd = sys::pidfd_open(child.id().cast_signed()).map_err(failed("cannot watch the shim"))?;
@@ -193,7 +234,19 @@ impl Native {
             native: self.clone(),
             dir: files,
             pidfd,
+            _hold: hold,
         }))
+    }
+
+    /// Whether this runtime can do at all what is asked.
+    pub(crate) fn can(&self, spec: &ContainerSpec) -> Result<(), SpecError> {
+        if matches!(spec.image, Image::Oci(_)) && self.images.is_none() {
+            return Err(spec::fault(
+                "image",
+                "this agent keeps no images: it runs image: host only",
+            ));
+        }
+        spec::validate_native(spec)
     }
 
     /// The shim inherits the lock as its standard input and the secrets as its standard output; its environment is empty.
@@ -202,11 +255,13 @@ impl Native {
         files: &AttemptDir,
         lock: File,
         spec: &ContainerSpec,
+        rootfs: Option<&Rootfs>,
         secrets: &Secrets,
     ) -> io::Result<Child> {
         let job = Job {
             spec: spec.clone(),
             skeleton: self.inner.skeleton.clone(),
+            rootfs: rootfs.cloned(),
         };
         let json = serde_json::to_vec_pretty(&job)?;
         let open = |path: PathBuf| {
@@ -254,6 +309,7 @@ impl Native {
                         native: self.clone(),
                         dir: files.clone(),
                         pidfd,
+                        _hold: None,
                     }));
                 }
                 // It was killed while it made the container: what it forked holds its lock and waits for ever.
@@ -303,6 +359,7 @@ impl Native {
         let files = AttemptDir::new(dir);
         // First the wish, then the signal: a shim that has not signed yet reads the wish before it starts anything.
         File::create(files.stop()).map_err(failed("cannot write the stop wish"))?;
+        self.inner.stops.send_replace(());
         if let Shim::Alive(pidfd) = find_shim(&files).map_err(failed("cannot find the shim"))? {
             sys::pidfd_signal(&pidfd, Signal::SIGTERM).map_err(failed("cannot signal the shim"))?;
         }
@@ -400,6 +457,16 @@ impl Handle {
     /// As [`Native::stop`].
     pub fn stop(&self) -> Result<(), NativeError> {
         self.native.stop(self.dir.path())
+    }
+}
+
+/// Makes it, or finds it.
+pub(crate) fn make_attempt_dir(dir: &Path) -> Result<(), NativeError> {
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(failed("cannot make the attempt's directory")(error))
+        }
+        _ => Ok(()),
     }
 }
 

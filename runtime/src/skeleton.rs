@@ -69,7 +69,8 @@ const PASSWD: &str = "root:x:0:0:root:/tmp:/bin/sh\n\
     step:x:1000:1000:step:/tmp:/bin/sh\n\
     nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
 const GROUP: &str = "root:x:0:\nstep:x:1000:\nnogroup:x:65534:\n";
-const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+/// Names of the step itself.
+pub(crate) const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
 
 /// Builds the skeleton below `state`, or finds the one that is still right. Removes unused older ones.
 pub(crate) fn ensure(state: &Path) -> io::Result<PathBuf> {

@@ -142,11 +142,6 @@ impl ContainerSpec {
 
 /// What the native runtime cannot do.
 pub(crate) fn validate_native(spec: &ContainerSpec) -> Result<(), SpecError> {
-    if let Image::Oci(reference) = &spec.image {
-        let why =
-            format!("{reference}: the native runtime runs image: host only; the docker runtime runs images");
-        return Err(fault("image", why));
-    }
     if spec.network == Network::Egress {
         return Err(fault(
             "network",

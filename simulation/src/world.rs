@@ -308,5 +308,6 @@ fn config(name: &str, data_dir: PathBuf) -> agent::Config {
         actions: actions::Registry::new([]),
         vendors: agent::Vendors::fixed(actions::Connections::default()),
         shim: None,
+        registries: agent::RegistryAccess::default(),
     }
 }

@@ -67,3 +67,20 @@ pub const RERUNS: u32 = 2;
 pub const IDEMPOTENCY_MS: Millis = 7 * 24 * 3_600_000;
 /// For how long two webhook bodies without a key count as one by their hash.
 pub const BODY_DEDUPE_MS: Millis = 10 * 60_000;
+
+/// An image's manifest, and its configuration, each.
+pub const IMAGE_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
+/// Layers of an image.
+pub const IMAGE_LAYERS: usize = 127;
+/// One layer as it is fetched.
+pub const IMAGE_LAYER_BYTES: u64 = 8 * 1024 * 1024 * 1024;
+/// All files of an image, unpacked.
+pub const IMAGE_UNPACKED_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+/// Files, directories and links of an image.
+pub const IMAGE_ENTRIES: u64 = 1_000_000;
+/// How long the native runtime takes to fetch and unpack an image.
+pub const IMAGE_PULL_MS: Millis = 10 * 60_000;
+/// What an agent keeps of images that nothing uses; beyond it those go that were not used for longest.
+pub const IMAGE_STORE_BYTES: u64 = 20 * 1024 * 1024 * 1024;
+/// How long an agent keeps an image that nothing uses.
+pub const IMAGE_AGE_MS: Millis = 14 * 24 * 3_600_000;

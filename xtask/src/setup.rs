@@ -50,6 +50,16 @@ pub(crate) const TEST: &[Need] = &[
         why: "the documents' lines are run, and read JSON with it",
     },
     Need {
+        program: "docker-registry",
+        package: "docker-registry",
+        why: "images are pulled from it",
+    },
+    Need {
+        program: "busybox",
+        package: "busybox-static",
+        why: "tests build images of it",
+    },
+    Need {
         program: "sqlite3",
         package: "sqlite3",
         why: "the documents' lines are run, and back databases up with it",

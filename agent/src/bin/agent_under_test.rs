@@ -53,6 +53,7 @@ fn run(server: &str, data_dir: &str, allow: &[&str]) -> Result<(), Box<dyn std::
         actions: actions::Registry::builtin(),
         vendors: agent::Vendors::fixed(actions::Connections::default()),
         shim: Some(runtime::ShimCommand::current()),
+        registries: images::Access::default(),
     };
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -37,6 +37,7 @@ pub(crate) fn inside(server: &str, dir: &Path, actions: actions::Registry) -> In
         actions,
         vendors: agent::Vendors::fixed(actions::Connections::default()),
         shim: None,
+        registries: images::Access::default(),
     };
     let stop = CancellationToken::new();
     let running = tokio::spawn(agent::run(config, stop.clone()));

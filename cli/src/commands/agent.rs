@@ -86,9 +86,29 @@ pub(crate) struct WhatArgs {
     /// Attempts at once
     #[arg(long, env = "FIREHALL_CAPACITY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
     capacity: u32,
+    /// Credentials for registries, as `docker login` writes them; `~/.docker/config.json` when not given
+    #[arg(long, env = "FIREHALL_REGISTRY_CONFIG", value_name = "FILE")]
+    registry_config: Option<PathBuf>,
+    /// A registry that is reached without TLS; one on this host always is. Repeatable
+    #[arg(
+        long,
+        env = "FIREHALL_PLAIN_HTTP",
+        value_delimiter = ',',
+        value_name = "HOST[:PORT]"
+    )]
+    plain_http: Vec<String>,
 }
 
 impl WhatArgs {
+    fn registries(&self) -> images::Access {
+        let default = images::Access::default();
+        images::Access {
+            credentials: self.registry_config.clone().or(default.credentials),
+            plain_http: self.plain_http.iter().cloned().collect(),
+            ..default
+        }
+    }
+
     /// One more label.
     pub(crate) fn add_label(&mut self, label: Label) {
         self.labels.push(label);
@@ -177,6 +197,7 @@ impl Taken {
             actions: ::actions::Registry::builtin(),
             vendors,
             shim: Some(runtime::ShimCommand::current()),
+            registries: what.registries(),
         })
     }
 }

@@ -20,8 +20,6 @@ use crate::cgroup::{self, Group, Limits};
 use crate::slot::{self, Slot};
 use crate::{ExitRecord, Hardening, StartError, StartErrorKind, clock};
 
-/// The user inside when the spec names none.
-pub(super) const DEFAULT_USER: u32 = 1000;
 /// How long the kernel may take to clear an emptied cgroup.
 const DESTROY: Duration = Duration::from_secs(5);
 
@@ -30,6 +28,7 @@ pub(super) fn run(shim: &Shim) -> ExitRecord {
     let begun = clock::boot();
     let mut record = ExitRecord {
         started_at_ms: clock::wall_ms(),
+        image_digest: shim.rootfs.as_ref().map(|rootfs| rootfs.digest.clone()),
         ..ExitRecord::default()
     };
     if let Err(error) = guarded(shim, &mut record) {
@@ -66,14 +65,26 @@ fn guarded(shim: &Shim, record: &mut ExitRecord) -> Result<(), StartError> {
 
 fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), StartError> {
     let slot = slot::take().map_err(|error| StartError::runtime("no user id range", error))?;
-    let user = slot.base + shim.spec.user.unwrap_or(DEFAULT_USER);
     let stage =
-        stage::enter(shim, user).map_err(|error| StartError::runtime("cannot prepare the mounts", error))?;
-    let pipes = Pipes::new(user).map_err(|error| StartError::runtime("cannot make pipes", error))?;
+        stage::enter(shim).map_err(|error| StartError::runtime("cannot prepare the mounts", error))?;
+    let who = stage.who(shim)?;
+    make_run_files(&stage.io, slot.base + who.uid, slot.base + who.gid)
+        .map_err(|error| StartError::runtime("cannot make the output files", error))?;
+    let pipes =
+        Pipes::new(slot.base + who.uid).map_err(|error| StartError::runtime("cannot make pipes", error))?;
     let streams = Streams::open(shim, pipes.out_read, pipes.err_read)
         .map_err(|error| StartError::runtime("cannot open the log files", error))?;
     let plan = Plan::new(shim, &pipes.status_write, &pipes.alive_read, &pipes.alive_write)?;
-    let mut created = container::create(shim, &stage, &slot, group, plan, pipes.out_write, pipes.err_write)?;
+    let mut created = container::create(
+        shim,
+        &stage,
+        &slot,
+        &who,
+        group,
+        plan,
+        pipes.out_write,
+        pipes.err_write,
+    )?;
     drop(pipes.status_write);
     let outcome = started(shim, group, record, &mut created, &slot);
     let (seen, setup_cpu) = match outcome {
@@ -267,7 +278,7 @@ fn judge(record: &mut ExitRecord, seen: &Seen, said: Vec<Said>, slot: &Slot) -> 
 }
 
 /// Makes the files that the step writes to, owned by its user.
-pub(super) fn make_run_files(dir: &Path, user: u32) -> io::Result<()> {
+fn make_run_files(dir: &Path, user: u32, group: u32) -> io::Result<()> {
     for name in ["output", "degraded"] {
         let path = dir.join(name);
         std::fs::File::options()
@@ -275,7 +286,7 @@ pub(super) fn make_run_files(dir: &Path, user: u32) -> io::Result<()> {
             .create_new(true)
             .mode(0o600)
             .open(&path)?;
-        chown(&path, Some(user), Some(user))?;
+        chown(&path, Some(user), Some(group))?;
     }
     Ok(())
 }

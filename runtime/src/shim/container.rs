@@ -13,9 +13,10 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 use super::init::{self, Plan};
+use super::oci;
 use super::setup::Shim;
 use super::stage::Stage;
-use super::{attempt::DEFAULT_USER, oci};
+use super::who::Who;
 use crate::cgroup::Group;
 use crate::slot::Slot;
 use crate::{StartError, sys};
@@ -40,13 +41,13 @@ pub(super) fn create(
     shim: &Shim,
     stage: &Stage,
     slot: &Slot,
+    who: &Who,
     group: &Group,
     plan: Plan,
     stdout: OwnedFd,
     stderr: OwnedFd,
 ) -> Result<Created, StartError> {
-    let user = shim.spec.user.unwrap_or(DEFAULT_USER);
-    let config = oci::config(shim, stage, slot, user).to_string();
+    let config = oci::config(shim, stage, slot, who).to_string();
     std::fs::write(stage.bundle.join("config.json"), config)
         .map_err(|error| StartError::runtime("cannot write the bundle", error))?;
     let built = group

@@ -33,6 +33,7 @@ struct Inner {
     candidates: Vec<CString>,
     program: String,
     workdir: CString,
+    from_image: bool,
     filters: Vec<BpfProgram>,
     status: RawFd,
     alive_read: RawFd,
@@ -67,7 +68,8 @@ impl Plan {
                 .collect::<Result<_, _>>()?,
             candidates,
             program,
-            workdir: text(spec.workdir.clone().unwrap_or_else(|| "/tmp".to_owned()))?,
+            workdir: text(shim.workdir().to_owned())?,
+            from_image: shim.rootfs.is_some(),
             filters,
             status: status.as_raw_fd(),
             alive_read: alive_read.as_raw_fd(),
@@ -88,7 +90,7 @@ fn text(text: String) -> Result<CString, StartError> {
     })
 }
 
-/// Defaults, then the step's own, then secrets: a later name takes the place of an earlier one.
+/// Defaults, the image's, the step's own, then secrets: a later name takes the place of an earlier one.
 fn environment(shim: &Shim) -> Vec<(String, String)> {
     let defaults = [
         ("PATH", PATH),
@@ -100,7 +102,9 @@ fn environment(shim: &Shim) -> Vec<(String, String)> {
     let defaults = defaults
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let image = shim.rootfs.iter().flat_map(|rootfs| rootfs.env.iter().cloned());
     for (name, value) in defaults
+        .chain(image)
         .chain(shim.spec.env.iter().cloned())
         .chain(shim.secrets.iter().cloned())
     {
@@ -224,12 +228,17 @@ fn execute(plan: &Inner) -> StartError {
     }
     let program = &plan.program;
     match refused {
-        None => StartError::new(
-            StartErrorKind::NotFound,
-            format!(
-                "program {program:?} not found: install it on the agent's host below /usr, or check PATH"
-            ),
-        ),
+        None => {
+            let remedy = if plan.from_image {
+                "the image does not have it, or it needs a loader that the image does not have: check PATH or take another image"
+            } else {
+                "install it on the agent's host below /usr, or check PATH"
+            };
+            StartError::new(
+                StartErrorKind::NotFound,
+                format!("program {program:?} not found: {remedy}"),
+            )
+        }
         Some(error) => StartError::new(
             StartErrorKind::NotExecutable,
             format!("program {program:?} cannot be executed: {}", error.desc()),

@@ -5,11 +5,13 @@ mod attempt;
 mod container;
 mod init;
 mod oci;
+mod overlay;
 mod pump;
 mod setup;
 mod stage;
 mod status;
 mod watch;
+mod who;
 
 use std::io;
 use std::path::Path;

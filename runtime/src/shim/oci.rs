@@ -8,6 +8,7 @@ use types::{HostView, Network};
 
 use super::setup::Shim;
 use super::stage::Stage;
+use super::who::Who;
 use crate::skeleton::USR_LINKS;
 use crate::slot::{SIZE, Slot};
 
@@ -33,7 +34,7 @@ const READONLY: &[&str] = &[
 ];
 
 /// The configuration as JSON.
-pub(super) fn config(shim: &Shim, stage: &Stage, slot: &Slot, user: u32) -> Value {
+pub(super) fn config(shim: &Shim, stage: &Stage, slot: &Slot, who: &Who) -> Value {
     let mapping = json!([{ "containerID": 0, "hostID": slot.base, "size": SIZE }]);
     let mut namespaces = vec!["pid", "mount", "ipc", "uts", "cgroup", "user"];
     if shim.spec.network != Network::Host {
@@ -49,7 +50,7 @@ pub(super) fn config(shim: &Shim, stage: &Stage, slot: &Slot, user: u32) -> Valu
         "hostname": "step",
         "process": {
             "terminal": false,
-            "user": { "uid": user, "gid": user },
+            "user": { "uid": who.uid, "gid": who.gid, "additionalGids": who.groups },
             "args": ["step"],
             "cwd": "/",
             "noNewPrivileges": true,
@@ -80,15 +81,17 @@ fn mounts(shim: &Shim, stage: &Stage) -> Vec<Value> {
                 "options": ["nosuid", "noexec", "nodev", "mode=1777", &tmp] }),
         json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs",
                 "options": ["nosuid", "nodev", "mode=1777", &tmp] }),
-        read_only("/usr", "/usr"),
         json!({ "destination": "/run/firehall", "type": "bind", "source": stage.io,
                 "options": ["bind", "nosuid", "nodev", "noexec"] }),
     ];
-    for name in USR_LINKS {
-        let host = format!("/{name}");
-        // A link of a merged-usr system is in the skeleton already.
-        if std::fs::symlink_metadata(&host).is_ok_and(|meta| meta.is_dir()) {
-            mounts.push(read_only(&host, &host));
+    if shim.rootfs.is_none() {
+        mounts.push(read_only("/usr", "/usr"));
+        for name in USR_LINKS {
+            let host = format!("/{name}");
+            // A link of a merged-usr system is in the skeleton already.
+            if std::fs::symlink_metadata(&host).is_ok_and(|meta| meta.is_dir()) {
+                mounts.push(read_only(&host, &host));
+            }
         }
     }
     for (copy, inside) in &stage.etc {

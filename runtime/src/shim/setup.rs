@@ -13,7 +13,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, dup2_stdin, dup2_stdout, setsid};
 
 use crate::attempt_dir::{AttemptDir, start_time};
-use crate::{ContainerSpec, sys};
+use crate::{ContainerSpec, Rootfs, sys};
 
 /// Secrets arrive in one memory file; more than this is a mistake.
 const SECRETS_BYTES: u64 = 16 * 1024 * 1024;
@@ -33,6 +33,17 @@ pub(super) struct Shim {
     pub secrets: Vec<(String, String)>,
     /// Where the shared root is.
     pub skeleton: std::path::PathBuf,
+    /// The image, when it does not run on the host's own system.
+    pub rootfs: Option<Rootfs>,
+}
+
+impl Shim {
+    /// Where the program starts: where the step says, else where the image says, else where it may write.
+    pub(super) fn workdir(&self) -> &str {
+        let says = self.rootfs.as_ref().map(|rootfs| rootfs.workdir.as_str());
+        let image = says.filter(|dir| dir.starts_with('/') && *dir != "/");
+        self.spec.workdir.as_deref().or(image).unwrap_or("/tmp")
+    }
 }
 
 /// `job.json`.
@@ -40,6 +51,8 @@ pub(super) struct Shim {
 pub(crate) struct Job {
     pub spec: ContainerSpec,
     pub skeleton: std::path::PathBuf,
+    #[serde(default)]
+    pub rootfs: Option<Rootfs>,
 }
 
 pub(super) fn setup(dir: &Path) -> io::Result<Shim> {
@@ -75,6 +88,7 @@ pub(super) fn setup(dir: &Path) -> io::Result<Shim> {
         spec: job.spec,
         secrets,
         skeleton: job.skeleton,
+        rootfs: job.rootfs,
     })
 }
 

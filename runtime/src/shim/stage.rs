@@ -4,6 +4,7 @@
 //! tmpfs over `/run` *of its own namespace* and binds into it. Nothing of this is seen outside, and all of it goes with
 //! the shim, however it ends.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
@@ -13,10 +14,11 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use types::{HostView, Network};
 
-use super::attempt::make_run_files;
+use super::overlay::{self, Layers};
 use super::setup::Shim;
+use super::who::Who;
 use crate::attempt_dir::RUN_FILE_BYTES;
-use crate::skeleton;
+use crate::{StartError, StartErrorKind, skeleton};
 
 const STAGE: &str = "/run";
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -32,17 +34,53 @@ pub(super) struct Stage {
     /// Bound at `/run/firehall`.
     pub io: PathBuf,
     /// Files bound into `/etc`, by their path inside: only with network.
-    pub etc: Vec<(PathBuf, &'static str)>,
+    pub etc: Vec<(PathBuf, String)>,
     /// The host's cgroup hierarchies by their path below `/host/sys/fs/cgroup`: only when `/host/sys` is granted.
     pub cgroups: Vec<(PathBuf, PathBuf)>,
-    _skeleton: std::fs::File,
+    held: Held,
+}
+
+/// What the root is made of.
+enum Source {
+    Skeleton(File),
+    Image(Layers),
+}
+
+/// What must stay for as long as the container runs.
+enum Held {
+    Skeleton(#[expect(dead_code, reason = "its lock says that it is in use")] File),
+    Image {
+        /// The layers over each other.
+        root: File,
+        _layers: Layers,
+    },
+}
+
+impl Stage {
+    /// Whom the program runs as, by the image's own names where there is an image.
+    pub(super) fn who(&self, shim: &Shim) -> Result<Who, StartError> {
+        let (Some(rootfs), Held::Image { root, .. }) = (&shim.rootfs, &self.held) else {
+            return Ok(Who::numbered(shim.spec.user));
+        };
+        let read = |path: &str| {
+            overlay::read_in(root, path)
+                .map_err(|error| StartError::runtime("cannot read the image's users", error))
+        };
+        Who::in_image(
+            shim.spec.user,
+            &rootfs.user,
+            &read("etc/passwd")?,
+            &read("etc/group")?,
+        )
+        .map_err(|why| StartError::new(StartErrorKind::Spec, why))
+    }
 }
 
 /// Moves the shim into a mount namespace of its own and prepares it.
-pub(super) fn enter(shim: &Shim, user: u32) -> io::Result<Stage> {
+pub(super) fn enter(shim: &Shim) -> io::Result<Stage> {
     // Read before the stage covers /run, where resolv.conf often leads.
     let etc = match shim.spec.network {
-        Network::Host => read_etc(&["/etc/resolv.conf", "/etc/hosts"]),
+        Network::Host => read_etc(&["resolv.conf", "hosts"]),
         Network::None | Network::Egress => Vec::new(),
     };
     unshare(CloneFlags::CLONE_NEWNS)?;
@@ -54,26 +92,34 @@ pub(super) fn enter(shim: &Shim, user: u32) -> io::Result<Stage> {
         None::<&str>,
     )?;
     // Opened in this namespace (another's mounts cannot be bound) and before the stage can cover its path.
-    let skeleton = skeleton::hold(&shim.skeleton)?;
-    tmpfs(Path::new(STAGE), "mode=0755,size=4m,nr_inodes=512")?;
+    let source = match &shim.rootfs {
+        None => Source::Skeleton(skeleton::hold(&shim.skeleton)?),
+        Some(rootfs) => Source::Image(Layers::open(rootfs)?),
+    };
+    tmpfs(Path::new(STAGE), "mode=0755,size=4m,nr_inodes=1024")?;
     let dir = |name: &str, mode: u32| make_dir(&Path::new(STAGE).join(name), mode);
     let root = dir("root", 0o755)?;
-    bind(
-        &PathBuf::from(format!("/proc/self/fd/{}", skeleton.as_raw_fd())),
-        &root,
-        MsFlags::empty(),
-    )?;
+    let (held, etc) = match source {
+        Source::Skeleton(skeleton) => {
+            let fd = PathBuf::from(format!("/proc/self/fd/{}", skeleton.as_raw_fd()));
+            bind(&fd, &root, MsFlags::empty())?;
+            (Held::Skeleton(skeleton), copies(&dir("etc", 0o755)?, etc)?)
+        }
+        Source::Image(layers) => {
+            let own = [("hosts", skeleton::HOSTS.into()), ("resolv.conf", Vec::new())];
+            let etc: Vec<_> = own.into_iter().chain(etc).collect();
+            let root = layers.lay(&dir("top", 0o755)?, &root, &etc, shim.workdir())?;
+            (
+                Held::Image {
+                    root,
+                    _layers: layers,
+                },
+                Vec::new(),
+            )
+        }
+    };
     let io = dir("io", 0o755)?;
     tmpfs(&io, &format!("mode=0755,size={RUN_FILE_BYTES},nr_inodes=16"))?;
-    make_run_files(&io, user)?;
-    let files = dir("etc", 0o755)?;
-    let etc = etc.into_iter().map(|(inside, bytes)| {
-        let copy = files.join(Path::new(inside).file_name().unwrap_or_default());
-        std::fs::write(&copy, bytes)?;
-        std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o644))?;
-        Ok((copy, inside))
-    });
-    let etc = etc.collect::<io::Result<Vec<_>>>()?;
     let cgroups = hide_cgroups(shim.spec.host_view.contains(&HostView::Sys))?;
     Ok(Stage {
         root,
@@ -82,8 +128,19 @@ pub(super) fn enter(shim: &Shim, user: u32) -> io::Result<Stage> {
         io,
         etc,
         cgroups,
-        _skeleton: skeleton,
+        held,
     })
+}
+
+/// Files to be bound over the skeleton's, with their paths inside.
+fn copies(to: &Path, etc: Vec<(&str, Vec<u8>)>) -> io::Result<Vec<(PathBuf, String)>> {
+    let copy = |(name, bytes): (&str, Vec<u8>)| {
+        let copy = to.join(name);
+        std::fs::write(&copy, bytes)?;
+        std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o644))?;
+        Ok((copy, format!("/etc/{name}")))
+    };
+    etc.into_iter().map(copy).collect()
 }
 
 /// Hides the cgroup mounts from libcontainer, which then leaves cgroups to us (an empty tmpfs at `/sys/fs/cgroup` is a
@@ -117,15 +174,15 @@ fn hide_cgroups(keep: bool) -> io::Result<Vec<(PathBuf, PathBuf)>> {
     Ok(kept)
 }
 
-fn read_etc(paths: &[&'static str]) -> Vec<(&'static str, Vec<u8>)> {
+fn read_etc(names: &[&'static str]) -> Vec<(&'static str, Vec<u8>)> {
     // A host without one of them is a host without it; the skeleton's own stays.
-    paths
+    names
         .iter()
-        .filter_map(|path| Some((*path, std::fs::read(path).ok()?)))
+        .filter_map(|name| Some((*name, std::fs::read(Path::new("/etc").join(name)).ok()?)))
         .collect()
 }
 
-fn make_dir(path: &Path, mode: u32) -> io::Result<PathBuf> {
+pub(super) fn make_dir(path: &Path, mode: u32) -> io::Result<PathBuf> {
     std::fs::create_dir_all(path)?;
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode))?;
     Ok(path.to_path_buf())

@@ -34,6 +34,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("runtime", &["types", "failpoint"]),
     ("conformance", &["types", "runtime"]),
+    ("images", &["types", "runtime"]),
     (
         "agent",
         &[
@@ -44,6 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "node",
             "failpoint",
             "runtime",
+            "images",
         ],
     ),
     ("sdk", &["proto", "types"]),
@@ -60,6 +62,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "server",
             "agent",
             "runtime",
+            "images",
             "sdk",
             "emulators",
             "runbooks",

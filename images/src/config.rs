@@ -1,0 +1,34 @@
+//! What an image says of how it wants to be run. Its entrypoint and its command are not among it: a step always says
+//! what it runs.
+
+use oci_client::config::ConfigFile;
+use serde::{Deserialize, Serialize};
+
+/// What an image says of how it wants to be run; a step's own words come before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageConfig {
+    /// Environment: name and value.
+    pub env: Vec<(String, String)>,
+    /// Working directory; empty when it says none.
+    pub workdir: String,
+    /// `user`, `uid`, `user:group` or `uid:gid`; empty when it says none.
+    pub user: String,
+}
+
+impl ImageConfig {
+    pub(crate) fn of(file: &ConfigFile) -> Self {
+        let Some(config) = &file.config else {
+            return Self::default();
+        };
+        let env = config.env.iter().flatten();
+        Self {
+            env: env
+                .filter_map(|pair| pair.split_once('='))
+                .filter(|(name, value)| !name.is_empty() && !name.contains('\0') && !value.contains('\0'))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            workdir: config.working_dir.clone().unwrap_or_default(),
+            user: config.user.clone().unwrap_or_default(),
+        }
+    }
+}
