@@ -5,7 +5,10 @@ use std::sync::Arc;
 use node::egress::{Egress, EgressError};
 use types::Secret;
 
-use crate::{Http, datadog, slack};
+use crate::{GithubConnection, Http, Upstream, datadog, loki, prometheus, slack};
+
+/// Reads a variable; none when it is not set, or empty.
+pub(crate) type Get<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The connections of an agent.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +17,12 @@ pub struct Connections {
     pub slack: Option<SlackConnection>,
     /// Datadog.
     pub datadog: Option<DatadogConnection>,
+    /// Prometheus, or what speaks as it does.
+    pub prometheus: Option<Upstream>,
+    /// Loki.
+    pub loki: Option<Upstream>,
+    /// GitHub.
+    pub github: Option<GithubConnection>,
     /// Where `http/request` may go.
     pub http: Http,
 }
@@ -58,12 +67,20 @@ pub enum ConnectionError {
         variable: &'static str,
     },
     /// One of two keys is missing.
-    #[error("{present} is set but {missing} is not: Datadog's queries need both")]
+    #[error("{present} is set but {missing} is not: both are needed")]
     Half {
         /// The one that is there.
         present: &'static str,
         /// The one that is not.
         missing: &'static str,
+    },
+    /// Two ways to say who we are.
+    #[error("{one} and {other} are both set: give one of them")]
+    Both {
+        /// The one.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
     },
     /// A site that is no host name.
     #[error("DD_SITE: expected a site such as datadoghq.eu")]
@@ -83,7 +100,9 @@ pub enum ConnectionError {
 
 impl Connections {
     /// `SLACK_BOT_TOKEN`, `SLACK_API_URL` (https://slack.com/api/ by default, with or without the final slash);
-    /// `DD_API_KEY`, `DD_APP_KEY`, `DD_SITE` (datadoghq.com by default), `DD_API_URL` (instead of the site's).
+    /// `DD_API_KEY`, `DD_APP_KEY`, `DD_SITE` (datadoghq.com by default), `DD_API_URL` (instead of the site's);
+    /// `PROMETHEUS_URL` and `LOKI_ADDR`, each with `…_BEARER_TOKEN`, or `…_USERNAME` and `…_PASSWORD`, and `…_ORG_ID`;
+    /// `GITHUB_TOKEN`, `GITHUB_API_URL` (https://api.github.com by default).
     ///
     /// # Errors
     /// When a variable is there and wrong. What is not there is no connection.
@@ -124,6 +143,9 @@ impl Connections {
         Ok(Self {
             slack,
             datadog,
+            prometheus: Upstream::from_env(&get, &prometheus::VARIABLES)?,
+            loki: Upstream::from_env(&get, &loki::VARIABLES)?,
+            github: GithubConnection::from_env(&get)?,
             http: Http::default(),
         })
     }
@@ -134,6 +156,9 @@ impl Connections {
         [
             ("slack", self.slack.is_some()),
             ("datadog", self.datadog.is_some()),
+            ("prometheus", self.prometheus.is_some()),
+            ("loki", self.loki.is_some()),
+            ("github", self.github.is_some()),
         ]
         .into_iter()
         .filter(|(_, there)| *there)
@@ -150,7 +175,13 @@ impl Connections {
             .datadog
             .iter()
             .flat_map(|datadog| [datadog.api_key.clone(), datadog.app_key.clone()]);
-        slack.chain(datadog).chain(self.http.secrets()).collect()
+        let upstreams = self.prometheus.iter().chain(&self.loki);
+        slack
+            .chain(datadog)
+            .chain(upstreams.flat_map(Upstream::secrets))
+            .chain(self.github.iter().map(GithubConnection::secret))
+            .chain(self.http.secrets())
+            .collect()
     }
 }
 

@@ -1,7 +1,15 @@
 //! An example of each action: the smallest workflow that uses it. A test of the command line compiles each.
 
 const EXAMPLES: &[(&str, &str)] = &[
+    ("datadog/events", include_str!("examples/datadog-events.yaml")),
+    ("datadog/logs", include_str!("examples/datadog-logs.yaml")),
+    ("datadog/monitor", include_str!("examples/datadog-monitor.yaml")),
     ("datadog/query", include_str!("examples/datadog-query.yaml")),
+    ("github/commits", include_str!("examples/github-commits.yaml")),
+    (
+        "github/deployments",
+        include_str!("examples/github-deployments.yaml"),
+    ),
     ("http/request", include_str!("examples/http-request.yaml")),
     (
         "incident/findings",
@@ -9,6 +17,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("incident/parse", include_str!("examples/incident-parse.yaml")),
     ("incident/summary", include_str!("examples/incident-summary.yaml")),
+    ("loki/query", include_str!("examples/loki-query.yaml")),
+    ("prometheus/query", include_str!("examples/prometheus-query.yaml")),
     ("slack/archive", include_str!("examples/slack-archive.yaml")),
     ("slack/bookmark", include_str!("examples/slack-bookmark.yaml")),
     ("slack/connect", include_str!("examples/slack-connect.yaml")),

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use types::{Catalogue, FailureKind, Object, Signature, limits};
 
 use crate::{
-    Action, ActionContext, ActionError, ActionOutput, ConnectionError, Connections, datadog, desk, http,
-    slack,
+    Action, ActionContext, ActionError, ActionOutput, ConnectionError, Connections, datadog, desk, github,
+    http, loki, prometheus, slack,
 };
 
 /// The actions of an agent.
@@ -30,7 +30,14 @@ impl Registry {
             Arc::new(slack::Upload),
             Arc::new(slack::Archive),
             Arc::new(datadog::Query),
+            Arc::new(datadog::Logs),
+            Arc::new(datadog::Monitor),
+            Arc::new(datadog::Events),
+            Arc::new(github::Commits),
+            Arc::new(github::Deployments),
             Arc::new(http::Request),
+            Arc::new(loki::Query),
+            Arc::new(prometheus::Query),
         ])
     }
 

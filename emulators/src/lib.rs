@@ -3,4 +3,9 @@
 //! An emulator keeps the vendor's documented rules, including the awkward ones (short pages, errors in
 //! an HTTP 200, limits that bite), so that a program which works here has met them before production.
 
+pub mod datadog;
+pub mod github;
+pub mod loki;
+pub mod prometheus;
 pub mod slack;
+pub mod stage;

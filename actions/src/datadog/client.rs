@@ -1,185 +1,149 @@
-//! `GET /api/v1/query`, read only.
+//! One call of Datadog's API: keys, limits, refusals. Everything here reads.
 
 use std::time::Duration;
 
-use node::{
-    backoff::{self, Backoff},
-    egress,
-};
-use reqwest::{Response, StatusCode, header};
+use reqwest::{RequestBuilder, StatusCode, header::HeaderValue};
 use serde_json::Value;
 use types::FailureKind;
 
-use super::judge::Series;
-use crate::{ActionContext, ActionError, DatadogConnection};
+use crate::{
+    ActionContext, ActionError, DatadogConnection,
+    tries::{Failed, tries, wait_of},
+    vendor::{self, Reply, said},
+};
 
-const ANSWER_BYTES: usize = 4 * 1024 * 1024;
 const TRIES: u32 = 4;
-const RESERVE: Duration = Duration::from_millis(500);
 
-enum Failed {
-    Final(ActionError),
-    /// May pass; after this wait, when Datadog named one.
-    Passing(ActionError, Option<Duration>),
+/// What is asked, and by whom.
+#[derive(Clone, Copy)]
+pub(crate) struct Datadog<'a> {
+    pub(crate) context: &'a ActionContext,
+    pub(crate) connection: &'a DatadogConnection,
+    /// For the log and errors: `logs`.
+    pub(crate) what: &'static str,
+    /// The permission that the application key needs.
+    pub(crate) scope: &'static str,
 }
 
-/// The series of a query in a window of Unix milliseconds.
-pub(crate) async fn query(
-    context: &ActionContext,
-    connection: &DatadogConnection,
-    query: &str,
-    from_ms: i64,
-    to_ms: i64,
-) -> Result<Vec<Series>, ActionError> {
-    const PACE: Result<Backoff, backoff::InvalidBackoff> =
-        Backoff::new(Duration::from_millis(200), Duration::from_secs(4));
-    for attempt in 0.. {
-        let begun = tokio::time::Instant::now();
-        let result = once(connection, query, from_ms, to_ms).await;
-        let word = match &result {
-            Ok(series) => format!("{} series", series.len()),
-            Err(Failed::Final(error) | Failed::Passing(error, _)) => error.message.clone(),
+/// An answer, and how long it is until the period's limit is new where this call has used it up.
+pub(crate) struct Answer {
+    pub(crate) body: Value,
+    pub(crate) pause: Option<Duration>,
+}
+
+impl<'a> Datadog<'a> {
+    /// The agent's connection.
+    pub(crate) fn of(
+        context: &'a ActionContext,
+        what: &'static str,
+        scope: &'static str,
+    ) -> Result<Self, ActionError> {
+        let connection = context.connections.datadog.as_ref().ok_or_else(|| {
+            ActionError::new(
+                FailureKind::Refused,
+                "this agent holds no Datadog connection: set DD_API_KEY and DD_APP_KEY for it",
+            )
+        })?;
+        Ok(Self {
+            context,
+            connection,
+            what,
+            scope,
+        })
+    }
+
+    /// A GET.
+    pub(crate) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, ActionError> {
+        let url = format!("{}{path}", self.connection.base);
+        self.call(|| self.connection.http.get(&url).query(query)).await
+    }
+
+    /// A POST that searches.
+    pub(crate) async fn search(&self, path: &str, body: &Value) -> Result<Answer, ActionError> {
+        let url = format!("{}{path}", self.connection.base);
+        self.call(|| self.connection.http.post(&url).json(body)).await
+    }
+
+    async fn call(&self, request: impl Fn() -> RequestBuilder) -> Result<Answer, ActionError> {
+        let what = format!("datadog {}", self.what);
+        let word = |_: &Answer| "ok".to_owned();
+        let once = || async {
+            let keyed = request()
+                .header("DD-API-KEY", key(self.connection.api_key.expose())?)
+                .header("DD-APPLICATION-KEY", key(self.connection.app_key.expose())?);
+            self.judged(&vendor::fetch("Datadog", keyed).await?)
         };
-        context
-            .log
-            .line(&format!(
-                "datadog query: {word} in {} ms",
-                begun.elapsed().as_millis()
-            ))
-            .await;
-        let (error, wait) = match result {
-            Ok(series) => return Ok(series),
-            Err(Failed::Final(error)) => return Err(error),
-            Err(Failed::Passing(error, wait)) => (error, wait),
-        };
-        let wait = wait.unwrap_or_else(|| {
-            PACE.map_or(Duration::from_secs(1), |pace| {
-                pace.wait(attempt, backoff::entropy())
-            })
-        });
-        if attempt + 1 >= TRIES || wait + RESERVE >= context.remaining() {
-            return Err(error);
+        tries(self.context, &what, TRIES, word, once).await
+    }
+
+    fn judged(&self, reply: &Reply) -> Result<Answer, Failed> {
+        let status = reply.status.as_u16();
+        let told = reply.value().map(|body| errors(&body)).unwrap_or_default();
+        let fails = |why: String| Err(Failed::Final(ActionError::action(why)));
+        if reply.status == StatusCode::TOO_MANY_REQUESTS {
+            let wait = reset(reply).unwrap_or(Duration::from_secs(1));
+            let mut error = ActionError::new(
+                FailureKind::RateLimited,
+                format!("Datadog limits us for {} s", wait.as_secs()),
+            );
+            error.retry_after_ms = u64::try_from(wait.as_millis()).ok();
+            return Err(Failed::Passing(error, Some(wait)));
         }
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = context.cancel.cancelled() => return Err(error),
+        if let Some(trouble) = reply.trouble(self.context, &told) {
+            return Err(trouble);
+        }
+        match reply.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => fails(format!(
+                "Datadog refused the keys{told}: check DD_API_KEY, DD_APP_KEY (scope {}) and DD_SITE on the agent",
+                self.scope
+            )),
+            StatusCode::NOT_FOUND => fails(format!(
+                "Datadog: {}: HTTP 404{told}: there is none, or the keys may not see it",
+                self.what
+            )),
+            code if !code.is_success() => fails(format!("Datadog refused the query (HTTP {status}){told}")),
+            _ => {
+                let body = reply.json()?;
+                // The metrics' endpoint says errors in an HTTP 200.
+                if body.get("status").and_then(Value::as_str) == Some("error") {
+                    return fails(format!("Datadog refused the query (HTTP {status}){told}"));
+                }
+                let used_up = reply.header("x-ratelimit-remaining").map(str::trim) == Some("0");
+                let pause = reset(reply).filter(|_| used_up);
+                Ok(Answer { body, pause })
+            }
         }
     }
-    Err(ActionError::internal("datadog query: no try was made"))
 }
 
-async fn once(
-    connection: &DatadogConnection,
-    query: &str,
-    from_ms: i64,
-    to_ms: i64,
-) -> Result<Vec<Series>, Failed> {
-    let transient = |what: String| {
-        Failed::Passing(
-            ActionError::new(FailureKind::Transient, format!("Datadog: {what}")),
-            None,
-        )
-    };
-    let key = |text: &str| {
-        let mut value = header::HeaderValue::from_str(text)
-            .map_err(|_| Failed::Final(ActionError::action("Datadog: a key cannot stand in a header")))?;
-        value.set_sensitive(true);
-        Ok(value)
-    };
-    // This endpoint counts in seconds.
-    let (from, to) = ((from_ms / 1_000).to_string(), (to_ms / 1_000).to_string());
-    let request = connection
-        .http
-        .get(format!("{}/api/v1/query", connection.base))
-        .query(&[("from", from.as_str()), ("to", to.as_str()), ("query", query)])
-        .header("DD-API-KEY", key(connection.api_key.expose())?)
-        .header("DD-APPLICATION-KEY", key(connection.app_key.expose())?);
-    let response = request
-        .send()
-        .await
-        .map_err(|error| transient(egress::chain(&error)))?;
-    let status = response.status();
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        let after = reset(&response);
-        let mut error = ActionError::new(
-            FailureKind::RateLimited,
-            format!("Datadog limits us for {} s", after.as_secs()),
-        );
-        error.retry_after_ms = u64::try_from(after.as_millis()).ok();
-        return Err(Failed::Passing(error, Some(after)));
-    }
-    if status.is_server_error() {
-        return Err(transient(format!("HTTP {}", status.as_u16())));
-    }
-    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        let text = "Datadog refused the keys: check DD_API_KEY, DD_APP_KEY (scope timeseries_query) and DD_SITE on the agent";
-        return Err(Failed::Final(ActionError::action(text)));
-    }
-    let body = egress::read(response, ANSWER_BYTES)
-        .await
-        .map_err(|error| transient(error.to_string()))?;
-    let body: Value =
-        serde_json::from_slice(&body).map_err(|_| transient("an answer that is no JSON".to_owned()))?;
-    if !status.is_success() || body.get("status").and_then(Value::as_str) == Some("error") {
-        let said = body
-            .get("error")
-            .and_then(Value::as_str)
-            .unwrap_or("no reason given");
-        let said: String = said.chars().filter(|c| !c.is_control()).take(200).collect();
-        return Err(Failed::Final(ActionError::action(format!(
-            "Datadog refused the query (HTTP {}): {said}",
-            status.as_u16()
-        ))));
-    }
-    Ok(body
-        .get("series")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .map(series)
-        .collect())
+fn key(text: &str) -> Result<HeaderValue, Failed> {
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|_| Failed::Final(ActionError::action("Datadog: a key cannot stand in a header")))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
-fn series(value: &Value) -> Series {
-    let point = |point: &Value| {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "Unix milliseconds, written as a float"
-        )]
-        let at = point.get(0)?.as_f64()? as i64;
-        Some((at, point.get(1)?.as_f64()?))
+/// `error`, `errors: ["…"]`, or `errors: [{title, detail}]`: what the three generations of the API say.
+fn errors(body: &Value) -> String {
+    let one = |error: &Value| {
+        let text = error.as_str().map(str::to_owned);
+        text.or_else(|| text_of(error, "detail"))
+            .or_else(|| text_of(error, "title"))
     };
-    Series {
-        scope: value
-            .get("scope")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned(),
-        points: value
-            .get("pointlist")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(point)
-            .collect(),
-    }
+    let list = body.get("errors").and_then(Value::as_array).into_iter().flatten();
+    let mut texts: Vec<String> = list.filter_map(one).take(3).collect();
+    texts.extend(text_of(body, "error"));
+    said(&texts.join("; "))
+}
+
+fn text_of(value: &Value, key: &str) -> Option<String> {
+    value.get(key)?.as_str().map(str::to_owned)
 }
 
 /// `X-RateLimit-Reset`: seconds to the end of the period.
-fn reset(response: &Response) -> Duration {
-    let header = |name: &str| {
-        response
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())?
-            .trim()
-            .parse()
-            .ok()
-    };
-    Duration::from_secs(
-        header("x-ratelimit-reset")
-            .or_else(|| header("retry-after"))
-            .unwrap_or(1)
-            .clamp(1, 3_600),
-    )
+fn reset(reply: &Reply) -> Option<Duration> {
+    let header = |name: &str| reply.header(name)?.trim().parse().ok();
+    header("x-ratelimit-reset")
+        .or_else(|| header("retry-after"))
+        .map(wait_of)
 }

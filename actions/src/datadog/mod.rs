@@ -1,10 +1,19 @@
-//! The action `datadog/query`. API: <https://docs.datadoghq.com/api/latest/metrics/#query-timeseries-points>.
+//! The actions `datadog/query`, `datadog/logs`, `datadog/monitor` and `datadog/events`.
+//! API: <https://docs.datadoghq.com/api/latest/>.
 
 mod client;
+mod events;
 mod judge;
+mod logs;
 mod metric_query;
+mod monitor;
 mod query;
+mod search;
+mod series;
 
+pub(crate) use events::Events;
+pub(crate) use logs::Logs;
+pub(crate) use monitor::Monitor;
 pub(crate) use query::Query;
 
 /// US1.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use types::{Effect, Evidence, Finding, Incident, Level, Object, Signature, Trust, Type};
 
-use super::{client, judge, metric_query::MetricQuery};
+use super::{client::Datadog, judge, metric_query::MetricQuery, series};
 use crate::{
     Action, ActionContext, ActionError, ActionOutput, DatadogConnection,
     args::{self, gives, may_give, optional, output, read, signature},
@@ -130,7 +130,13 @@ impl Action for Query {
         let to_ms = context.clock.now().unix_ms();
         let from_ms = to_ms - minutes * 60_000;
         let text = parsed.to_string();
-        let series = client::query(context, connection, &text, from_ms, to_ms).await?;
+        let datadog = Datadog {
+            context,
+            connection,
+            what: "query",
+            scope: "timeseries_query",
+        };
+        let series = series::query(&datadog, &text, from_ms, to_ms).await?;
         let link = link(
             connection,
             monitor.and_then(|monitor| monitor.id.as_deref()),

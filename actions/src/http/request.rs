@@ -247,10 +247,13 @@ impl Action for Request {
             Ok(retries) if repeats => retries + 1,
             _ => 1,
         };
-        let what = format!("http {} {}", request.method, place(&request.url));
-        let word = |answer: &Answer| format!("HTTP {}, {} bytes", answer.status.as_u16(), answer.body.len());
+        let named = format!("{} {}", request.method, place(&request.url));
+        let word = |answer: &Answer| {
+            let (status, bytes) = (answer.status.as_u16(), answer.body.len());
+            format!("{named}: HTTP {status}, {bytes} bytes")
+        };
         let one = || once(context, &params, &request, bounds, repeats);
-        let answer = tries(context, &what, most, word, one).await?;
+        let answer = tries(context, "http", most, word, one).await?;
         answer::output(answer)
     }
 }

@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod bench;
+mod changes;
 mod datadog;
 mod doubts;
 mod faults;
 mod headers;
 mod hostile;
 mod http;
+mod observed;
 mod people;
 mod posts;
 mod rooms;

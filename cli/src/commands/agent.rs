@@ -116,7 +116,16 @@ impl WhatArgs {
 }
 
 /// Variables that hold what connections to vendors need: secrets that no step may name unless --secret-env says so.
-pub(super) const VENDORS: [&str; 3] = ["SLACK_BOT_TOKEN", "DD_API_KEY", "DD_APP_KEY"];
+pub(super) const VENDORS: [&str; 8] = [
+    "SLACK_BOT_TOKEN",
+    "DD_API_KEY",
+    "DD_APP_KEY",
+    "PROMETHEUS_BEARER_TOKEN",
+    "PROMETHEUS_PASSWORD",
+    "LOKI_BEARER_TOKEN",
+    "LOKI_PASSWORD",
+    "GITHUB_TOKEN",
+];
 
 /// What was in the environment and is not any more, and what the files say of the agent.
 pub(crate) struct Taken {

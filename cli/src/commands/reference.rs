@@ -66,7 +66,9 @@ A list is given to a variable with commas: `FIREHALL_LABEL=host=web-1,zone=eu`.
 const TAIL: &str = "\
 Not settings, but read as well: `NO_COLOR` and `TERM=dumb` (no colours), `CLICOLOR_FORCE` (colours where no terminal is),
 `COLUMNS` (the width of tables), `XDG_CONFIG_HOME` and `HOME` (where the user's file is); by agents and `dev`:
-`SLACK_BOT_TOKEN`, `SLACK_API_URL`, `DD_API_KEY`, `DD_APP_KEY`, `DD_SITE`, `DD_API_URL`, for each `--http NAME=URL` one of
+`SLACK_BOT_TOKEN`, `SLACK_API_URL`, `DD_API_KEY`, `DD_APP_KEY`, `DD_SITE`, `DD_API_URL`,
+`PROMETHEUS_URL` and `LOKI_ADDR`, each with `…_BEARER_TOKEN`, or `…_USERNAME` and `…_PASSWORD`, and `…_ORG_ID`; `GITHUB_TOKEN`,
+`GITHUB_API_URL`; for each `--http NAME=URL` one of
 `HTTP_NAME_BEARER`, `HTTP_NAME_BASIC` and `HTTP_NAME_HEADER`, and what `--secret-env` names.
 
 ";

@@ -32,7 +32,7 @@ mod snapshot;
 mod state;
 mod upload;
 mod views;
-mod wire;
+pub(crate) mod wire;
 
 pub use calls::Call;
 pub use config::{Bot, Config, Limits, Team};

@@ -17,7 +17,7 @@ use reqwest::{
 
 use super::{
     EgressError, chain,
-    reach::{Denied, Reach},
+    reach::{Denied, Inside, Reach},
     resolve::{Checked, System},
 };
 
@@ -104,13 +104,22 @@ impl fmt::Display for GuardError {
         match self {
             Self::Url(why) => f.write_str(why),
             Self::Denied { host, denied } => {
-                let address = denied.address;
-                let bits = if address.is_ipv4() { 32 } else { 128 };
+                let Denied { address, inside } = denied;
+                write!(f, "{host} is not asked: ")?;
+                if host.trim_matches(['[', ']']) != address.to_string() {
+                    write!(f, "it leads to {address}, ")?;
+                }
                 write!(
                     f,
-                    "{host} is not asked: {denied}, and this agent reaches public ones only (its operator can allow it: \
-                     `--allow net:{address}/{bits}`)"
-                )
+                    "a {} address, and this agent reaches public ones only",
+                    inside.as_str()
+                )?;
+                // Whoever allows a metadata service hands out the machine's credentials: that is no hint to give.
+                if *inside == Inside::Metadata {
+                    return Ok(());
+                }
+                let bits = if address.is_ipv4() { 32 } else { 128 };
+                write!(f, "; its operator can allow it: `--allow net:{address}/{bits}`")
             }
             Self::Redirect(why) => write!(f, "a redirect was not followed: {why}"),
             Self::Encoding(encoding) => {

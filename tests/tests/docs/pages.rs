@@ -56,6 +56,7 @@ pages! {
     errors "docs/errors.md"
     http "docs/http.md"
     plan "docs/plan.md"
+    queries "docs/queries.md"
     operating "docs/operating.md"
     slack "docs/slack.md"
     tutorial "docs/tutorial.md"

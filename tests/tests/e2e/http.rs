@@ -94,5 +94,5 @@ steps:
     );
     assert!(heard.try_recv().is_err(), "nothing was sent there");
     let all = format!("{view}{}", String::from_utf8_lossy(&stack.logs(&run, "ticket")));
-    assert!(!all.contains(SECRET) && all.contains("http POST"), "{all}");
+    assert!(!all.contains(SECRET) && all.contains("http: POST"), "{all}");
 }
