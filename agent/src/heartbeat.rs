@@ -6,9 +6,12 @@ use node::clock::Boot;
 use proto::v1;
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::transport::Channel;
-use types::{AgentId, LeaseToken};
+use types::AgentId;
 
-use crate::{convert, link, supervisor::Event};
+use crate::{
+    convert, link,
+    supervisor::{Beat, Event},
+};
 
 /// After a heartbeat that failed.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -36,8 +39,8 @@ impl Heartbeat {
             if self.events.send(Event::Beat { reply }).await.is_err() {
                 return;
             }
-            let Ok(tokens) = live.await else { return };
-            let answered = self.beat(channel, tokens, every).await;
+            let Ok(beat) = live.await else { return };
+            let answered = self.beat(channel, beat, every).await;
             let wait = if answered { every } else { every.min(AGAIN) };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -49,10 +52,12 @@ impl Heartbeat {
         }
     }
 
-    async fn beat(&self, channel: Channel, tokens: Vec<LeaseToken>, every: Duration) -> bool {
+    async fn beat(&self, channel: Channel, beat: Beat, every: Duration) -> bool {
+        let Beat { tokens, stats } = beat;
         let request = v1::HeartbeatRequest {
             agent_id: self.id.to_string(),
             tokens: tokens.iter().map(ToString::to_string).collect(),
+            stats: Some(stats),
         };
         // Leases count from before the request: the server cannot have renewed them earlier.
         let sent = Boot::now();

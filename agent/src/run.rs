@@ -86,6 +86,7 @@ pub async fn run_in(
         over: over.clone(),
     });
     supervisor.recover().await?;
+    node::notify::ready(&format!("agent {} of {}", context.name, context.id));
     tasks.spawn("logs", over.clone(), shipper.run());
     let janitor = Janitor {
         context: Arc::clone(&context),

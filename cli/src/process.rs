@@ -31,6 +31,7 @@ pub(crate) fn shutdown_on_signals(lifetime: Lifetime) -> Result<CancellationToke
             _ = term.recv() => {}
             _ = int.recv() => {}
         }
+        node::notify::stopping();
         stop.cancel();
     });
     if lifetime.until_stdin_closes {

@@ -9,6 +9,7 @@ mod guard;
 mod http;
 mod intake;
 mod leases;
+mod meter;
 mod runs;
 mod serve;
 pub mod store;
@@ -47,6 +48,7 @@ pub(crate) struct Core {
     pub(crate) agents: std::sync::Arc<agents::Agents>,
     pub(crate) runs: runs::Runs,
     pub(crate) intake: intake::Intake,
+    pub(crate) meter: std::sync::Arc<meter::Meter>,
     pub(crate) clock: clock::Clock,
     pub(crate) config: std::sync::Arc<Config>,
     pub(crate) shutdown: tokio_util::sync::CancellationToken,

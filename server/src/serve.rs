@@ -14,6 +14,7 @@ use crate::{
     clock::Clock,
     connections::{Listener, incoming},
     guard, http, leases,
+    meter::Meter,
     runs::Runs,
     store::{SharedStore, StoreError},
     workflows,
@@ -138,12 +139,20 @@ async fn judge(core: Core) {
 fn core(config: Config, store: SharedStore, shutdown: CancellationToken) -> Core {
     let clock = Clock::start();
     let agents = Arc::new(Agents::new(clock));
-    let runs = Runs::new(Arc::clone(&store), Arc::clone(&agents), clock, shutdown.clone());
+    let meter = Arc::new(Meter::new());
+    let runs = Runs::new(
+        Arc::clone(&store),
+        Arc::clone(&agents),
+        Arc::clone(&meter),
+        clock,
+        shutdown.clone(),
+    );
     Core {
         store,
         agents,
         runs,
         intake: crate::intake::Intake::new(),
+        meter,
         clock,
         config: Arc::new(config),
         shutdown,

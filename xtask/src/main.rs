@@ -1,5 +1,6 @@
-//! The project's own automation: `cargo xtask test`, `promises`, `generate`, `bench`, `fuzz`, `fixtures`.
+//! The project's own automation: `cargo xtask test`, `promises`, `generate`, `bench`, `deb`, `fuzz`, `fixtures`.
 
+mod deb;
 mod error_index;
 mod fixtures;
 mod fuzz;
@@ -20,6 +21,7 @@ cargo xtask test [--full] [--fixtures DIR]   set up, check, build and test every
 cargo xtask promises                         what is promised, by which tests, and how far it is proven
 cargo xtask generate [--check]               write the generated pages, or check that they are as they should be
 cargo xtask bench [ARGS]                     measure, and write BENCHMARKS.md (see `cargo xtask bench --help`)
+cargo xtask deb [--out DIR]                  make a Debian package
 cargo xtask fuzz [TARGET] [--seconds N]      run the fuzz targets, a minute each unless said otherwise
 cargo xtask fixtures DIR                     send every file of a folder through the real binary";
 
@@ -42,6 +44,7 @@ fn run() -> Result<ExitCode> {
         ["generate"] => generate::run(generate::Mode::Write)?,
         ["generate", "--check"] => generate::run(generate::Mode::Check)?,
         ["bench", rest @ ..] => bench(rest)?,
+        ["deb", rest @ ..] => deb::run(rest)?,
         ["fuzz", rest @ ..] => fuzz::run(rest)?,
         ["fixtures", dir] => {
             sh::cargo(&["build", "--package", "cli"]).run()?;

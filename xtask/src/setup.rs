@@ -66,6 +66,25 @@ pub(crate) const TEST: &[Need] = &[
     },
 ];
 
+/// For a Debian package.
+pub(crate) const DEB: &[Need] = &[
+    Need {
+        program: "dpkg-deb",
+        package: "dpkg",
+        why: "it makes the package",
+    },
+    Need {
+        program: "dpkg-shlibdeps",
+        package: "dpkg-dev",
+        why: "it finds which libraries the binary needs",
+    },
+    Need {
+        program: "strip",
+        package: "binutils",
+        why: "the binary is installed without its symbols",
+    },
+];
+
 /// For measuring.
 pub(crate) const BENCH: &[Need] = &[Need {
     program: "strace",

@@ -42,6 +42,12 @@ impl Cmd {
         self
     }
 
+    /// Runs it in another folder.
+    pub(crate) fn in_folder(mut self, folder: &Path) -> Self {
+        self.0.current_dir(folder);
+        self
+    }
+
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.0.env(name, value);
         self

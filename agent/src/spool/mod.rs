@@ -110,8 +110,7 @@ impl Spool {
     }
 
     /// Bytes in the file.
-    #[cfg(test)]
-    pub(crate) fn size(&self) -> u64 {
+    pub(crate) const fn size(&self) -> u64 {
         self.journal.size()
     }
 

@@ -82,7 +82,7 @@ impl Supervisor {
         for reply in replies {
             match reply {
                 Reply::Dialled(reply, dialled) => drop(reply.send(dialled)),
-                Reply::Live(reply) => drop(reply.send(self.leases.tokens())),
+                Reply::Live(reply) => drop(reply.send(self.beat())),
             }
         }
         Ok(())

@@ -47,7 +47,7 @@ pub(crate) enum Event {
         reason: String,
     },
     /// A heartbeat is to be sent: which leases does it name?
-    Beat { reply: oneshot::Sender<Vec<LeaseToken>> },
+    Beat { reply: oneshot::Sender<Beat> },
     /// A heartbeat was answered.
     Renewed {
         tokens: Vec<LeaseToken>,
@@ -66,9 +66,17 @@ pub(crate) enum Event {
     Nothing,
 }
 
+/// What a heartbeat says.
+#[derive(Debug)]
+pub(crate) struct Beat {
+    /// The leases that it renews.
+    pub tokens: Vec<LeaseToken>,
+    pub stats: v1::AgentStats,
+}
+
 /// An answer that is given once the round is on disk.
 #[derive(Debug)]
 pub(crate) enum Reply {
     Dialled(oneshot::Sender<Dialled>, Dialled),
-    Live(oneshot::Sender<Vec<LeaseToken>>),
+    Live(oneshot::Sender<Beat>),
 }

@@ -46,6 +46,7 @@ impl Supervisor {
                 up,
                 release,
             } => {
+                self.sessions += 1;
                 self.leases.set_heartbeat(heartbeat_ms);
                 self.leases.answered(sent);
                 self.link = Some(Link {

@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use types::{LeaseToken, SessionId};
 
-pub(crate) use event::Event;
+pub(crate) use event::{Beat, Event};
 
 use crate::{
     attempt::Reins,
@@ -81,6 +81,8 @@ pub(crate) struct Supervisor {
     removable: BTreeSet<LeaseToken>,
     /// Found running at the start, to be attached.
     found: BTreeMap<LeaseToken, Box<dyn Attached>>,
+    /// Sessions that were opened.
+    sessions: u64,
     leaving: bool,
 }
 
@@ -137,6 +139,7 @@ impl Supervisor {
             logging: BTreeSet::new(),
             removable: BTreeSet::new(),
             found: BTreeMap::new(),
+            sessions: 0,
             leaving: false,
         }
     }
@@ -264,6 +267,27 @@ impl Supervisor {
         if link.up.try_send(message).is_err() {
             tracing::warn!("the session does not take reports: it is closed");
             self.link = None;
+        }
+    }
+
+    fn beat(&self) -> Beat {
+        let mut stats = v1::AgentStats {
+            spool_bytes: self.spool.as_ref().map_or(0, Spool::size),
+            sessions: self.sessions,
+            resident_bytes: node::memory::resident_bytes().unwrap_or(0),
+            ..v1::AgentStats::default()
+        };
+        for lease in self.desk.leases().values() {
+            match lease.phase {
+                Phase::Accepted | Phase::Starting => stats.starting += 1,
+                Phase::Running => stats.running += 1,
+                Phase::Finished { .. } => stats.reports_waiting += 1,
+                Phase::Tombstone => {}
+            }
+        }
+        Beat {
+            tokens: self.leases.tokens(),
+            stats,
         }
     }
 

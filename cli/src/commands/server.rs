@@ -92,6 +92,7 @@ async fn serve(args: ServerArgs, webhook_secret: Option<Secret>) -> Done {
         if let Err(fault) = out::line(&process::listening(address)) {
             tracing::warn!("{fault}");
         }
+        node::notify::ready(&process::listening(address));
     };
     ::server::run(config, store, shutdown, told)
         .await

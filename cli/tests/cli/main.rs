@@ -8,3 +8,4 @@ mod home;
 mod new;
 mod output;
 mod preview;
+mod systemd;

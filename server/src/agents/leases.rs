@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use engine::At;
+use proto::v1::AgentStats;
 use types::{AgentId, LeaseToken, Millis, RunId, SessionId, limits};
 
 use super::{Agents, Book, is_connected};
@@ -52,13 +53,19 @@ impl Book {
 
 impl Agents {
     /// Renews leases; answers those that are not its own or not known, to be stopped.
-    pub(crate) fn renew(&self, id: &AgentId, tokens: Vec<LeaseToken>) -> Vec<LeaseToken> {
+    pub(crate) fn renew(
+        &self,
+        id: &AgentId,
+        tokens: Vec<LeaseToken>,
+        stats: Option<AgentStats>,
+    ) -> Vec<LeaseToken> {
         let now = self.clock.monotonic_ms();
         let mut book = self.book();
         let mut back = false;
         if let Some(agent) = book.agents.get_mut(id) {
             back = agent.session.is_some() && !is_connected(agent, now);
             agent.heartbeat_ms = now;
+            agent.stats = stats;
             agent.last_seen = self.clock.now();
         }
         let strange = tokens

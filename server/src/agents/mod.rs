@@ -67,6 +67,8 @@ struct Agent {
     heartbeat_ms: u64,
     /// Of the newest Hello that was opened here.
     dial: u64,
+    /// As its last heartbeat said.
+    stats: Option<v1::AgentStats>,
 }
 
 /// Its stream.
@@ -118,6 +120,8 @@ pub(crate) struct Listed {
     pub(crate) running: u32,
     pub(crate) last_seen: Timestamp,
     pub(crate) draining: bool,
+    /// As its last heartbeat said.
+    pub(crate) stats: Option<v1::AgentStats>,
 }
 
 /// A session as its stream's task holds it.
@@ -180,6 +184,7 @@ impl Agents {
             last_seen: seen,
             heartbeat_ms: 0,
             dial: 0,
+            stats: None,
         };
         self.book().agents.entry(id).or_insert(agent);
     }
@@ -216,6 +221,7 @@ impl Agents {
             last_seen: self.clock.now(),
             heartbeat_ms: now,
             dial: hello.dial,
+            stats: None,
         };
         let older = book.agents.insert(id.clone(), agent);
         if let Some(session) = older.and_then(|agent| agent.session) {
@@ -385,6 +391,7 @@ impl Agents {
                 running: running.get(id).copied().unwrap_or(0),
                 last_seen: agent.last_seen,
                 draining: book.drained.contains(id),
+                stats: agent.stats,
             })
             .collect();
         list.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.id.cmp(&b.id)));

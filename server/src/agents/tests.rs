@@ -148,12 +148,12 @@ fn leases_are_renewed_by_their_own_agent_and_leave_the_book() {
     agents.grant(&id(1), &ses(1), 2);
     let (a, b) = (reserve(&agents).unwrap(), reserve(&agents).unwrap());
     agents.lease(a.token.clone(), lease(&a));
-    let strange = agents.renew(&id(2), vec![a.token.clone()]);
+    let strange = agents.renew(&id(2), vec![a.token.clone()], None);
     assert_eq!(strange.first(), Some(&a.token), "another's");
-    assert!(agents.renew(&id(1), vec![a.token.clone()]).is_empty());
+    assert!(agents.renew(&id(1), vec![a.token.clone()], None).is_empty());
     agents.lost(&a.token);
     assert!(
-        agents.renew(&id(1), vec![a.token.clone()]).is_empty(),
+        agents.renew(&id(1), vec![a.token.clone()], None).is_empty(),
         "in doubt is not unwanted"
     );
     assert!(agents.expired().is_empty());

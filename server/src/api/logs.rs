@@ -109,8 +109,15 @@ impl Intake {
         if pieces.is_empty() {
             return Ok(());
         }
+        let (bytes, lost) = (
+            pieces.iter().map(|piece| piece.data.len()).sum(),
+            pieces.iter().map(|piece| piece.lost).sum(),
+        );
         let offsets = match self.core.store.write_logs(pieces).await {
-            Ok(offsets) => offsets,
+            Ok(offsets) => {
+                self.core.meter.logged(bytes, lost);
+                offsets
+            }
             Err(error) => {
                 tokio::time::sleep(PAUSE).await;
                 return Err(super::errors::store_status(&error));

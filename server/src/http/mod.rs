@@ -2,6 +2,7 @@
 
 mod body;
 mod health;
+mod metrics;
 mod pages;
 mod webhooks;
 
@@ -30,6 +31,7 @@ pub(crate) fn router(core: Core) -> Router {
     let ingest = webhooks::Ingest::new(core.clone());
     let mut router = Router::new()
         .route("/healthz", get(health::healthz).with_state(core.clone()))
+        .route("/metrics", get(metrics::metrics).with_state(core.clone()))
         .merge(pages::router(core));
     for source in Source::ALL {
         let ingest = ingest.clone();

@@ -176,7 +176,12 @@ impl Actor {
     }
 
     fn told(&self, decision: &Decision, mails: Vec<Mail>, refused: Vec<Option<engine::Rejected>>) {
-        batch::after_commit(&self.runs.inner.agents, &self.run, decision);
+        batch::after_commit(
+            &self.runs.inner.agents,
+            &self.runs.inner.meter,
+            &self.run,
+            decision,
+        );
         self.seq.send_replace(self.run.seq);
         for (mail, refused) in mails.into_iter().zip(refused) {
             if let Some(why) = &refused {

@@ -9,6 +9,7 @@ use crate::{
     agents::{Agents, Lease},
     api::convert,
     clock::Clock,
+    meter::Meter,
     store::{Head, NewEvent, RunHead, StreamAppend, StreamId},
 };
 
@@ -70,8 +71,8 @@ impl Prepared {
     }
 
     /// Stored: its leases are armed and its offers go out.
-    pub(crate) fn deliver(self, agents: &Agents) -> Run {
-        after_commit(agents, &self.run, &self.decision);
+    pub(crate) fn deliver(self, agents: &Agents, meter: &Meter) -> Run {
+        after_commit(agents, meter, &self.run, &self.decision);
         self.run
     }
 }
@@ -155,10 +156,11 @@ fn head(run: &Run) -> RunHead {
     }
 }
 
-/// After the commit: the book of leases follows, then the agents hear of it.
-pub(crate) fn after_commit(agents: &Agents, run: &Run, decision: &Decision) {
+/// After the commit: the book of leases and the counters follow, then the agents hear of it.
+pub(crate) fn after_commit(agents: &Agents, meter: &Meter, run: &Run, decision: &Decision) {
     reach(&decision.events, Moment::Committed);
     for event in &decision.events {
+        meter.event(run, event);
         book(agents, run, event);
     }
     for to in &decision.sends {

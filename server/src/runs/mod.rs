@@ -23,6 +23,7 @@ use types::{AgentId, LeaseToken, RunId, SessionId};
 use crate::{
     agents::{Agents, Inventory},
     clock::Clock,
+    meter::Meter,
     store::{Append, RunFilter, SharedStore, StoreError, StreamAppend},
 };
 
@@ -104,6 +105,7 @@ pub(crate) struct Runs {
 struct Inner {
     store: SharedStore,
     agents: Arc<Agents>,
+    meter: Arc<Meter>,
     clock: Clock,
     live: Mutex<HashMap<RunId, Handle>>,
     tasks: TaskTracker,
@@ -114,12 +116,14 @@ impl Runs {
     pub(crate) fn new(
         store: SharedStore,
         agents: Arc<Agents>,
+        meter: Arc<Meter>,
         clock: Clock,
         shutdown: CancellationToken,
     ) -> Self {
         let inner = Inner {
             store,
             agents,
+            meter,
             clock,
             live: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -235,7 +239,7 @@ impl Runs {
 
     fn adopt(&self, prepared: Prepared) {
         let id = prepared.run.id.clone();
-        let run = prepared.deliver(&self.inner.agents);
+        let run = prepared.deliver(&self.inner.agents, &self.inner.meter);
         if run.ended.is_none() {
             drop(self.spawn(id, run, false));
         }

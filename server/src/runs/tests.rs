@@ -34,7 +34,13 @@ impl World {
         let agents = Arc::new(Agents::new(clock));
         let store: SharedStore = Arc::new(MemoryStore::new());
         let shutdown = CancellationToken::new();
-        let runs = Runs::new(Arc::clone(&store), Arc::clone(&agents), clock, shutdown.clone());
+        let runs = Runs::new(
+            Arc::clone(&store),
+            Arc::clone(&agents),
+            Arc::new(Meter::new()),
+            clock,
+            shutdown.clone(),
+        );
         Self {
             runs,
             agents,

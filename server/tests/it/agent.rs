@@ -86,6 +86,12 @@ impl Agent {
         let request = v1::HeartbeatRequest {
             agent_id: self.id.to_string(),
             tokens: tokens.iter().map(ToString::to_string).collect(),
+            stats: Some(v1::AgentStats {
+                running: 1,
+                sessions: self.dial,
+                spool_bytes: 4_096,
+                ..v1::AgentStats::default()
+            }),
         };
         let mut client: AgentServiceClient<Channel> = AgentServiceClient::new(stack.channel().await);
         client.heartbeat(request).await.unwrap().into_inner().stop

@@ -10,6 +10,7 @@ mod forms;
 mod http;
 mod large;
 mod logs;
+mod metrics;
 mod operate;
 mod pages;
 mod plan;
