@@ -103,7 +103,7 @@ pub const TABLES: &[TableShape] = &[
         path: &["secrets", "*"],
         about: "A secret that steps may name. It has exactly one source: `env`, `file`, `command`, `credential` or \
                 `vault`. Its value is at most 8 KiB of UTF-8; a line break at its end is taken off. One that is named as \
-                a vendor's variable (`SLACK_BOT_TOKEN`, `DD_API_KEY`, `DD_APP_KEY`) is what the agent's own actions use; \
+                a vendor's variable (`SLACK_BOT_TOKEN`, `DD_API_KEY`, `GITHUB_TOKEN` …) is what the agent's own actions use; \
                 that one, and one that `[vault]` or `[registries]` names, goes to steps only when a list below says so.",
         keys: &[
             key(

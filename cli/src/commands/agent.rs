@@ -188,6 +188,19 @@ impl Taken {
         let secrets: BTreeMap<String, Secret> = named.collect();
         let sourced = VENDORS.iter().filter(|name| file.secrets.contains_key(**name));
         let sourced = sourced.map(|name| (*name).to_owned()).collect();
+        if let Some(name) = what
+            .http
+            .variables()
+            .iter()
+            .find(|name| file.secrets.contains_key(*name))
+        {
+            return Err(Fault::usage(format!(
+                "[secrets.{name}]: what `--http` names has its secret in the environment only"
+            ))
+            .hint(format!(
+                "set {name} for the agent, by EnvironmentFile= of its unit, say"
+            )));
+        }
         let http = what.http.http(&taken, &allow)?;
         let vendors = Vendors::new(taken, sourced, http)
             .map_err(|error| Fault::usage(format!("a connection is set up wrongly: {error}")))?;

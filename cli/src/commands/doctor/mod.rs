@@ -1,6 +1,7 @@
 //! `firehall doctor`: what works here and what does not, each finding with what to do. What cannot be known from here is
 //! said to be unknown, with the place to ask.
 
+mod connections;
 mod finding;
 mod hardening;
 mod host;

@@ -48,6 +48,7 @@ pub(super) async fn look(
             );
         }
     };
+    super::connections::look(report, &connections, bound);
     let needs = bound.map(|plans| needs(plans, &Registry::builtin().catalogue()));
     if connections.slack.is_none() {
         return absent(report, needs.as_ref());
