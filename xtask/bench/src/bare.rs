@@ -17,11 +17,13 @@ pub(crate) struct Bare {
     dir: TempDir,
     native: Native,
     tokio: tokio::runtime::Runtime,
+    name: String,
     next: usize,
 }
 
 impl Bare {
-    pub(crate) fn open() -> Result<Self> {
+    /// Its containers carry the name.
+    pub(crate) fn open(name: &str) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("fh-bare-").tempdir()?;
         let shim = ShimCommand {
             program: stack::firehall()?,
@@ -35,6 +37,7 @@ impl Bare {
             dir,
             native,
             tokio,
+            name: name.to_owned(),
             next: 0,
         })
     }
@@ -55,7 +58,12 @@ impl Bare {
 
     fn one(&mut self) -> Result<PathBuf> {
         self.next += 1;
-        let spec = spec(format!("bench-{}-{}", std::process::id(), self.next));
+        let spec = spec(format!(
+            "bench-{}-{}-{}",
+            std::process::id(),
+            self.name,
+            self.next
+        ));
         let dir = self.dir.path().join(&spec.id);
         let Adopted::Running(handle) = self.native.start(&dir, &spec, &Vec::new())? else {
             bail!("the directory is not fresh");

@@ -6,8 +6,10 @@ mod bare;
 mod docker;
 mod flushes;
 mod http;
+mod idle;
 mod incident;
 mod machine;
+mod many;
 mod report;
 mod stack;
 mod steps;
@@ -23,7 +25,7 @@ const USAGE: &str = "\
 cargo xtask bench [--rounds N] [--only ROWS] [--no-write]
 
   --rounds N    rounds of each measurement, at least 10 (12 by default)
-  --only ROWS   which rows of the table: 2 3 7 9, separated by commas; then nothing is written
+  --only ROWS   which rows of the table: 2 3 7 8 9 11, separated by commas; then nothing is written
   --no-write    print only";
 
 /// Fewer tell nothing about a median.
@@ -67,8 +69,14 @@ fn run() -> Result<()> {
     if options.wants(7) {
         rows.extend(flushes::measure(options.rounds)?);
     }
+    if options.wants(8) {
+        rows.extend(many::measure(options.rounds)?);
+    }
     if options.wants(9) {
         rows.extend(incident::measure(options.rounds)?);
+    }
+    if options.wants(11) {
+        rows.extend(idle::measure(options.rounds)?);
     }
     rows.retain(|row| options.wants(row.number));
     let tables = report::tables(&rows);

@@ -42,9 +42,12 @@ The bare loop starts seven such containers one after the other through the crate
 waits for each: what a step costs without any control plane.
 - Row 7: `fsync`, `fdatasync`, `sync_file_range` and `msync` calls of server and agent together, counted by strace, \
 from the webhook until nothing more comes. Timings under strace mean nothing and are not used.
+- Row 8: a fan-out of 40 items, four at once, on one agent; the bare runtime runs as many in four threads.
 - Row 9: from just before the webhook is sent until the history says that the step create-war-room, and the run, \
 ended; server, two agents and the Slack emulator are processes of their own. The emulator answers at once: against \
 Slack itself add its latency, about 100 ms a call.
+- Row 11: `VmRSS` of the release binary. The further agents are sessions of the bench's own, each on a connection of its \
+own; they said Hello and gave credits, and send nothing more.
 ";
 
 /// Writes BENCHMARKS.md.

@@ -32,7 +32,7 @@ pub(crate) struct Stack {
     dir: TempDir,
     /// Whether system calls that flush are written down.
     traced: bool,
-    children: Vec<Child>,
+    children: Vec<(String, Child)>,
     pub(crate) address: SocketAddr,
 }
 
@@ -86,7 +86,7 @@ impl Stack {
             .command(name, &[&base, args].concat(), env)?
             .stdout(Stdio::null())
             .spawn()?;
-        self.children.push(child);
+        self.children.push((name.to_owned(), child));
         let deadline = Instant::now() + PATIENCE;
         loop {
             let agents = self.json(&["agents"])?;
@@ -108,7 +108,7 @@ impl Stack {
     fn listener(&mut self, name: &str, args: &[&str], env: &[(&str, &str)]) -> Result<SocketAddr> {
         let mut child = self.command(name, args, env)?.stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().context("no pipe")?;
-        self.children.push(child);
+        self.children.push((name.to_owned(), child));
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         let address = line
@@ -170,6 +170,19 @@ impl Stack {
         Ok(counts)
     }
 
+    /// Memory of a process that is not traced, KiB in RAM now.
+    pub(crate) fn resident_kib(&self, name: &str) -> Result<f64> {
+        let (_, child) = self
+            .children
+            .iter()
+            .find(|(one, _)| one == name)
+            .with_context(|| format!("no process {name}"))?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix("kB"));
+        Ok(kib.context("no VmRSS")?.trim().parse()?)
+    }
+
     pub(crate) fn said(&self, name: &str) -> String {
         std::fs::read_to_string(self.dir.path().join(format!("{name}.log"))).unwrap_or_default()
     }
@@ -214,7 +227,7 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        for mut child in self.children.drain(..).rev() {
+        for (_, mut child) in self.children.drain(..).rev() {
             let pid = child.id().cast_signed();
             // strace passes TERM to nobody: its child is asked, and strace follows.
             let target = if self.traced {

@@ -31,7 +31,7 @@ pub(crate) fn measure(rounds: usize) -> Result<Vec<Row>> {
     if let Err(why) = &docker {
         println!("row 2: against the bare runtime, not docker run ({why:#})");
     }
-    let mut bare = Bare::open()?;
+    let mut bare = Bare::open("steps")?;
     let mut stack = Stack::start(false)?;
     stack.agent("one", &[], &[])?;
     let file = stack.file("containers.yaml", &definition())?;

@@ -91,7 +91,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("xtask", &[]),
-    ("bench", &["types", "runtime"]),
+    ("bench", &["types", "runtime", "proto"]),
 ];
 
 /// What no room may link in what ships, with the reason; `*` is every room.
