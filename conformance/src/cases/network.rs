@@ -19,6 +19,7 @@ crate::suite![
     host_is_the_hosts_network,
     no_network_lets_a_step_forge_packets,
     no_socket_of_a_daemon_is_there,
+    egress_reaches_neither_host_nor_metadata_nor_neighbour,
 ];
 
 /// Tries to connect, and says so when it could.
@@ -159,4 +160,55 @@ fn no_socket_of_a_daemon_is_there(place: &Place) {
     );
     spec.user = Some(0);
     assert_eq!(place.run(&spec).out(), "");
+}
+
+/// A runtime without it says so, with what to use in its place.
+fn egress_reaches_neither_host_nor_metadata_nor_neighbour(place: &Place) {
+    let egress = |script: &str| {
+        let mut spec = bash(script);
+        spec.network = Network::Egress;
+        spec
+    };
+    if let Some(why) = place.runtime().refuses(&egress("true")) {
+        assert!(why.contains("egress") && why.contains("network: none"), "{why}");
+        return;
+    }
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let neighbour = place.start(&egress(
+        "perl -MSocket -e 'socket(S, AF_INET, SOCK_STREAM, 0) or die; bind(S, pack_sockaddr_in(7777, INADDR_ANY)) or die $!; \
+         listen(S, 5) or die; $| = 1; open R, \"/proc/net/fib_trie\"; print join(\" \", map { /-- ([0-9.]+)/ } <R>), \" up\\n\"; \
+         accept(C, S); print \"visited\\n\"'",
+    ));
+    neighbour.says("up");
+    let said = std::fs::read_to_string(neighbour.dir().stdout()).unwrap();
+    let theirs: Vec<&str> = said
+        .split_whitespace()
+        .filter(|word| word.contains('.'))
+        .collect();
+    assert!(
+        theirs.iter().any(|address| !address.starts_with("127.")),
+        "it has an address: {said}"
+    );
+    // The gateway is the host, too.
+    let gateway = "g=$(awk '$2 == \"00000000\" { print $3 }' /proc/net/route | head -1); \
+        gateway=$(printf '%d.%d.%d.%d' 0x${g:6:2} 0x${g:4:2} 0x${g:2:2} 0x${g:0:2})";
+    let mut tries: Vec<String> = addresses()
+        .iter()
+        .map(|address| connects(address, port))
+        .collect();
+    tries.push(connects("$gateway", port).replace('\'', "\""));
+    tries.extend(["169.254.169.254", "169.254.170.2"].map(|address| connects(address, 80)));
+    tries.extend(
+        theirs
+            .iter()
+            .filter(|address| !address.starts_with("127."))
+            .map(|address| connects(address, 7777)),
+    );
+    let ran = place.run(&egress(&format!("{gateway}; {}; true", tries.join("; "))));
+    assert_eq!(ran.out(), "", "{}", ran.err());
+    assert!(listener.accept().is_err(), "nothing came");
+    place.stop(&neighbour);
+    assert!(!place.end(&neighbour).out().contains("visited"));
 }
