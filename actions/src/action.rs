@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use types::{Failure, FailureKind, LeaseToken, Millis, Object, RunId, Signature};
 
-use crate::{Clock, Connections, LogSink};
+use crate::{Clock, Connections, LogSink, Mask};
 
 /// A built-in step.
 #[async_trait]
@@ -39,6 +39,8 @@ pub struct ActionContext {
     pub clock: Clock,
     /// What the agent holds.
     pub connections: Connections,
+    /// For what is sent to others: the agent's secrets are taken out by it.
+    pub mask: Mask,
     /// Cancelled when the attempt is to stop.
     pub cancel: CancellationToken,
     /// The attempt's log.

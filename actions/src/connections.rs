@@ -5,7 +5,10 @@ use std::sync::Arc;
 use node::egress::{Egress, EgressError};
 use types::Secret;
 
-use crate::{GithubConnection, Http, Upstream, datadog, loki, prometheus, slack};
+use crate::{
+    GithubConnection, Http, Upstream, datadog, kubernetes::KubernetesConnection, llm::LlmConnection, loki,
+    pagerduty::PagerDutyConnection, prometheus, slack,
+};
 
 /// Reads a variable; none when it is not set, or empty.
 pub(crate) type Get<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -23,6 +26,12 @@ pub struct Connections {
     pub loki: Option<Upstream>,
     /// GitHub.
     pub github: Option<GithubConnection>,
+    /// A Kubernetes cluster.
+    pub kubernetes: Option<KubernetesConnection>,
+    /// PagerDuty.
+    pub pagerduty: Option<PagerDutyConnection>,
+    /// A model.
+    pub llm: Option<LlmConnection>,
     /// Where `http/request` may go.
     pub http: Http,
 }
@@ -82,6 +91,30 @@ pub enum ConnectionError {
         /// The other.
         other: &'static str,
     },
+    /// Something is set that needs another.
+    #[error("{present} is set but {missing} is not")]
+    Needs {
+        /// The one that is there.
+        present: &'static str,
+        /// The one that is not.
+        missing: &'static str,
+    },
+    /// A variable says something else than it may.
+    #[error("{variable}: expected {words}")]
+    Word {
+        /// The variable.
+        variable: &'static str,
+        /// What it takes.
+        words: &'static str,
+    },
+    /// A file that a variable names.
+    #[error("{variable}: {what}")]
+    File {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
     /// A site that is no host name.
     #[error("DD_SITE: expected a site such as datadoghq.eu")]
     Site,
@@ -102,7 +135,8 @@ impl Connections {
     /// `SLACK_BOT_TOKEN`, `SLACK_API_URL` (https://slack.com/api/ by default, with or without the final slash);
     /// `DD_API_KEY`, `DD_APP_KEY`, `DD_SITE` (datadoghq.com by default), `DD_API_URL` (instead of the site's);
     /// `PROMETHEUS_URL` and `LOKI_ADDR`, each with `…_BEARER_TOKEN`, or `…_USERNAME` and `…_PASSWORD`, and `…_ORG_ID`;
-    /// `GITHUB_TOKEN`, `GITHUB_API_URL` (https://api.github.com by default).
+    /// `GITHUB_TOKEN`, `GITHUB_API_URL` (https://api.github.com by default); for Kubernetes, PagerDuty and a model
+    /// see docs/connections.md.
     ///
     /// # Errors
     /// When a variable is there and wrong. What is not there is no connection.
@@ -112,6 +146,9 @@ impl Connections {
                 .map(|text| text.trim().to_owned())
                 .filter(|text| !text.is_empty())
         };
+        let kubernetes = KubernetesConnection::from_env(&get)?;
+        let pagerduty = PagerDutyConnection::from_env(&get)?;
+        let llm = LlmConnection::from_env(&get)?;
         let slack = match get("SLACK_BOT_TOKEN") {
             Some(token) => {
                 let base = get("SLACK_API_URL").unwrap_or_else(|| slack::DEFAULT_BASE.to_owned());
@@ -146,6 +183,9 @@ impl Connections {
             prometheus: Upstream::from_env(&get, &prometheus::VARIABLES)?,
             loki: Upstream::from_env(&get, &loki::VARIABLES)?,
             github: GithubConnection::from_env(&get)?,
+            kubernetes,
+            pagerduty,
+            llm,
             http: Http::default(),
         })
     }
@@ -159,6 +199,9 @@ impl Connections {
             ("prometheus", self.prometheus.is_some()),
             ("loki", self.loki.is_some()),
             ("github", self.github.is_some()),
+            ("kubernetes", self.kubernetes.is_some()),
+            ("pagerduty", self.pagerduty.is_some()),
+            ("llm", self.llm.is_some()),
         ]
         .into_iter()
         .filter(|(_, there)| *there)
@@ -176,10 +219,14 @@ impl Connections {
             .iter()
             .flat_map(|datadog| [datadog.api_key.clone(), datadog.app_key.clone()]);
         let upstreams = self.prometheus.iter().chain(&self.loki);
+        let kubernetes = self.kubernetes.iter().filter_map(KubernetesConnection::secret);
+        let pagerduty = self.pagerduty.iter().map(|one| one.token.clone());
+        let llm = self.llm.iter().map(|llm| llm.key.clone());
         slack
             .chain(datadog)
             .chain(upstreams.flat_map(Upstream::secrets))
             .chain(self.github.iter().map(GithubConnection::secret))
+            .chain(kubernetes.chain(pagerduty).chain(llm))
             .chain(self.http.secrets())
             .collect()
     }
@@ -258,7 +305,7 @@ pub(crate) fn base_url(text: &str) -> Option<String> {
     fits.then(|| url.as_str().trim_end_matches('/').to_owned())
 }
 
-fn header_safe(token: &str, variable: &'static str) -> Result<(), ConnectionError> {
+pub(crate) fn header_safe(token: &str, variable: &'static str) -> Result<(), ConnectionError> {
     if token.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(())
     } else {
@@ -329,5 +376,60 @@ mod tests {
             "{shown}"
         );
         assert_eq!(connections.secrets().len(), 3);
+    }
+
+    #[test]
+    fn kubernetes_pagerduty_and_a_model_are_there_when_they_are_whole() {
+        let whole = of(&[
+            ("KUBERNETES_API_URL", "http://127.0.0.1:9/"),
+            ("KUBERNETES_TOKEN", "sa-token-1"),
+            ("PAGERDUTY_TOKEN", "pd-token-1"),
+            ("LLM_API_KEY", "llm-key-1"),
+            ("LLM_PROVIDER", "anthropic"),
+            ("LLM_MODEL", "small-1"),
+        ])
+        .unwrap();
+        assert_eq!(whole.names(), ["kubernetes", "pagerduty", "llm"]);
+        let secrets: Vec<String> = whole
+            .secrets()
+            .iter()
+            .map(|one| one.expose().to_owned())
+            .collect();
+        assert_eq!(secrets, ["sa-token-1", "pd-token-1", "llm-key-1"]);
+        let shown = format!("{whole:?}");
+        assert!(!secrets.iter().any(|secret| shown.contains(secret)), "{shown}");
+        for (vars, said) in [
+            (
+                &[("KUBERNETES_API_URL", "https://10.0.0.1:6443")][..],
+                "KUBERNETES_API_URL is set but KUBERNETES_TOKEN (or KUBERNETES_TOKEN_FILE) is not",
+            ),
+            (
+                &[("KUBERNETES_API_URL", "in-cluster")],
+                "KUBERNETES_API_URL is set but KUBERNETES_SERVICE_HOST is not",
+            ),
+            (
+                &[
+                    ("KUBERNETES_API_URL", "https://h"),
+                    ("KUBERNETES_TOKEN", "t"),
+                    ("KUBERNETES_CA_FILE", "/absent"),
+                ],
+                "KUBERNETES_CA_FILE: /absent cannot be read",
+            ),
+            (
+                &[("PAGERDUTY_TOKEN", "t"), ("PAGERDUTY_FROM", "me")],
+                "PAGERDUTY_FROM: expected the e-mail address of a PagerDuty user",
+            ),
+            (
+                &[("LLM_API_KEY", "k")],
+                "LLM_API_KEY is set but LLM_PROVIDER is not",
+            ),
+            (
+                &[("LLM_API_KEY", "k"), ("LLM_PROVIDER", "acme")],
+                "LLM_PROVIDER: expected anthropic or openai",
+            ),
+        ] {
+            let error = of(vars).unwrap_err().to_string();
+            assert!(error.starts_with(said), "{error}");
+        }
     }
 }

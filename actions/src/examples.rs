@@ -17,7 +17,22 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("incident/parse", include_str!("examples/incident-parse.yaml")),
     ("incident/summary", include_str!("examples/incident-summary.yaml")),
+    (
+        "kubernetes/events",
+        include_str!("examples/kubernetes-events.yaml"),
+    ),
+    (
+        "kubernetes/rollout-status",
+        include_str!("examples/kubernetes-rollout-status.yaml"),
+    ),
+    ("llm/analyze", include_str!("examples/llm-analyze.yaml")),
     ("loki/query", include_str!("examples/loki-query.yaml")),
+    (
+        "pagerduty/incident",
+        include_str!("examples/pagerduty-incident.yaml"),
+    ),
+    ("pagerduty/note", include_str!("examples/pagerduty-note.yaml")),
+    ("pagerduty/oncall", include_str!("examples/pagerduty-oncall.yaml")),
     ("prometheus/query", include_str!("examples/prometheus-query.yaml")),
     ("slack/archive", include_str!("examples/slack-archive.yaml")),
     ("slack/bookmark", include_str!("examples/slack-bookmark.yaml")),

@@ -6,7 +6,7 @@ use types::{Catalogue, FailureKind, Object, Signature, limits};
 
 use crate::{
     Action, ActionContext, ActionError, ActionOutput, ConnectionError, Connections, datadog, desk, github,
-    http, loki, prometheus, slack,
+    http, kubernetes, llm, loki, pagerduty, prometheus, slack,
 };
 
 /// The actions of an agent.
@@ -38,6 +38,12 @@ impl Registry {
             Arc::new(http::Request),
             Arc::new(loki::Query),
             Arc::new(prometheus::Query),
+            Arc::new(kubernetes::Events),
+            Arc::new(kubernetes::RolloutStatus),
+            Arc::new(pagerduty::OnCall),
+            Arc::new(pagerduty::Incident),
+            Arc::new(pagerduty::Note),
+            Arc::new(llm::Analyze),
         ])
     }
 

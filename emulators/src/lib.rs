@@ -5,7 +5,11 @@
 
 pub mod datadog;
 pub mod github;
+pub mod kubernetes;
+pub mod llm;
 pub mod loki;
+pub mod pagerduty;
 pub mod prometheus;
+mod running;
 pub mod slack;
 pub mod stage;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use actions::{
-    ActionContext, ActionError, ActionOutput, Clock, Connections, LogSink, Registry, SlackConnection,
+    ActionContext, ActionError, ActionOutput, Clock, Connections, LogSink, Mask, Registry, SlackConnection,
 };
 use emulators::slack::{Config, Emulator, spawn};
 use serde_json::{Value, json};
@@ -42,6 +42,7 @@ pub(crate) fn context(
         token: LeaseToken::new(Timestamp::from_unix_ms(1), [3; 10]),
         clock: Clock::new(|| Timestamp::from_unix_ms(1_763_923_500_000)),
         connections,
+        mask: Mask::none(),
         cancel: CancellationToken::new(),
         log: LogSink::new(sender),
         deadline: Instant::now() + budget,

@@ -5,10 +5,11 @@ use std::{
     fs::{DirBuilder, File},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    sync::Arc,
     time::Duration,
 };
 
-use actions::{ActionContext, ActionError, ActionOutput, Clock, Connections, LogSink};
+use actions::{ActionContext, ActionError, ActionOutput, Clock, Connections, LogSink, Mask};
 use node::clock::{self, Boot};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -86,6 +87,7 @@ async fn carry_out(job: &Job, work: ActionWork, timeout_ms: Millis) -> (Answer, 
     let (sink, lines) = mpsc::channel(LINES);
     let cancel = job.reins.stop.child_token();
     let over = Boot::now().plus(timeout_ms);
+    let masker = Arc::clone(&job.context);
     let context = ActionContext {
         run: job.meta.key.run.clone(),
         step: job.meta.key.step.clone(),
@@ -94,6 +96,7 @@ async fn carry_out(job: &Job, work: ActionWork, timeout_ms: Millis) -> (Answer, 
         token: job.token.clone(),
         clock: Clock::new(clock::wall),
         connections,
+        mask: Mask::new(move |text| masker.masker().text(text)),
         cancel: cancel.clone(),
         log: LogSink::new(sink),
         deadline: Instant::now() + Duration::from_millis(timeout_ms),

@@ -116,7 +116,7 @@ impl WhatArgs {
 }
 
 /// Variables that hold what connections to vendors need: secrets that no step may name unless --secret-env says so.
-pub(super) const VENDORS: [&str; 8] = [
+pub(super) const VENDORS: [&str; 11] = [
     "SLACK_BOT_TOKEN",
     "DD_API_KEY",
     "DD_APP_KEY",
@@ -125,6 +125,9 @@ pub(super) const VENDORS: [&str; 8] = [
     "LOKI_BEARER_TOKEN",
     "LOKI_PASSWORD",
     "GITHUB_TOKEN",
+    "KUBERNETES_TOKEN",
+    "PAGERDUTY_TOKEN",
+    "LLM_API_KEY",
 ];
 
 /// What was in the environment and is not any more, and what the files say of the agent.

@@ -68,7 +68,8 @@ Not settings, but read as well: `NO_COLOR` and `TERM=dumb` (no colours), `CLICOL
 `COLUMNS` (the width of tables), `XDG_CONFIG_HOME` and `HOME` (where the user's file is); by agents and `dev`:
 `SLACK_BOT_TOKEN`, `SLACK_API_URL`, `DD_API_KEY`, `DD_APP_KEY`, `DD_SITE`, `DD_API_URL`,
 `PROMETHEUS_URL` and `LOKI_ADDR`, each with `…_BEARER_TOKEN`, or `…_USERNAME` and `…_PASSWORD`, and `…_ORG_ID`; `GITHUB_TOKEN`,
-`GITHUB_API_URL`; for each `--http NAME=URL` one of
+`GITHUB_API_URL`; `KUBERNETES_API_URL`, `KUBERNETES_TOKEN`, `KUBERNETES_TOKEN_FILE`, `KUBERNETES_CA_FILE`; `PAGERDUTY_TOKEN`,
+`PAGERDUTY_FROM`, `PAGERDUTY_API_URL`; `LLM_PROVIDER`, `LLM_MODEL`, `LLM_API_KEY`, `LLM_API_URL`; for each `--http NAME=URL` one of
 `HTTP_NAME_BEARER`, `HTTP_NAME_BASIC` and `HTTP_NAME_HEADER`, and what `--secret-env` names.
 
 ";

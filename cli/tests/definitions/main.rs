@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 //! `check`, `compile` and `explain` on the real binary, as a person, a script and a code host use them.
 
+mod actions;
 mod check;
 mod compile;
 mod explain;

@@ -21,6 +21,8 @@ pub struct Egress {
     /// Whether the place is reached by https. Where it is not, the system's certificates are not read, and https
     /// fails for want of a root.
     pub https: bool,
+    /// The only certificates that are trusted, instead of the system's.
+    pub roots: Option<Vec<Certificate>>,
 }
 
 impl Default for Egress {
@@ -30,6 +32,7 @@ impl Default for Egress {
             whole: Duration::from_secs(10),
             proxy: None,
             https: true,
+            roots: None,
         }
     }
 }
@@ -90,6 +93,8 @@ impl Egress {
             .no_proxy();
         if !self.https {
             builder = builder.tls_certs_only(Vec::<Certificate>::new());
+        } else if let Some(roots) = &self.roots {
+            builder = builder.tls_certs_only(roots.clone());
         }
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(Proxy::all(proxy).map_err(EgressError::Client)?);

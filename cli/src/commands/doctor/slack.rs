@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use ::actions::{ActionContext, Clock, Connections, LogSink, Registry};
+use ::actions::{ActionContext, Clock, Connections, LogSink, Mask, Registry};
 use tokio_util::sync::CancellationToken;
 use types::{Catalogue, Entropy, LeaseToken, Object, RunId, Secret};
 use workflow::{Body, Plan};
@@ -110,6 +110,7 @@ async fn identify(connections: Connections) -> Result<(String, Option<BTreeSet<S
         token: LeaseToken::new(now, entropy()?),
         clock: Clock::new(node::clock::wall),
         connections,
+        mask: Mask::none(),
         cancel: CancellationToken::new(),
         log: LogSink::none(),
         deadline: tokio::time::Instant::now() + PATIENCE,
