@@ -385,11 +385,11 @@ async fn answers_are_bounded_decompressed_and_whole_in_time() {
     let drip = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut buffer = [0; 1_024];
-        let _read = stream.read(&mut buffer).await.unwrap();
-        stream
+        // On a slow machine the client may be gone before it is heard.
+        let _read = stream.read(&mut buffer).await;
+        let _head = stream
             .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
-            .await
-            .unwrap();
+            .await;
         while stream.write_all(b"x").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
