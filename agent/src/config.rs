@@ -34,6 +34,47 @@ pub struct Config {
     pub shim: Option<runtime::ShimCommand>,
     /// How the native runtime reaches registries.
     pub registries: images::Access,
+    /// Which runtime runs containers.
+    pub choice: RuntimeChoice,
+    /// The daemon of the docker runtime; none: the one that this host has.
+    pub docker_host: Option<docker::Host>,
+}
+
+/// Which runtime runs containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RuntimeChoice {
+    /// The native one.
+    #[default]
+    Native,
+    /// A Docker or Podman daemon.
+    Docker,
+    /// The native one where it works, else a daemon.
+    Auto,
+}
+
+impl FromStr for RuntimeChoice {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "native" => Ok(Self::Native),
+            "docker" => Ok(Self::Docker),
+            "auto" => Ok(Self::Auto),
+            other => {
+                let shown: String = other.chars().take(80).collect();
+                Err(format!("unknown runtime {shown:?} (known: native, docker, auto)"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for RuntimeChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Native => "native",
+            Self::Docker => "docker",
+            Self::Auto => "auto",
+        })
+    }
 }
 
 /// A permission that the operator gives to steps.

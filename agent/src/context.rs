@@ -34,7 +34,7 @@ pub(crate) struct Context {
     pub places: BTreeMap<String, Place>,
     /// The size of a step's `/tmp`, at most.
     pub tmp_bytes: u64,
-    pub secrets: Secrets,
+    pub secrets: Arc<Secrets>,
     pub masks: Arc<Masks>,
     pub actions: actions::Registry,
     pub vendors: Vendors,

@@ -21,8 +21,9 @@ use crate::error::{AgentError, tried};
 /// | `spool` | leases, results, the dial counter, tombstones |
 /// | `renewed` | when leases were renewed last; may be lost |
 /// | `attempts/TOKEN/` | one attempt: the runtime's files and how much of its logs is acknowledged |
-/// | `native/` | the native runtime's own |
+/// | `native/`, `docker/` | each runtime's own |
 /// | `images/` | images of the native runtime; `firehall images` looks into it too |
+/// | `runtime` | which of them runs the attempts that are there |
 #[derive(Debug)]
 pub(crate) struct DataDir {
     path: PathBuf,
@@ -50,7 +51,7 @@ impl DataDir {
             Err(TryLockError::WouldBlock) => return Err(AgentError::InUse(path)),
             Err(TryLockError::Error(error)) => return Err(tried("cannot lock the data directory")(error)),
         }
-        for sub in ["attempts", "native"] {
+        for sub in ["attempts", "native", "docker"] {
             make_private(&path.join(sub)).map_err(tried(format!("{shown}: cannot make {sub}")))?;
         }
         Ok(Self { path, _lock: lock })
@@ -102,6 +103,16 @@ impl DataDir {
     /// The images of the native runtime.
     pub(crate) fn images(&self) -> PathBuf {
         self.path.join("images")
+    }
+
+    /// The docker runtime's own directory.
+    pub(crate) fn docker(&self) -> PathBuf {
+        self.path.join("docker")
+    }
+
+    /// Which runtime runs the attempts.
+    pub(crate) fn runtime(&self) -> PathBuf {
+        self.path.join("runtime")
     }
 
     /// The native runtime's.

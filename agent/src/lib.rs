@@ -10,6 +10,7 @@
 //! first one ended), and containers are not its children: they live through its end.
 
 mod attempt;
+mod choose;
 mod config;
 mod context;
 mod convert;
@@ -31,7 +32,7 @@ mod supervisor;
 mod sweep;
 mod vendors;
 
-pub use config::{Config, Grant, GrantError};
+pub use config::{Config, Grant, GrantError, RuntimeChoice};
 pub use error::AgentError;
 pub use file::{AgentFile, RegistryLogin, Source, Sourced, TABLES, VaultPlace};
 pub use images::Access as RegistryAccess;

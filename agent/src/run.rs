@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use node::{clock, tasks::Tasks};
-use runtime::{Native, Runtime};
+use runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use types::limits;
 
 use crate::{
-    Config, Grant,
+    Config, Grant, choose,
     context::Context,
     data_dir::DataDir,
     error::{AgentError, tried},
@@ -120,9 +120,20 @@ async fn context(config: Config, given: Option<Arc<dyn Runtime>>) -> Result<Cont
     let dir = DataDir::open(&config.data_dir)?;
     let id = dir.agent_id()?;
     let boot = clock::boot_id().map_err(tried("cannot read the boot id"))?;
+    let masks = Arc::new(Masks::new());
+    for (n, secret) in config.vendors.secrets().iter().enumerate() {
+        masks.learn(&format!("connection {n}"), secret);
+    }
+    let mut policy = config.file.policy.clone();
+    config.allow.iter().for_each(|grant| grant.widen(&mut policy));
+    let secrets = Arc::new(Secrets::new(
+        config.secrets.clone(),
+        &config.file,
+        Arc::clone(&masks),
+    ));
     let runtime = match given {
         Some(runtime) => Ok(runtime),
-        None => runtime(&config, &dir).await,
+        None => choose::runtime(&config, &dir, &id, &secrets).await?,
     };
     match &runtime {
         Ok(runtime) => tracing::info!(%id, name = config.name, runtime = runtime.name(), "agent"),
@@ -130,13 +141,6 @@ async fn context(config: Config, given: Option<Arc<dyn Runtime>>) -> Result<Cont
             tracing::warn!(%id, name = config.name, why, "agent without a runtime: it takes actions only")
         }
     }
-    let masks = Arc::new(Masks::new());
-    for (n, secret) in config.vendors.secrets().iter().enumerate() {
-        masks.learn(&format!("connection {n}"), secret);
-    }
-    let mut policy = config.file.policy.clone();
-    config.allow.iter().for_each(|grant| grant.widen(&mut policy));
-    let secrets = Secrets::new(config.secrets, &config.file, Arc::clone(&masks));
     Ok(Context {
         id,
         name: config.name,
@@ -181,29 +185,4 @@ fn check(config: &Config) -> Result<(), AgentError> {
         }
     }
     Ok(())
-}
-
-/// The native runtime, when a trial step shows that it works here.
-async fn runtime(config: &Config, dir: &DataDir) -> Result<Arc<dyn Runtime>, String> {
-    let Some(shim) = &config.shim else {
-        return Err("it was started without a runtime".to_owned());
-    };
-    let support = Native::probe(&dir.native(), shim.clone())
-        .await
-        .map_err(|error| error.to_string())?;
-    tracing::info!(kernel = support.kernel, cgroups = support.cgroups, took = ?support.took, "native runtime works");
-    let native = Native::open(&dir.native(), shim.clone()).map_err(|error| error.to_string())?;
-    // Left by an agent that was killed during its trial step.
-    let trials = fs_err::read_dir(dir.native()).map_err(|error| error.to_string())?;
-    for trial in trials
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("probe-"))
-    {
-        if let Err(error) = Runtime::remove(&native, &trial.path()).await {
-            tracing::debug!(%error, "a trial step cannot be removed; the next start tries again");
-        }
-    }
-    let store = images::Store::open(&dir.images()).map_err(|error| error.to_string())?;
-    let images = images::Images::new(store, config.registries.clone());
-    Ok(Arc::new(native.with_images(Arc::new(images))))
 }

@@ -77,7 +77,9 @@ impl AttemptDir {
         }
     }
 
-    pub(crate) fn job(&self) -> PathBuf {
+    /// See the table of this crate.
+    #[must_use]
+    pub fn job(&self) -> PathBuf {
         self.path.join("job.json")
     }
 
@@ -85,11 +87,15 @@ impl AttemptDir {
         self.path.join("exit.json")
     }
 
-    pub(crate) fn started(&self) -> PathBuf {
+    /// See the table of this crate.
+    #[must_use]
+    pub fn started(&self) -> PathBuf {
         self.path.join("started")
     }
 
-    pub(crate) fn stop(&self) -> PathBuf {
+    /// See the table of this crate.
+    #[must_use]
+    pub fn stop(&self) -> PathBuf {
         self.path.join("stop")
     }
 
@@ -136,7 +142,10 @@ impl AttemptDir {
 }
 
 /// Reads a regular file of limited size without following a link and without waiting on a FIFO.
-pub(crate) fn read_small(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// It is not a regular file, is larger than `limit` bytes, or cannot be read. One that is not there is empty.
+pub fn read_small(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
@@ -161,7 +170,10 @@ pub(crate) fn read_small(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Writes a file so that after a crash it is there whole or not at all.
-pub(crate) fn write_durably(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// The disk refuses; the file is as before then.
+pub fn write_durably(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let tmp = dir.join(format!("{name}.tmp"));
     let mut file = File::create(&tmp)?;
     file.write_all(bytes)?;
@@ -171,7 +183,10 @@ pub(crate) fn write_durably(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<
 }
 
 /// Makes a directory's entries durable.
-pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// The disk refuses.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 

@@ -41,9 +41,9 @@ pub struct ExitRecord {
     /// The image that ran, by its digest; none for the host's own system.
     #[serde(default)]
     pub image_digest: Option<String>,
-    /// What a person should know besides, in one line: who ended it from outside, for instance.
+    /// Who ended it, when neither the step nor we did: it is no success then, whatever its exit code.
     #[serde(default)]
-    pub note: Option<String>,
+    pub ended_by: Option<String>,
 }
 
 /// One stream's account. The file holds the first bytes and, after a loss, the last ones.

@@ -34,7 +34,7 @@ const DIRS: &[&str] = &[
     "var",
 ];
 /// Links of merged-usr systems; where the host has a directory instead, it is bound.
-pub(crate) const USR_LINKS: &[&str] = &["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+pub const USR_LINKS: &[&str] = &["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 /// Allow-list of `/etc`: the loader, alternatives, certificates, names of protocols and zones. Nothing that is not
 /// readable by everybody is copied.
 const ETC: &[&str] = &[
@@ -73,7 +73,10 @@ const GROUP: &str = "root:x:0:\nstep:x:1000:\nnogroup:x:65534:\n";
 pub(crate) const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
 
 /// Builds the skeleton below `state`, or finds the one that is still right. Removes unused older ones.
-pub(crate) fn ensure(state: &Path) -> io::Result<PathBuf> {
+///
+/// # Errors
+/// The host's files cannot be read, or the directory cannot be written.
+pub fn ensure(state: &Path) -> io::Result<PathBuf> {
     let name = format!("skeleton-{:016x}", fingerprint());
     let path = state.join(&name);
     if !path.exists() {

@@ -70,8 +70,11 @@ pub(crate) fn close_from(first: RawFd, keep: Option<RawFd>) -> io::Result<()> {
     }
 }
 
-/// Forks a process that has a single thread.
-pub(crate) fn fork_single_threaded() -> nix::Result<Option<Pid>> {
+/// Forks a process that has a single thread; the caller's to know: its program must not have made a second one.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn fork_single_threaded() -> nix::Result<Option<Pid>> {
     // SAFETY: the shim and what libcontainer clones from it have one thread, so no lock can be held by another.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => Ok(Some(child)),

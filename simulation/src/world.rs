@@ -309,5 +309,7 @@ fn config(name: &str, data_dir: PathBuf) -> agent::Config {
         vendors: agent::Vendors::fixed(actions::Connections::default()),
         shim: None,
         registries: agent::RegistryAccess::default(),
+        choice: agent::RuntimeChoice::Native,
+        docker_host: None,
     }
 }

@@ -1,5 +1,6 @@
 //! The project's own automation: `cargo xtask test`, `promises`, `generate`, `bench`, `deb`, `fuzz`, `fixtures`.
 
+mod daemon;
 mod deb;
 mod error_index;
 mod fixtures;

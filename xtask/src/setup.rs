@@ -50,9 +50,19 @@ pub(crate) const TEST: &[Need] = &[
         why: "the documents' lines are run, and read JSON with it",
     },
     Need {
+        program: "dockerd",
+        package: "docker.io",
+        why: "the docker runtime is tested on a real daemon",
+    },
+    Need {
+        program: "iptables",
+        package: "iptables",
+        why: "the daemon makes networks with it",
+    },
+    Need {
         program: "docker-registry",
         package: "docker-registry",
-        why: "images are pulled from it",
+        why: "images are fetched from a real registry",
     },
     Need {
         program: "busybox",

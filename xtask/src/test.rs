@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{fixtures, fuzz, generate, promises, setup, sh};
+use crate::{daemon, fixtures, fuzz, generate, promises, setup, sh};
 
 /// What is asked for.
 #[derive(Debug, Default)]
@@ -46,6 +46,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     parts.run("python for the tests", setup::python);
     parts.run("node for the tests", setup::node);
     parts.run("format", || sh::cargo(&["fmt", "--all", "--check"]).run());
+    let mut docker = None;
+    parts.run("docker for the tests", || {
+        docker = Some(daemon::Daemon::ensure()?);
+        Ok(())
+    });
     // Tests cannot run on what does not build: the one part that ends everything.
     parts.run("build", || {
         sh::cargo(&["build", "--workspace", "--all-targets", "--locked"]).run()
@@ -82,6 +87,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let profile = if options.full { "full" } else { "ci" };
     println!("== tests ({profile})");
     let tests = sh::cargo(&["nextest", "run", "--workspace", "--locked", "--profile", profile]).run();
+    // Ours ends here, before the verdict is given.
+    drop(docker);
     match tests {
         Ok(()) if parts.failed.is_empty() => Ok(ExitCode::SUCCESS),
         // nextest has had its say: nothing may stand below its summary.

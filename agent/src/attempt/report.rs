@@ -122,7 +122,7 @@ fn failure(
             format!("timed out: not done within {} ms{killed}", work.timeout_ms),
         );
     }
-    if (record.code, record.signal) == (Some(0), None) {
+    if (record.code, record.signal, &record.ended_by) == (Some(0), None, &None) {
         return None;
     }
     if record.oom_kills > 0 {
@@ -142,9 +142,9 @@ fn failure(
         return failed(FailureKind::Oom, message);
     }
     let note = record
-        .note
+        .ended_by
         .as_ref()
-        .map(|note| format!("; {note}"))
+        .map(|by| format!("; {by}"))
         .unwrap_or_default();
     match (record.code, record.signal) {
         (Some(code), _) => failed(

@@ -54,6 +54,8 @@ fn run(server: &str, data_dir: &str, allow: &[&str]) -> Result<(), Box<dyn std::
         vendors: agent::Vendors::fixed(actions::Connections::default()),
         shim: Some(runtime::ShimCommand::current()),
         registries: images::Access::default(),
+        choice: agent::RuntimeChoice::Native,
+        docker_host: None,
     };
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

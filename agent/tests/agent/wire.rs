@@ -38,6 +38,8 @@ pub(crate) fn inside(server: &str, dir: &Path, actions: actions::Registry) -> In
         vendors: agent::Vendors::fixed(actions::Connections::default()),
         shim: None,
         registries: images::Access::default(),
+        choice: agent::RuntimeChoice::Native,
+        docker_host: None,
     };
     let stop = CancellationToken::new();
     let running = tokio::spawn(agent::run(config, stop.clone()));

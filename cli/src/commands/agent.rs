@@ -8,7 +8,7 @@ use std::{
     path::PathBuf,
 };
 
-use ::agent::{AgentFile, Config, Grant, Vendors, hygiene};
+use ::agent::{AgentFile, Config, Grant, RuntimeChoice, Vendors, hygiene};
 use clap::{Args, Subcommand};
 use node::config::{ConfigError, Settings};
 use types::{Label, Labels, Secret, is_host_label};
@@ -31,6 +31,7 @@ use crate::{
 
 Examples:
   firehall agent --server http://127.0.0.1:7911 --data-dir /var/lib/firehall-agent --label host=web-1
+  firehall agent --data-dir d --runtime docker
   firehall agent --data-dir d --allow host-view:proc,network:host --secret-env DEPLOY_TOKEN
   firehall agent check-config /etc/firehall/agent.toml
 
@@ -83,6 +84,17 @@ pub(crate) struct WhatArgs {
     secret_env: Vec<String>,
     #[command(flatten)]
     http: HttpArgs,
+    /// What runs steps: native, docker (a Docker or Podman daemon of this host), auto (native where it works, else docker)
+    #[arg(
+        long,
+        env = "FIREHALL_RUNTIME",
+        value_name = "RUNTIME",
+        default_value = "native"
+    )]
+    runtime: RuntimeChoice,
+    /// The daemon's socket: unix:///run/podman/podman.sock; DOCKER_HOST or the usual places when not given
+    #[arg(long, env = "FIREHALL_DOCKER_HOST", value_name = "SOCKET")]
+    docker_host: Option<docker::Host>,
     /// Attempts at once
     #[arg(long, env = "FIREHALL_CAPACITY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
     capacity: u32,
@@ -223,6 +235,8 @@ impl Taken {
             vendors,
             shim: Some(runtime::ShimCommand::current()),
             registries: what.registries(),
+            choice: what.runtime,
+            docker_host: what.docker_host.clone(),
         })
     }
 }

@@ -1,12 +1,17 @@
-//! `firehall shim DIR`: the process that owns one native attempt. Started by the agent only.
+//! `firehall shim DIR`, the process that owns one native attempt, and `firehall inside`, pid 1 of a container of the docker
+//! runtime. Started by the agent only.
 
 use std::{ffi::OsStr, path::Path, process::ExitCode};
 
-/// Runs the shim when that is what the command line says. It must come before any thread exists, so it does not
+/// Runs one of them when that is what the command line says. They must come before any thread exists, so they do not
 /// go through the argument parser.
 pub(crate) fn if_asked() -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);
-    if args.next().as_deref() != Some(OsStr::new("shim")) {
+    let word = args.next();
+    if word.as_deref() == Some(OsStr::new(docker::inside::WORD)) && args.len() == 0 {
+        return Some(docker::inside::main());
+    }
+    if word.as_deref() != Some(OsStr::new("shim")) {
         return None;
     }
     match (args.next(), args.next()) {

@@ -17,6 +17,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+pub use pump::Pump;
 pub(crate) use setup::Job;
 
 use crate::attempt_dir::write_durably;

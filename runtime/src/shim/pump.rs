@@ -15,20 +15,29 @@ use crate::StreamRecord;
 const TAIL_BYTES: u64 = 64 * 1024;
 
 /// A pipe, its file, and the count.
-pub(super) struct Pump {
+#[derive(Debug)]
+pub struct Pump {
     pipe: Option<File>,
     sink: Sink,
 }
 
 impl Pump {
     pub(super) fn new(pipe: OwnedFd, file: &Path, cap: u64) -> io::Result<Self> {
-        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let file = File::options()
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
             .open(file)?;
+        Self::into_file(pipe, file, cap)
+    }
+
+    /// Into an open file that is empty; at most `cap` bytes of the stream are kept.
+    ///
+    /// # Errors
+    /// The pipe cannot be read without waiting.
+    pub fn into_file(pipe: OwnedFd, file: File, cap: u64) -> io::Result<Self> {
+        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         Ok(Self {
             pipe: Some(File::from(pipe)),
             sink: Sink::new(file, cap),
@@ -36,12 +45,13 @@ impl Pump {
     }
 
     /// To poll; none after the stream's end.
-    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+    #[must_use]
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.pipe.as_ref().map(|pipe| pipe.as_fd())
     }
 
     /// Moves what is there. Bounded a call, so that a flood does not keep the shim from its clock.
-    pub(super) fn turn(&mut self, buffer: &mut [u8]) {
+    pub fn turn(&mut self, buffer: &mut [u8]) {
         for _ in 0..16 {
             let Some(pipe) = &mut self.pipe else { return };
             match pipe.read(buffer) {
@@ -58,11 +68,13 @@ impl Pump {
     }
 
     /// Writes the kept end and syncs.
-    pub(super) fn finish(self) -> StreamRecord {
+    #[must_use]
+    pub fn finish(self) -> StreamRecord {
         self.sink.finish()
     }
 }
 
+#[derive(Debug)]
 /// First bytes to the file, last bytes in memory until the end.
 struct Sink {
     file: File,

@@ -33,6 +33,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("runtime", &["types", "failpoint"]),
+    ("docker", &["types", "runtime"]),
     ("conformance", &["types", "runtime"]),
     ("images", &["types", "runtime"]),
     (
@@ -46,6 +47,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "failpoint",
             "runtime",
             "images",
+            "docker",
         ],
     ),
     ("sdk", &["proto", "types"]),
@@ -63,6 +65,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "agent",
             "runtime",
             "images",
+            "docker",
             "sdk",
             "emulators",
             "runbooks",

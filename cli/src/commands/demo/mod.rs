@@ -11,6 +11,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+use ::agent::RuntimeChoice;
 use clap::{Args, ValueEnum};
 use incident::Source;
 use types::{Alert, limits};
@@ -37,6 +38,7 @@ const RESPONDERS: [&str; 4] = [
 #[command(after_long_help = "Examples:
   firehall demo
   firehall demo --payload alert.json --keep
+  firehall demo --runtime docker
   SLACK_BOT_TOKEN=xoxb-… firehall demo --slack real --responder ann@example.com")]
 pub(crate) struct DemoArgs {
     /// Another alert's body, as Datadog would post it
@@ -48,6 +50,9 @@ pub(crate) struct DemoArgs {
     /// Which Slack: the emulator, or the one that SLACK_BOT_TOKEN (and SLACK_API_URL) name
     #[arg(long, value_enum, default_value = "emulator")]
     slack: SlackChoice,
+    /// What runs the steps: native, docker (a Docker or Podman daemon of this host), auto
+    #[arg(long, value_name = "RUNTIME", default_value = "native")]
+    runtime: RuntimeChoice,
     /// Whom to call, instead of the demo's own people. Repeatable
     #[arg(long = "responder", value_name = "WHO")]
     responders: Vec<String>,
@@ -69,8 +74,8 @@ pub(crate) async fn main(args: DemoArgs) -> Done {
     let alert = understand(&payload)?;
     let interrupted = process::shutdown_on_signals(Lifetime::default())?;
     // It is short, and not cut short: its trial step would be left behind.
-    probe::native().await?;
-    let mut stage = Stage::empty()?;
+    let runtime = probe::runtime(args.runtime).await?;
+    let mut stage = Stage::empty(runtime)?;
     let played = tokio::select! {
         biased;
         () = interrupted.cancelled() => Err(Fault::new(Exit::Interrupted, "interrupted; everything that was started is stopped")),

@@ -1,12 +1,29 @@
-//! Whether steps can run natively here: asked before anything is started.
+//! Whether steps can run here, and by what: asked before anything is started.
 
+use ::agent::RuntimeChoice;
 use runtime::{Native, ShimCommand};
 
-use crate::exit::Fault;
+use crate::{commands::doctor::docker_here, exit::Fault};
 
+/// What to start the agents with: one that was seen to work.
+///
 /// # Errors
 /// Why not, and what to do about it.
-pub(super) async fn native() -> Result<(), Fault> {
+pub(super) async fn runtime(choice: RuntimeChoice) -> Result<RuntimeChoice, Fault> {
+    match choice {
+        RuntimeChoice::Native => native().await.map(|()| RuntimeChoice::Native),
+        RuntimeChoice::Docker => docker().await.map(|()| RuntimeChoice::Docker),
+        RuntimeChoice::Auto => match native().await {
+            Ok(()) => Ok(RuntimeChoice::Native),
+            Err(without) => docker()
+                .await
+                .map(|()| RuntimeChoice::Docker)
+                .map_err(|_| without),
+        },
+    }
+}
+
+async fn native() -> Result<(), Fault> {
     let dir = tempfile::Builder::new()
         .prefix("firehall-probe-")
         .tempdir()
@@ -18,4 +35,11 @@ pub(super) async fn native() -> Result<(), Fault> {
                 .hint(unsupported.remedy),
         ),
     }
+}
+
+async fn docker() -> Result<(), Fault> {
+    docker_here("true").await.map(drop).map_err(|why| {
+        Fault::failed(format!("the demo cannot run here: {why}"))
+            .hint("start Docker or Podman's socket on this host, or leave --runtime docker away")
+    })
 }

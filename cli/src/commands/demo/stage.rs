@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use ::agent::RuntimeChoice;
 use sdk::{AgentState, Client, RunView};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -21,6 +22,7 @@ const RUNBOOK: &str = "incident-response";
 
 /// All of it.
 pub(super) struct Stage {
+    runtime: RuntimeChoice,
     dir: Option<TempDir>,
     /// In the order of their start; stopped in reverse.
     children: Vec<Child>,
@@ -30,12 +32,13 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn empty() -> Result<Self, Fault> {
+    pub(super) fn empty(runtime: RuntimeChoice) -> Result<Self, Fault> {
         let dir = tempfile::Builder::new()
             .prefix("firehall-demo-")
             .tempdir()
             .map_err(|error| Fault::failed(format!("no temporary directory: {error}")))?;
         Ok(Self {
+            runtime,
             dir: Some(dir),
             children: Vec::new(),
             slack: None,
@@ -93,6 +96,7 @@ impl Stage {
         hosts: impl Iterator<Item = &'a String>,
     ) -> Result<Vec<String>, Fault> {
         let data = self.path()?.join(name).display().to_string();
+        let runtime = self.runtime.to_string();
         let fixed = [
             "agent",
             "--server",
@@ -103,6 +107,8 @@ impl Stage {
             name,
             "--allow",
             GRANTS,
+            "--runtime",
+            &runtime,
         ];
         let labels = hosts.flat_map(|host| ["--label".to_owned(), format!("host={host}")]);
         Ok(fixed.into_iter().map(str::to_owned).chain(labels).collect())

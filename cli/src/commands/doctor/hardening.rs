@@ -6,14 +6,14 @@ use runtime::{Adopted, ContainerSpec, Ended, Hardening, Native, Network, ShimCom
 
 use super::{finding::Report, said};
 
-const MEMORY_BYTES: u64 = 64 * 1024 * 1024;
-const PIDS: u32 = 16;
+pub(super) const MEMORY_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const PIDS: u32 = 16;
 /// How long the container may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What the container writes about itself is far shorter.
 const OUTPUT_BYTES: u64 = 16 * 1024;
 /// What the container says about itself: a name, a colon, what was seen.
-const QUESTIONS: &str = r#"
+pub(super) const QUESTIONS: &str = r#"
 grep -E '^(Seccomp|NoNewPrivs|CapEff|CapBnd):' /proc/self/status
 echo "User: $(id -u)"
 for dir in / /usr /etc; do
@@ -59,7 +59,14 @@ pub(super) async fn look(report: &mut Report) {
         }
     }
     match ask(dir.path()).await {
-        Ok((seen, hardening)) => judge(report, &seen, hardening.as_ref()),
+        Ok((seen, hardening)) => {
+            let facts = Facts {
+                prefix: "hardening",
+                apart: true,
+                hardening: hardening.as_ref(),
+            };
+            judge(report, &seen, &facts);
+        }
         Err(reason) => {
             report.error(
                 "runtime.native",
@@ -82,7 +89,7 @@ fn none(report: &mut Report) {
     }
 }
 
-type Seen = BTreeMap<String, Vec<String>>;
+pub(super) type Seen = BTreeMap<String, Vec<String>>;
 
 /// Starts the container and reads what it saw.
 async fn ask(dir: &Path) -> Result<(Seen, Option<Hardening>), String> {
@@ -128,27 +135,42 @@ async fn ask(dir: &Path) -> Result<(Seen, Option<Hardening>), String> {
     };
     let output = std::fs::read(runtime::AttemptDir::new(&attempt).stdout()).map_err(|error| said(&error))?;
     native.remove(&attempt).map_err(|error| said(&error))?;
-    let mut seen = Seen::new();
-    for line in String::from_utf8_lossy(&output).lines() {
-        if let Some((name, value)) = line.split_once(':') {
-            seen.entry(name.to_owned())
-                .or_default()
-                .push(value.trim().to_owned());
-        }
-    }
+    let seen = read(&String::from_utf8_lossy(&output));
     Ok((seen, record.hardening))
 }
 
+/// What the container said about itself.
+pub(super) fn read(output: &str) -> Seen {
+    let mut seen = Seen::new();
+    for (name, value) in output.lines().filter_map(|line| line.split_once(':')) {
+        seen.entry(name.to_owned())
+            .or_default()
+            .push(value.trim().to_owned());
+    }
+    seen
+}
+
+/// What is known beside that.
+pub(super) struct Facts<'a> {
+    /// In front of the checks' names.
+    pub prefix: &'static str,
+    /// Whether the runtime promises users of the step's own.
+    pub apart: bool,
+    pub hardening: Option<&'a Hardening>,
+}
+
 /// Each promise of the runtime against what was seen.
-fn judge(report: &mut Report, seen: &Seen, limits: Option<&Hardening>) {
+pub(super) fn judge(report: &mut Report, seen: &Seen, facts: &Facts<'_>) {
+    let limits = facts.hardening;
     let of = |name: &str| seen.get(name).map(|values| values.join(" ")).unwrap_or_default();
     let mut hold = |check: &str, asked: &str, holds: bool, in_force: String| {
         let message = format!("asked for: {asked}; in force: {in_force}");
+        let check = format!("{}.{check}", facts.prefix);
         if holds {
-            report.ok(check, message);
+            report.ok(&check, message);
         } else {
             report.error(
-                check,
+                &check,
                 message,
                 "do not run steps here that you do not trust; report this",
             );
@@ -156,14 +178,14 @@ fn judge(report: &mut Report, seen: &Seen, limits: Option<&Hardening>) {
     };
     let seccomp = of("Seccomp");
     hold(
-        "hardening.seccomp",
+        "seccomp",
         "a filter of system calls",
         seccomp == "2",
         format!("Seccomp {seccomp}"),
     );
     let no_new = of("NoNewPrivs");
     hold(
-        "hardening.no-new-privs",
+        "no-new-privs",
         "no new privileges",
         no_new == "1",
         format!("NoNewPrivs {no_new}"),
@@ -171,14 +193,14 @@ fn judge(report: &mut Report, seen: &Seen, limits: Option<&Hardening>) {
     let (effective, bounding) = (of("CapEff"), of("CapBnd"));
     let none = |hex: &str| !hex.is_empty() && hex.chars().all(|digit| digit == '0');
     hold(
-        "hardening.capabilities",
+        "capabilities",
         "none",
         none(&effective) && none(&bounding),
         format!("CapEff {effective}, CapBnd {bounding}"),
     );
     let writable = of("Writable");
     hold(
-        "hardening.root",
+        "root",
         "read-only, with a /tmp that can be written",
         writable.is_empty() && of("Tmp") == "writable",
         if writable.is_empty() {
@@ -190,9 +212,13 @@ fn judge(report: &mut Report, seen: &Seen, limits: Option<&Hardening>) {
     let user = of("User");
     let base = limits.map_or(0, |limits| limits.host_uid_base);
     hold(
-        "hardening.user",
-        "a user of the step's own, neither root nor one of the host's",
-        user != "0" && base >= 65_536,
+        "user",
+        if facts.apart {
+            "a user of the step's own, neither root nor one of the host's"
+        } else {
+            "not root (that no user of the host has the number, too, is the daemon's userns-remap)"
+        },
+        user != "0" && !user.is_empty() && (base >= 65_536 || !facts.apart),
         format!(
             "user {user} inside, {} outside",
             user.parse::<u32>().map_or(0, |user| base + user)
@@ -200,7 +226,7 @@ fn judge(report: &mut Report, seen: &Seen, limits: Option<&Hardening>) {
     );
     let interfaces = of("Interfaces");
     hold(
-        "hardening.network",
+        "network",
         "none",
         interfaces == "lo",
         format!("interfaces {interfaces}"),
@@ -208,7 +234,7 @@ fn judge(report: &mut Report, seen: &Seen, limits: Option<&Hardening>) {
     let memory = limits.and_then(|limits| limits.memory_limit_bytes);
     let pids = limits.and_then(|limits| limits.pids_limit);
     hold(
-        "hardening.limits",
+        "limits",
         &format!("{MEMORY_BYTES} bytes of memory, {PIDS} processes"),
         memory == Some(MEMORY_BYTES) && pids == Some(u64::from(PIDS) + 1),
         match (memory, pids) {

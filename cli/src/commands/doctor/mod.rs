@@ -2,6 +2,7 @@
 //! said to be unknown, with the place to ask.
 
 mod connections;
+mod docker;
 mod finding;
 mod hardening;
 mod host;
@@ -25,6 +26,7 @@ use crate::{
     exit::{Done, Exit, Fault},
     out,
 };
+pub(crate) use docker::docker_here;
 use finding::Report;
 
 /// Say what works here and what does not, each with what to do.
@@ -80,6 +82,7 @@ async fn look(
     let mut report = Report::default();
     host::look(&mut report, args.data_dir.as_deref());
     hardening::look(&mut report).await;
+    docker::look(&mut report).await;
     policy::look(&mut report, &file);
     let (client, bound) = match reached {
         Ok(client) => {

@@ -1,0 +1,175 @@
+//! Which runtime this agent has, found out by trying.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use docker::{Credentials, Docker, Limits, Logins, Registries, Settings};
+use runtime::{Native, Runtime};
+use types::AgentId;
+
+use crate::{
+    Config, RuntimeChoice,
+    data_dir::DataDir,
+    error::{AgentError, tried},
+    file::RegistryLogin,
+    secrets::Secrets,
+};
+
+/// What runs containers, or why nothing does.
+pub(crate) type Chosen = Result<Arc<dyn Runtime>, String>;
+
+/// A trial step's limits.
+const TRIAL: Limits = Limits {
+    memory_bytes: 64 * 1024 * 1024,
+    pids: 16,
+};
+
+/// Opens the runtime that the configuration names, when a trial step shows that it works here.
+///
+/// # Errors
+/// Steps of the other runtime are in this data directory: only that one can look after them.
+pub(crate) async fn runtime(
+    config: &Config,
+    dir: &DataDir,
+    id: &AgentId,
+    secrets: &Arc<Secrets>,
+) -> Result<Chosen, AgentError> {
+    if config.shim.is_none() {
+        return Ok(Err("it was started without a runtime".to_owned()));
+    }
+    let before = before(dir)?;
+    let chosen = match (config.choice, before.as_deref()) {
+        (RuntimeChoice::Native, _) => native(config, dir).await,
+        (RuntimeChoice::Docker, _) => docker(config, dir, (id, secrets)).await,
+        // What runs already decides.
+        (RuntimeChoice::Auto, Some("docker")) => docker(config, dir, (id, secrets)).await,
+        (RuntimeChoice::Auto, Some(_)) => native(config, dir).await,
+        (RuntimeChoice::Auto, None) => match native(config, dir).await {
+            Ok(native) => Ok(native),
+            Err(why) => docker(config, dir, (id, secrets))
+                .await
+                .map_err(|error| format!("native: {why}; docker: {error}")),
+        },
+    };
+    if let Ok(runtime) = &chosen {
+        match before {
+            Some(before) if before != runtime.name() => {
+                return Err(AgentError::Config(format!(
+                    "steps of the {before} runtime are in this data directory: start the agent with --runtime {before} \
+                     until they have ended, then with --runtime {}",
+                    runtime.name()
+                )));
+            }
+            _ => fs_err::write(dir.runtime(), runtime.name())
+                .map_err(tried("cannot write down which runtime runs"))?,
+        }
+    }
+    Ok(chosen)
+}
+
+/// Which runtime the attempts belong to that lie in the data directory; none when there are no attempts.
+fn before(dir: &DataDir) -> Result<Option<String>, AgentError> {
+    let is_empty = fs_err::read_dir(dir.attempts())
+        .map_err(tried("cannot look for attempts"))?
+        .next()
+        .is_none();
+    if is_empty {
+        return Ok(None);
+    }
+    match fs_err::read_to_string(dir.runtime()) {
+        Ok(name) => Ok(Some(name)),
+        // Written by a version that had the native one only.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some("native".to_owned())),
+        Err(error) => Err(tried("cannot read which runtime ran")(error)),
+    }
+}
+
+/// The logins of the agent's file, with passwords as they are when an image is fetched.
+struct Own {
+    registries: BTreeMap<String, RegistryLogin>,
+    secrets: Arc<Secrets>,
+}
+
+#[async_trait]
+impl Logins for Own {
+    async fn of(&self, registry: &str) -> Result<Option<Credentials>, String> {
+        let Some(login) = self.registries.get(registry) else {
+            return Ok(None);
+        };
+        let password = self
+            .secrets
+            .get(&login.password)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(Some(Credentials {
+            username: login.username.clone(),
+            password,
+        }))
+    }
+}
+
+async fn native(config: &Config, dir: &DataDir) -> Chosen {
+    let Some(shim) = &config.shim else {
+        return Err("it was started without a runtime".to_owned());
+    };
+    let support = Native::probe(&dir.native(), shim.clone())
+        .await
+        .map_err(|error| error.to_string())?;
+    tracing::info!(kernel = support.kernel, cgroups = support.cgroups, took = ?support.took, "native runtime works");
+    let native = Native::open(&dir.native(), shim.clone()).map_err(|error| error.to_string())?;
+    sweep_trials(&native, &dir.native()).await;
+    let store = images::Store::open(&dir.images()).map_err(|error| error.to_string())?;
+    let images = images::Images::new(store, config.registries.clone());
+    Ok(Arc::new(native.with_images(Arc::new(images))))
+}
+
+async fn docker(config: &Config, dir: &DataDir, (id, secrets): (&AgentId, &Arc<Secrets>)) -> Chosen {
+    let host = match &config.docker_host {
+        Some(host) => host.clone(),
+        None => docker::Host::find().map_err(|error| error.to_string())?,
+    };
+    let settings = Settings {
+        state: dir.docker(),
+        // By this name, so an agent whose file was replaced by an upgrade goes on with its own version.
+        program: PathBuf::from("/proc/self/exe"),
+        owner: id.to_string(),
+        registries: Registries {
+            own: Some(Arc::new(Own {
+                registries: config.file.registries.clone(),
+                secrets: Arc::clone(secrets),
+            })),
+            docker_config: config.registries.credentials.clone(),
+        },
+    };
+    let docker = Docker::connect(host.clone(), settings)
+        .await
+        .map_err(|error| error.to_string())?;
+    sweep_trials(&docker, &dir.docker()).await;
+    let seen = docker::probe(&docker, &dir.docker(), "true", TRIAL).await?;
+    tracing::info!(%host, version = docker.version(), took = ?seen.took, "docker runtime works");
+    Ok(Arc::new(docker))
+}
+
+/// Left by an agent that was killed during its trial step.
+async fn sweep_trials(runtime: &dyn Runtime, state: &Path) {
+    let trials = match fs_err::read_dir(state) {
+        Ok(entries) => entries,
+        Err(error) => {
+            tracing::debug!(%error, "cannot look for trial steps");
+            return;
+        }
+    };
+    for trial in trials
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("probe-"))
+    {
+        if let Err(error) = runtime.remove(&trial.path()).await {
+            tracing::debug!(%error, "a trial step cannot be removed; the next start tries again");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What the daemon is asked for: from constants and the spec, nothing else.
+
+use std::collections::HashMap;
+
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, Mount,
+    MountBindOptions, MountBindOptionsPropagationEnum, MountType, ResourcesUlimits, RestartPolicy,
+    RestartPolicyNameEnum,
+};
+use runtime::{ContainerSpec, HostView, Image, Network, RUN_FILE_BYTES, skeleton};
+
+use crate::attempt::Files;
+use crate::inside::RUN;
+use crate::kit::{INSIDE, Kit};
+use crate::wire::DOOR;
+
+/// Who owns a container.
+pub(crate) const LABEL_OWNER: &str = "io.firehall.owner";
+/// Which attempt it is.
+pub(crate) const LABEL_ATTEMPT: &str = "io.firehall.attempt";
+/// The attempt's directory.
+pub(crate) const LABEL_DIR: &str = "io.firehall.dir";
+
+/// The user inside when the spec names none.
+const DEFAULT_USER: u32 = 1000;
+/// Added to the user of a step that sees the host's own trees: a user that nobody on the host is, or the host's processes
+/// of that number would be its to look into. As the native runtime's first range.
+const APART: u32 = 1_879_048_192;
+/// The API from which a read-only mount can be asked to be so in all its depth.
+const DEEP_READ_ONLY: (usize, usize) = (1, 44);
+/// The daemon's log of a container: our pid 1 says a line there when it finds no door.
+const LOG_BYTES: &str = "65536";
+
+/// The name of an attempt's container: derived, so that creating it twice is creating it once.
+pub(crate) fn name(id: &str) -> String {
+    format!("firehall-{id}")
+}
+
+/// The user and group inside.
+pub(crate) fn user(spec: &ContainerSpec) -> u32 {
+    let user = spec.user.unwrap_or(DEFAULT_USER);
+    if spec.host_view.is_empty() {
+        user
+    } else {
+        APART + user
+    }
+}
+
+/// The request.
+pub(crate) fn create(
+    spec: &ContainerSpec,
+    image: &str,
+    kit: &Kit,
+    files: &Files,
+    owner: &str,
+    api: (usize, usize),
+    network: &str,
+) -> ContainerCreateBody {
+    let user = user(spec);
+    let labels = HashMap::from([
+        (LABEL_OWNER.to_owned(), owner.to_owned()),
+        (LABEL_ATTEMPT.to_owned(), spec.id.clone()),
+        (LABEL_DIR.to_owned(), files.path().display().to_string()),
+    ]);
+    // Where it is started; inside, none means the image's own.
+    let workdir = match (&spec.image, &spec.workdir) {
+        (Image::Host, None) => Some("/tmp".to_owned()),
+        _ => None,
+    };
+    ContainerCreateBody {
+        hostname: (spec.network != Network::Host).then(|| "step".to_owned()),
+        user: Some(format!("{user}:{user}")),
+        attach_stdin: Some(false),
+        attach_stdout: Some(false),
+        attach_stderr: Some(false),
+        tty: Some(false),
+        open_stdin: Some(false),
+        // Nothing of the step's: our pid 1 gets that at the door, and the daemon shows this to whoever asks.
+        env: Some(Vec::new()),
+        entrypoint: Some(kit.command.clone()),
+        cmd: Some(Vec::new()),
+        image: Some(image.to_owned()),
+        working_dir: workdir,
+        labels: Some(labels),
+        stop_signal: Some("SIGTERM".to_owned()),
+        host_config: Some(host_config(spec, kit, files, api, user, network)),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn host_config(
+    spec: &ContainerSpec,
+    kit: &Kit,
+    files: &Files,
+    api: (usize, usize),
+    user: u32,
+    network: &str,
+) -> HostConfig {
+    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let tmp = spec.tmp_bytes;
+    let tmpfs = HashMap::from([
+        (
+            "/tmp".to_owned(),
+            format!("rw,exec,nosuid,nodev,mode=1777,size={tmp}"),
+        ),
+        (
+            RUN.to_owned(),
+            format!(
+                "rw,noexec,nosuid,nodev,mode=0700,uid={user},gid={user},size={RUN_FILE_BYTES},nr_inodes=16"
+            ),
+        ),
+    ]);
+    HostConfig {
+        // Swap is counted in: with both alike there is none.
+        memory: Some(signed(spec.memory_bytes)),
+        memory_swap: Some(signed(spec.memory_bytes)),
+        nano_cpus: spec.cpu_millis.map(|millis| i64::from(millis) * 1_000_000),
+        // Our pid 1 is not the step's.
+        pids_limit: Some(i64::from(spec.pids) + 1),
+        ulimits: Some(vec![ResourcesUlimits {
+            name: Some("core".to_owned()),
+            soft: Some(0),
+            hard: Some(0),
+        }]),
+        oom_kill_disable: Some(false),
+        init: Some(false),
+        auto_remove: Some(false),
+        privileged: Some(false),
+        publish_all_ports: Some(false),
+        readonly_rootfs: Some(true),
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        // The daemon's own filter of system calls stays; our pid 1 puts ours on top.
+        security_opt: Some(vec!["no-new-privileges".to_owned()]),
+        ipc_mode: Some("private".to_owned()),
+        cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
+        network_mode: Some(network.to_owned()),
+        shm_size: Some(signed(tmp)),
+        tmpfs: Some(tmpfs),
+        mounts: Some(mounts(spec, kit, files, api)),
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::NO),
+            maximum_retry_count: None,
+        }),
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("json-file".to_owned()),
+            config: Some(HashMap::from([
+                ("max-size".to_owned(), LOG_BYTES.to_owned()),
+                ("max-file".to_owned(), "1".to_owned()),
+            ])),
+        }),
+        ..HostConfig::default()
+    }
+}
+
+fn mounts(spec: &ContainerSpec, kit: &Kit, files: &Files, api: (usize, usize)) -> Vec<Mount> {
+    let mut mounts = vec![
+        read_only(INSIDE, &kit.dir.to_string_lossy(), api),
+        read_only(DOOR, &files.door().to_string_lossy(), api),
+    ];
+    let mut add = |inside: &str, source: &str| {
+        mounts.push(read_only(inside, source, api));
+        if api < DEEP_READ_ONLY {
+            let below = mounted_below(source);
+            mounts.extend(
+                below
+                    .iter()
+                    .map(|at| read_only(&format!("{inside}{}", &at[source.len()..]), at, api)),
+            );
+        }
+    };
+    if spec.image == Image::Host {
+        add("/usr", "/usr");
+        for name in skeleton::USR_LINKS {
+            let host = format!("/{name}");
+            // A link of a merged-usr system is in the image already.
+            if std::fs::symlink_metadata(&host).is_ok_and(|meta| meta.is_dir()) {
+                add(&host, &host);
+            }
+        }
+    }
+    for view in &spec.host_view {
+        match view {
+            HostView::Proc => add("/host/proc", "/proc"),
+            HostView::Sys => add("/host/sys", "/sys"),
+        }
+    }
+    mounts
+}
+
+/// What is mounted below a tree of the host, for a daemon that cannot make all of it read-only by itself.
+fn mounted_below(tree: &str) -> Vec<String> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    // What the kernel writes in octal (a space) is left out: nobody needs it there.
+    let mut below: Vec<String> = points
+        .filter(|at| at.strip_prefix(tree).is_some_and(|rest| rest.starts_with('/')) && !at.contains('\\'))
+        .filter(|at| std::fs::metadata(at).is_ok_and(|meta| meta.is_dir()))
+        .map(str::to_owned)
+        .collect();
+    below.dedup();
+    below
+}
+
+/// Read-only in all its depth where the daemon can do that; where it cannot, without the mounts below, because they would
+/// stay writable: each of them comes by itself.
+fn read_only(inside: &str, source: &str, api: (usize, usize)) -> Mount {
+    let deep = api >= DEEP_READ_ONLY;
+    Mount {
+        target: Some(inside.to_owned()),
+        source: Some(source.to_owned()),
+        typ: Some(MountType::BIND),
+        read_only: Some(true),
+        bind_options: Some(MountBindOptions {
+            propagation: Some(MountBindOptionsPropagationEnum::RPRIVATE),
+            non_recursive: (!deep).then_some(true),
+            read_only_force_recursive: deep.then_some(true),
+            ..MountBindOptions::default()
+        }),
+        ..Mount::default()
+    }
+}

@@ -1,0 +1,253 @@
+//! How an attempt ended: by our pid 1's record, the lock that it held, and the daemon's word, whichever there are.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::models::ContainerState;
+use bollard::query_parameters::{KillContainerOptionsBuilder, WaitContainerOptionsBuilder};
+use futures::{Stream, StreamExt};
+use runtime::kit::{boot, wall_ms};
+use runtime::{Attached, Ended, ExitRecord, RuntimeError, StreamRecord};
+
+use crate::attempt::{Files, Order, Started};
+use crate::body;
+use crate::connection::CALL;
+use crate::runtime_impl::Docker;
+use crate::start::finish;
+use crate::wire::Left;
+
+/// Between two looks at the record and the lock. The daemon's word usually comes first; it need not come at all.
+const LOOK: Duration = Duration::from_millis(250);
+/// Between two tries to ask the daemon.
+const AGAIN: Duration = Duration::from_secs(1);
+/// What our pid 1 gets beyond timeout and grace before the daemon is told to kill: it may be frozen.
+const MARGIN: Duration = Duration::from_secs(10);
+/// How long the daemon may take to see an end that we see already.
+const SETTLE: Duration = Duration::from_secs(20);
+
+/// An attempt that was told to go.
+pub(crate) struct Running {
+    docker: Docker,
+    files: Files,
+}
+
+type Waiting = Pin<
+    Box<dyn Stream<Item = Result<bollard::models::ContainerWaitResponse, bollard::errors::Error>> + Send>,
+>;
+
+impl Running {
+    pub(crate) fn new(docker: Docker, files: Files) -> Self {
+        Self { docker, files }
+    }
+
+    /// Returns once the container has ended, as far as can be seen.
+    async fn ended(&self, order: &Order, started: &Started) {
+        let name = body::name(&order.spec.id);
+        let mut waiting: Option<Waiting> = None;
+        let mut ask_at = boot();
+        let mut killed_at = None;
+        loop {
+            if matches!(self.files.left(), Ok(Some(_))) || !self.files.lives() {
+                return;
+            }
+            if self.is_overdue(order, started) && killed_at.is_none_or(|at| boot() > at + MARGIN) {
+                killed_at = Some(boot());
+                self.kill(&name).await;
+            }
+            if waiting.is_none() && boot() >= ask_at {
+                let options = WaitContainerOptionsBuilder::default()
+                    .condition("not-running")
+                    .build();
+                let client = self.docker.inner.connection.client.clone();
+                let name = name.clone();
+                waiting = Some(Box::pin(async_stream(client, name, options)));
+            }
+            let look = tokio::time::sleep(LOOK);
+            let Some(stream) = &mut waiting else {
+                look.await;
+                continue;
+            };
+            // The end of that stream says nothing by itself, a closed one least of all: it only makes us look.
+            tokio::select! {
+                _said = stream.next() => {
+                    waiting = None;
+                    ask_at = boot() + AGAIN;
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                () = look => {}
+            }
+        }
+    }
+
+    /// Whether its time, or the time after the wish to stop, is long over.
+    fn is_overdue(&self, order: &Order, started: &Started) -> bool {
+        let grace = Duration::from_millis(order.spec.grace_ms) + MARGIN;
+        let timeout = Duration::from_millis(order.spec.timeout_ms);
+        let stop = self.files.stop_wish().map(|at| at + grace);
+        let due = (started.boot + timeout + grace).min(stop.unwrap_or(Duration::MAX));
+        boot() >= due
+    }
+
+    /// The last resort: by the daemon, thawed first, because a frozen one takes no signal.
+    async fn kill(&self, name: &str) {
+        let connection = &self.docker.inner.connection;
+        let thawed = connection
+            .call(
+                "cannot thaw the container",
+                CALL,
+                connection.client.unpause_container(name),
+            )
+            .await;
+        if thawed.is_ok() {
+            tracing::warn!(
+                name,
+                "a container that somebody paused is thawed, because its time is over"
+            );
+        }
+        let options = KillContainerOptionsBuilder::default().signal("SIGKILL").build();
+        let killing = connection.client.kill_container(name, Some(options));
+        if let Err(error) = connection.call("cannot kill the container", CALL, killing).await {
+            tracing::warn!(name, %error, "a container that is overdue is not killed yet");
+        }
+    }
+
+    /// What the daemon says of an end; none when it cannot be asked or does not know the container any more.
+    async fn state(&self, name: &str) -> Seen {
+        let connection = &self.docker.inner.connection;
+        let until = boot() + SETTLE;
+        loop {
+            let looking = connection.client.inspect_container(name, None);
+            match connection
+                .call("cannot look at the container", SETTLE, looking)
+                .await
+            {
+                Ok(found) => {
+                    let state = found.state.unwrap_or_default();
+                    if state.running != Some(true) {
+                        return Seen::State(Box::new(state));
+                    }
+                    // Our pid 1 is gone and the daemon does not know it yet.
+                }
+                Err(error) if error.status() == Some(404) => return Seen::Removed,
+                Err(error) => {
+                    tracing::debug!(name, %error, "the daemon cannot be asked how a container ended")
+                }
+            }
+            if boot() >= until {
+                return Seen::Nothing;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn settle(&self, order: &Order, started: &Started) -> Result<Ended, RuntimeError> {
+        let left = self.files.left();
+        let told = |error: std::io::Error| {
+            RuntimeError(format!("the record of the container's first process: {error}"))
+        };
+        let mut record = match left.map_err(told)? {
+            Some(Left::NeverBegan) => {
+                return Ok(Ended::NeverStarted(
+                    "its agent was gone before it told it to go".to_owned(),
+                ));
+            }
+            // The record is whole, and the container's end is only waited for, so that nothing of it lives on.
+            Some(Left::Ended(record)) => {
+                self.state(&body::name(&order.spec.id)).await;
+                *record
+            }
+            None => {
+                let seen = self.state(&body::name(&order.spec.id)).await;
+                self.without_record(order, started, &seen)
+            }
+        };
+        record.image_digest.clone_from(&order.image_digest);
+        finish(self.files.path(), &record)
+            .map_err(|error| RuntimeError(format!("the exit record: {error}")))?;
+        Ok(Ended::Finished(Box::new(record)))
+    }
+
+    /// Our pid 1 was killed before it could write: by the kernel for memory, by us at the end of its time, or by somebody.
+    fn without_record(&self, order: &Order, started: &Started, seen: &Seen) -> ExitRecord {
+        let lasted = boot().saturating_sub(started.boot);
+        let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+        let stopped = self.files.stop_wish().is_some();
+        let timed_out = !stopped && lasted_ms >= order.spec.timeout_ms;
+        let oom = matches!(seen, Seen::State(state) if state.oom_killed == Some(true));
+        let ended_by = match seen {
+            _ if oom || stopped || timed_out => None,
+            Seen::State(_) => Some(
+                "its container was killed from outside: docker kill, the daemon restarting, or the host going down",
+            ),
+            Seen::Removed => Some("its container was removed from outside while it ran"),
+            Seen::Nothing => {
+                Some("its first process was killed from outside, and the daemon does not answer")
+            }
+        };
+        // What the pump had in memory is lost, and nobody counted it.
+        let stream = |path: &std::path::Path| StreamRecord {
+            bytes: Files::length(path),
+            ..StreamRecord::default()
+        };
+        ExitRecord {
+            signal: Some(libc::SIGKILL),
+            oom_kills: u32::from(oom),
+            timed_out,
+            stopped,
+            killed_after_grace: stopped || timed_out,
+            started: true,
+            started_at_ms: started.wall_ms,
+            finished_at_ms: wall_ms(),
+            duration_ms: lasted_ms,
+            stdout: stream(&self.files.common.stdout()),
+            stderr: stream(&self.files.common.stderr()),
+            ended_by: ended_by.map(str::to_owned),
+            ..ExitRecord::default()
+        }
+    }
+}
+
+/// What the daemon knows.
+enum Seen {
+    State(Box<ContainerState>),
+    Removed,
+    Nothing,
+}
+
+/// The daemon's stream, with the client in it, so that it can be kept.
+fn async_stream(
+    client: bollard::Docker,
+    name: String,
+    options: bollard::query_parameters::WaitContainerOptions,
+) -> impl Stream<Item = Result<bollard::models::ContainerWaitResponse, bollard::errors::Error>> + Send {
+    futures::stream::once(async move {
+        let mut stream = Box::pin(client.wait_container(&name, Some(options)));
+        stream.next().await
+    })
+    .filter_map(|said| async move { said })
+}
+
+#[async_trait]
+impl Attached for Running {
+    async fn wait(&self) -> Result<Ended, RuntimeError> {
+        let read = self.files.common.exit_record();
+        if let Some(record) =
+            read.map_err(|error| RuntimeError(format!("cannot read the exit record: {error}")))?
+        {
+            return Ok(Ended::Finished(Box::new(record)));
+        }
+        let (Some(order), Some(started)) = (self.files.order(), self.files.started()) else {
+            // Somebody took its files away: it may have run, and nothing says how it ended.
+            return Ok(Ended::Lost);
+        };
+        self.ended(&order, &started).await;
+        // One of those who wait writes the record, the others read it.
+        let begun = self.docker.begin(self.files.path());
+        let _turn = begun.start.turn.lock().await;
+        if let Ok(Some(record)) = self.files.common.exit_record() {
+            return Ok(Ended::Finished(Box::new(record)));
+        }
+        self.settle(&order, &started).await
+    }
+}

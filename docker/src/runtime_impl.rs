@@ -1,0 +1,299 @@
+//! The runtime that the agent holds.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+use runtime::{ContainerSpec, Ended, Found, Runtime, RuntimeError, Secrets, Stray};
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::Files;
+use crate::auth::Registries;
+use crate::body::{self, LABEL_ATTEMPT, LABEL_DIR, LABEL_OWNER};
+use crate::connection::{CALL, Connection, DockerError, Host};
+use crate::follow::Running;
+use crate::image::Fetching;
+use crate::kit::{self, Kit};
+
+/// What the runtime is told once.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// A directory of the agent's own (made 0700) for what all containers share.
+    pub state: PathBuf,
+    /// The program whose `inside` is pid 1 of every container; usually this very one, `/proc/self/exe`.
+    pub program: PathBuf,
+    /// Whose containers these are: the agent's id. They carry it as a label, and nothing else is ever touched.
+    pub owner: String,
+    /// Credentials for registries.
+    pub registries: Registries,
+}
+
+/// The Docker runtime of one agent. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Docker {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub connection: Connection,
+    pub settings: Settings,
+    pub kit: Kit,
+    /// The daemon's processor, in Go's words.
+    pub arch: String,
+    /// The daemon's version, for people.
+    pub version: String,
+    pub fetching: Fetching,
+    /// Starts on their way, by directory: to be stopped while an image is fetched.
+    starting: Mutex<BTreeMap<PathBuf, Arc<Starting>>>,
+}
+
+/// A container of ours that the daemon knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owned {
+    /// Its name.
+    pub name: String,
+    /// The attempt.
+    pub attempt: String,
+    /// The attempt's directory.
+    pub dir: PathBuf,
+    /// What it does, in the daemon's words: `running`, `exited`.
+    pub state: String,
+}
+
+impl Docker {
+    /// Connects to the daemon and makes ready what all containers share.
+    ///
+    /// # Errors
+    /// The daemon cannot be reached or is too old, or the directory cannot be written.
+    pub async fn connect(host: Host, settings: Settings) -> Result<Self, DockerError> {
+        let connection = Connection::open(host).await?;
+        let version = connection
+            .call("cannot ask for the version", CALL, connection.client.version())
+            .await?;
+        let (state, program) = (settings.state.clone(), settings.program.clone());
+        let made = tokio::task::spawn_blocking(move || {
+            fs_err::create_dir_all(&state)?;
+            fs_err::set_permissions(&state, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+            // The daemon takes sources of mounts by their absolute path.
+            let state = fs_err::canonicalize(&state)?;
+            let kit = kit::ensure(&state, &program)?;
+            Ok::<_, std::io::Error>((state, kit))
+        });
+        let (state, kit) = made
+            .await
+            .map_err(|error| DockerError::here("the runtime's directory", error))?
+            .map_err(|error| DockerError::here("the runtime's directory", error))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                connection,
+                settings: Settings { state, ..settings },
+                kit,
+                arch: version.arch.unwrap_or_default(),
+                version: version.version.unwrap_or_default(),
+                fetching: Fetching::default(),
+                starting: Mutex::default(),
+            }),
+        })
+    }
+
+    /// The daemon's version, as it says it.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.inner.version
+    }
+
+    /// The API spoken with it: major and minor.
+    #[must_use]
+    pub fn api(&self) -> (usize, usize) {
+        self.inner.connection.api
+    }
+
+    /// The containers that carry this owner's label, whatever became of them.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn owned(&self) -> Result<Vec<Owned>, DockerError> {
+        let label = format!("{LABEL_OWNER}={}", self.inner.settings.owner);
+        let options = ListContainersOptionsBuilder::default()
+            .all(true)
+            .filters(&HashMap::from([("label", vec![label])]))
+            .build();
+        let connection = &self.inner.connection;
+        let listed = connection
+            .call(
+                "cannot list containers",
+                CALL,
+                connection.client.list_containers(Some(options)),
+            )
+            .await?;
+        let of = |container: bollard::models::ContainerSummary| {
+            let labels = container.labels?;
+            Some(Owned {
+                name: container.names?.first()?.trim_start_matches('/').to_owned(),
+                attempt: labels.get(LABEL_ATTEMPT)?.clone(),
+                dir: PathBuf::from(labels.get(LABEL_DIR)?),
+                state: container.state.map(|state| state.to_string()).unwrap_or_default(),
+            })
+        };
+        Ok(listed.into_iter().filter_map(of).collect())
+    }
+
+    /// Removes a container by its name, killing what runs in it; none of that name is fine.
+    pub(crate) async fn remove_container(&self, name: &str) -> Result<(), DockerError> {
+        let options = RemoveContainerOptionsBuilder::default()
+            .force(true)
+            .v(true)
+            .build();
+        let connection = &self.inner.connection;
+        let removing = connection.client.remove_container(name, Some(options));
+        match connection.call("cannot remove a container", CALL, removing).await {
+            Err(error) if error.status() == Some(404) => Ok(()),
+            // It is being removed already: asked again, it is gone or it is not.
+            Err(error) if error.status() == Some(409) => Err(error),
+            other => other,
+        }
+    }
+
+    /// Marks a start as on its way, behind those of the same attempt; the mark goes with the last of them.
+    pub(crate) fn begin(&self, dir: &Path) -> Begun<'_> {
+        let mut starting = self.inner.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = Arc::clone(starting.entry(dir.to_owned()).or_default());
+        Begun {
+            docker: self,
+            dir: dir.to_owned(),
+            start,
+        }
+    }
+}
+
+/// Starts of one attempt that are on their way.
+#[derive(Debug, Default)]
+pub(crate) struct Starting {
+    /// The wish to stop.
+    pub stop: CancellationToken,
+    /// One at a time: those behind it find what it made.
+    pub turn: tokio::sync::Mutex<()>,
+}
+
+/// A start on its way.
+pub(crate) struct Begun<'a> {
+    docker: &'a Docker,
+    dir: PathBuf,
+    pub start: Arc<Starting>,
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        let mut starting = self
+            .docker
+            .inner
+            .starting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // The map's and this one.
+        if Arc::strong_count(&self.start) <= 2 {
+            starting.remove(&self.dir);
+        }
+    }
+}
+
+#[async_trait]
+impl Runtime for Docker {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+
+    /// Nothing for good: what a daemon cannot do shows when it is asked.
+    fn refuses(&self, _spec: &ContainerSpec) -> Option<String> {
+        None
+    }
+
+    async fn start(&self, dir: &Path, spec: ContainerSpec, secrets: Secrets) -> Result<Found, RuntimeError> {
+        self.start_attempt(&Files::new(dir), spec, secrets).await
+    }
+
+    async fn adopt(&self, dir: &Path) -> Result<Found, RuntimeError> {
+        let files = Files::new(dir);
+        match files.common.exit_record() {
+            Ok(Some(record)) => return Ok(Found::Ended(Ended::Finished(Box::new(record)))),
+            Ok(None) => {}
+            Err(error) => return Err(RuntimeError(format!("cannot read the exit record: {error}"))),
+        }
+        if files.started().is_some() {
+            // It may have run: what became of it is for the one who waits, with all the daemon's time.
+            return Ok(Found::Running(Box::new(Running::new(self.clone(), files))));
+        }
+        // Without the marker it was never told to go. What waits at its door gives up; `remove` takes it away.
+        Ok(Found::Ended(Ended::NeverStarted(String::new())))
+    }
+
+    async fn stop(&self, dir: &Path) -> Result<(), RuntimeError> {
+        let files = Files::new(dir);
+        if !dir.exists() {
+            return Ok(());
+        }
+        tokio::task::spawn_blocking(move || files.wish_stop())
+            .await
+            .map_err(|error| RuntimeError(format!("the runtime's task ended: {error}")))?
+            .map_err(|error| RuntimeError(format!("cannot write the stop wish: {error}")))?;
+        let starting = self.inner.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(start) = starting.get(dir) {
+            start.stop.cancel();
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, dir: &Path) -> Result<(), RuntimeError> {
+        if !dir.exists() {
+            return Ok(());
+        }
+        let files = Files::new(dir);
+        if files.started().is_some() && files.common.exit_record().is_ok_and(|record| record.is_none()) {
+            return Err(RuntimeError("the attempt is still running".to_owned()));
+        }
+        if let Some(order) = files.order() {
+            self.remove_container(&body::name(&order.spec.id))
+                .await
+                .map_err(|error| RuntimeError(error.to_string()))?;
+        }
+        let dir = dir.to_owned();
+        tokio::task::spawn_blocking(move || fs_err::remove_dir_all(dir))
+            .await
+            .map_err(|error| RuntimeError(format!("the runtime's task ended: {error}")))?
+            .map_err(|error| RuntimeError(format!("cannot remove the attempt's directory: {error}")))
+    }
+
+    async fn strays(&self) -> Result<Vec<Stray>, RuntimeError> {
+        let owned = self
+            .owned()
+            .await
+            .map_err(|error| RuntimeError(error.to_string()))?;
+        let gone = owned.into_iter().filter(|owned| !owned.dir.exists());
+        Ok(gone
+            .map(|owned| Stray {
+                what: format!("the container {} on the daemon, {}", owned.name, owned.state),
+                id: owned.attempt,
+            })
+            .collect())
+    }
+
+    async fn clear(&self, stray: &Stray) -> Result<(), RuntimeError> {
+        let owned = self
+            .owned()
+            .await
+            .map_err(|error| RuntimeError(error.to_string()))?;
+        // By our own label again: a name alone could be anybody's by now.
+        for one in owned
+            .iter()
+            .filter(|one| one.attempt == stray.id && !one.dir.exists())
+        {
+            self.remove_container(&one.name)
+                .await
+                .map_err(|error| RuntimeError(error.to_string()))?;
+        }
+        Ok(())
+    }
+}

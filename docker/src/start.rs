@@ -1,0 +1,273 @@
+//! From nothing to a program that runs: image, container, door, marker, go.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bollard::query_parameters::{CreateContainerOptionsBuilder, LogsOptionsBuilder};
+use futures::StreamExt;
+use runtime::kit::{sync_dir, wall_ms, write_durably};
+use runtime::{
+    ContainerSpec, Ended, ExitRecord, Found, Image, Network, RuntimeError, Secrets, StartError,
+    StartErrorKind,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::{Files, Order};
+use crate::body;
+use crate::connection::{CALL, DockerError, START};
+use crate::door::{Caller, Door};
+use crate::egress;
+use crate::follow::Running;
+use crate::host_image;
+use crate::image::{Images, Usable, stopped};
+use crate::runtime_impl::Docker;
+use crate::wire::{Answer, Job};
+
+/// How long our pid 1 may take from its container's start to the door.
+const KNOCK: Duration = Duration::from_secs(60);
+
+/// Why nothing runs.
+enum Not {
+    /// The image's or the step's fault: how the attempt ended.
+    Begun(StartError),
+    /// The runtime's: it could not do it.
+    Able(String),
+}
+
+impl From<StartError> for Not {
+    fn from(error: StartError) -> Self {
+        Self::Begun(error)
+    }
+}
+
+impl From<DockerError> for Not {
+    fn from(error: DockerError) -> Self {
+        Self::Able(error.to_string())
+    }
+}
+
+fn unable(what: &'static str) -> impl FnOnce(std::io::Error) -> Not {
+    move |error| Not::Able(format!("{what}: {error}"))
+}
+
+impl Docker {
+    pub(crate) async fn start_attempt(
+        &self,
+        files: &Files,
+        spec: ContainerSpec,
+        secrets: Secrets,
+    ) -> Result<Found, RuntimeError> {
+        spec.validate()
+            .map_err(|error| RuntimeError(format!("the step cannot be run here: {error}")))?;
+        let begun = self.begin(files.path());
+        let _turn = begun.start.turn.lock().await;
+        match runtime::Runtime::adopt(self, files.path()).await? {
+            Found::Ended(Ended::NeverStarted(_)) => {}
+            found => return Ok(found),
+        }
+        let mut record = ExitRecord {
+            started_at_ms: wall_ms(),
+            ..ExitRecord::default()
+        };
+        let name = body::name(&spec.id);
+        match self
+            .try_start(files, spec, secrets, &mut record, &begun.start.stop)
+            .await
+        {
+            Ok(()) => Ok(Found::Running(Box::new(Running::new(
+                self.clone(),
+                files.clone(),
+            )))),
+            Err(Not::Able(why)) => {
+                self.take_back(&name).await;
+                Err(RuntimeError(why))
+            }
+            Err(Not::Begun(error)) => {
+                self.take_back(&name).await;
+                record.stopped = error.kind == StartErrorKind::Stopped;
+                record.start_error = Some(error);
+                record.finished_at_ms = wall_ms();
+                finish(files.path(), &record)
+                    .map_err(|error| RuntimeError(format!("the exit record: {error}")))?;
+                Ok(Found::Ended(Ended::Finished(Box::new(record))))
+            }
+        }
+    }
+
+    /// Nothing of it was told to go: what was made for it goes.
+    async fn take_back(&self, name: &str) {
+        if let Err(error) = self.remove_container(name).await {
+            tracing::warn!(name, %error, "a container that was not started stays until its attempt is removed");
+        }
+    }
+
+    async fn try_start(
+        &self,
+        files: &Files,
+        spec: ContainerSpec,
+        secrets: Secrets,
+        record: &mut ExitRecord,
+        stop: &CancellationToken,
+    ) -> Result<(), Not> {
+        files
+            .make()
+            .map_err(unable("cannot make the attempt's directory"))?;
+        let image = self.image(&spec, stop).await?;
+        let from_registry = spec.image != Image::Host;
+        record.image_digest = from_registry.then(|| image.digest.clone());
+        let order = Order {
+            spec: spec.clone(),
+            image_digest: record.image_digest.clone(),
+        };
+        files
+            .write_order(&order)
+            .map_err(unable("cannot write the job"))?;
+        let door = Door::open(files).map_err(unable("cannot open the door"))?;
+        let handed = files.hand().map_err(unable("cannot make the attempt's files"))?;
+        let name = body::name(&spec.id);
+        self.create(&name, &spec, &image, files).await?;
+        if stop.is_cancelled() || files.common.stop().exists() {
+            return Err(stopped().into());
+        }
+        let secrets = secrets
+            .iter()
+            .map(|(name, value)| (name.clone(), value.expose().to_owned()))
+            .collect();
+        let job = Job { spec, secrets };
+        let connection = &self.inner.connection;
+        let starting = connection.client.start_container(&name, None);
+        let started = connection.call("cannot start the container", START, starting);
+        let (started, answered) =
+            tokio::join!(started, tokio::time::timeout(KNOCK, door.answer(job, handed)));
+        started.map_err(|error| Not::Begun(StartError::runtime("the container was not started", error)))?;
+        let caller = match answered {
+            Ok(Ok((Answer::Ready(hardening), caller))) => {
+                record.hardening = Some(*hardening);
+                caller
+            }
+            Ok(Ok((Answer::Refused(error), _))) => return Err(error.into()),
+            Ok(Err(error)) => return Err(self.no_caller(&name, &error.to_string()).await),
+            Err(_) => return Err(self.no_caller(&name, "it did not come in time").await),
+        };
+        go(files, stop, caller).await
+    }
+
+    async fn image(&self, spec: &ContainerSpec, stop: &CancellationToken) -> Result<Usable, Not> {
+        match &spec.image {
+            Image::Host => Ok(host_image::usable(&self.inner.connection, &self.inner.settings.state).await?),
+            Image::Oci(reference) => {
+                let images = Images {
+                    connection: &self.inner.connection,
+                    registries: &self.inner.settings.registries,
+                    fetching: &self.inner.fetching,
+                    arch: &self.inner.arch,
+                };
+                Ok(images.usable(reference, spec.pull, stop).await?)
+            }
+        }
+    }
+
+    /// Creates the container. One that is there already under this name was never told to go (there would be a marker):
+    /// it waits at a door that is shut, or never was started, so it is made anew.
+    async fn create(
+        &self,
+        name: &str,
+        spec: &ContainerSpec,
+        image: &Usable,
+        files: &Files,
+    ) -> Result<(), Not> {
+        let network = match spec.network {
+            Network::Host => "host",
+            Network::None => "none",
+            Network::Egress => egress::ensure(&self.inner.connection).await?,
+        };
+        let inner = &self.inner;
+        let body = || {
+            body::create(
+                spec,
+                &image.id,
+                &inner.kit,
+                files,
+                &inner.settings.owner,
+                inner.connection.api,
+                network,
+            )
+        };
+        let create = || {
+            let options = CreateContainerOptionsBuilder::default().name(name).build();
+            let creating = inner.connection.client.create_container(Some(options), body());
+            inner
+                .connection
+                .call("cannot create the container", CALL, creating)
+        };
+        match create().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.status() == Some(409) => {
+                self.remove_container(name).await?;
+                create().await.map(drop).map_err(Into::into)
+            }
+            Err(error) if error.status() == Some(404) => {
+                let message = format!("its image is gone from the daemon: {error}");
+                Err(StartError::new(StartErrorKind::ImageMissing, message).into())
+            }
+            // Its reply may have been lost, and the container be there: `take_back` takes it away.
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Why nobody came to the door, in the container's own words.
+    async fn no_caller(&self, name: &str, why: &str) -> Not {
+        let options = LogsOptionsBuilder::default()
+            .stdout(true)
+            .stderr(true)
+            .tail("5")
+            .build();
+        let mut logs = Box::pin(self.inner.connection.client.logs(name, Some(options)));
+        let mut words = String::new();
+        let reading = async {
+            while let Some(Ok(line)) = logs.next().await {
+                words.push_str(String::from_utf8_lossy(&line.into_bytes()).trim());
+                words.push(' ');
+                if words.len() > 1_000 {
+                    break;
+                }
+            }
+        };
+        let _read = tokio::time::timeout(CALL, reading).await;
+        let said = if words.is_empty() {
+            why.to_owned()
+        } else {
+            words.trim().to_owned()
+        };
+        Not::Begun(StartError::runtime(
+            "the container's first process did not come for its job",
+            said,
+        ))
+    }
+}
+
+/// The last look at the stop wish, the durable marker, go.
+async fn go(files: &Files, stop: &CancellationToken, caller: Caller) -> Result<(), Not> {
+    if stop.is_cancelled() || files.common.stop().exists() {
+        return Err(stopped().into());
+    }
+    let files = files.clone();
+    let gone = tokio::task::spawn_blocking(move || {
+        files
+            .mark_started()
+            .map_err(unable("cannot write the started marker"))?;
+        // It may have run from here on: one that died before this reads as never begun by its own record.
+        if let Err(error) = caller.go() {
+            tracing::warn!(%error, "the container's first process was gone when it was told to go");
+        }
+        Ok(())
+    });
+    gone.await
+        .unwrap_or_else(|error| Err(Not::Able(format!("the runtime's task ended: {error}"))))
+}
+
+/// Writes how it ended, for good.
+pub(crate) fn finish(dir: &Path, record: &ExitRecord) -> std::io::Result<()> {
+    write_durably(dir, "exit.json", &serde_json::to_vec_pretty(record)?)?;
+    sync_dir(dir)
+}

@@ -1,0 +1,10 @@
+//! The Docker runtime against a real daemon.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod daemon;
+mod egress;
+mod ends;
+mod images;
+mod made;
+mod secrets;
+mod support;

@@ -1,0 +1,7 @@
+//! What another runtime of ours has in common with the native one: the pump of a step's streams, its clocks, and how files
+//! of an attempt are read and written.
+
+pub use crate::attempt_dir::{read_small, sync_dir, write_durably};
+pub use crate::clock::{boot, wall_ms};
+pub use crate::shim::Pump;
+pub use crate::sys::fork_single_threaded;
