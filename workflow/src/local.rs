@@ -51,7 +51,7 @@ pub(crate) struct Known {
     pub(crate) absent: BTreeMap<String, String>,
 }
 
-/// Whether `uses` names a folder: `./actions/disk`, `../shared/disk`.
+/// Whether `uses` names a folder: `./actions/disk`, `../actions/disk`.
 #[must_use]
 pub fn is_local(uses: &str) -> bool {
     uses.starts_with("./") || uses.starts_with("../")
