@@ -175,7 +175,7 @@ impl Connection {
 }
 
 /// A duration such as `500ms`, `3s` or `1h30m`; longer than zero.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = "expected a duration such as 500ms, 3s or 1h30m";
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong.to_owned())?;
     Duration::try_from(parsed)
@@ -187,6 +187,11 @@ fn duration(text: &str) -> Result<Duration, String> {
 impl Remote {
     pub(crate) async fn connect(&self) -> Result<sdk::Client, sdk::Error> {
         self.at.connect().await
+    }
+
+    /// How long a server that went away is waited for.
+    pub(crate) const fn away(&self) -> Duration {
+        self.at.away_timeout
     }
 
     pub(crate) fn output(&self) -> Format {

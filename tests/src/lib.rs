@@ -5,6 +5,7 @@ pub mod browser;
 pub mod gate;
 pub mod http;
 pub mod ledger;
+pub mod previous;
 pub mod process;
 pub mod proxy;
 pub mod python;

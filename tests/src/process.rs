@@ -36,7 +36,13 @@ pub fn binary() -> PathBuf {
 /// A command of the binary with a bare environment.
 #[must_use]
 pub fn firehall() -> Command {
-    let mut command = Command::new(binary());
+    program(&binary())
+}
+
+/// A command of a binary at another place, with a bare environment.
+#[must_use]
+pub fn program(path: &std::path::Path) -> Command {
+    let mut command = Command::new(path);
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())

@@ -30,7 +30,9 @@ pub struct Stack {
     dir: TempDir,
     address: SocketAddr,
     server: Option<Running>,
+    server_program: PathBuf,
     agents: Vec<AgentProcess>,
+    agent_program: PathBuf,
     server_args: Vec<String>,
     server_env: Vec<(String, String)>,
 }
@@ -66,7 +68,9 @@ impl Stack {
                 .expect("a directory"),
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             server: None,
+            server_program: process::binary(),
             agents: Vec::new(),
+            agent_program: process::binary(),
             server_args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             server_env: env
                 .iter()
@@ -127,6 +131,16 @@ impl Stack {
         self.start_agent(name);
     }
 
+    /// The binary of the server from its next start on.
+    pub fn server_is(&mut self, program: &Path) {
+        program.clone_into(&mut self.server_program);
+    }
+
+    /// The binary of all agents from their next start on.
+    pub fn agents_are(&mut self, program: &Path) {
+        program.clone_into(&mut self.agent_program);
+    }
+
     /// Starts the server (again) and waits until it answers.
     ///
     /// # Panics
@@ -141,7 +155,7 @@ impl Stack {
 
     /// Starts the server without waiting: it may be set to crash.
     pub fn spawn_server(&mut self) {
-        let mut command = process::firehall();
+        let mut command = process::program(&self.server_program);
         command
             .args(["server", "--listen", &self.address.to_string(), "--data-dir"])
             .arg(self.dir.path().join("server"));
@@ -184,7 +198,7 @@ impl Stack {
             .iter_mut()
             .find(|agent| agent.name == name)
             .expect("an agent of this stack");
-        let mut command = process::firehall();
+        let mut command = process::program(&self.agent_program);
         command
             .args(&agent.args)
             .env(FAILPOINTS, failpoints)

@@ -226,3 +226,37 @@ proptest! {
         prop_assert!(spool.live_bytes <= size);
     }
 }
+
+/// A spool as the first version left it: an attempt that is acknowledged, one that runs, one whose result the server has
+/// not. It is never changed: a form that comes later gets a file of its own.
+#[test]
+fn a_spool_of_the_first_version_opens_with_all_that_it_holds() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = tmp.path().join("spool");
+    fs_err::write(&path, include_bytes!("../../tests/fixtures/spool.v1")).unwrap();
+    let spool = Spool::open(&path, Timestamp::from_unix_ms(1_795_621_900_000)).unwrap();
+    assert_eq!(spool.dials(), 1);
+    let held: Vec<_> = spool
+        .held()
+        .values()
+        .map(|held| {
+            (
+                held.meta.key.step.as_str(),
+                &held.lease.phase,
+                held.meta.work().is_ok(),
+            )
+        })
+        .collect();
+    let [done, long, ends] = held.as_slice() else {
+        panic!("{held:?}");
+    };
+    assert!(matches!(done, ("done", Phase::Tombstone, _)), "{done:?}");
+    assert!(matches!(long, ("long", Phase::Running, true)), "{long:?}");
+    let ("ends", Phase::Finished { ending }, _) = ends else {
+        panic!("{ends:?}");
+    };
+    let protocol::agent::Ending::Finished { result } = ending else {
+        panic!("{ending:?}");
+    };
+    assert_eq!(result.exit.as_ref().and_then(|exit| exit.code), Some(3));
+}

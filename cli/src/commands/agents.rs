@@ -3,26 +3,36 @@
 use clap::Args;
 use sdk::{AgentState, AgentView};
 
+use super::cordon::{self, Change};
 use crate::{
     args::Remote,
     exit::{Done, Exit},
     out, table,
 };
 
-/// List agents.
+/// List agents, or offer one of them nothing new.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_long_help = "Examples:
   firehall agents
+  firehall agents drain web-1 --wait
   firehall agents -o json | jq -r '.[] | select(.state == \"disconnected\") | .name'
 
 With -o json, an array of {id, name, version, state, labels, capacity, running, runtimes, grants, connections, last_seen,
-draining}.")]
+draining}."
+)]
 pub(crate) struct AgentsArgs {
+    #[command(subcommand)]
+    change: Option<Change>,
     #[command(flatten)]
     remote: Remote,
 }
 
 pub(crate) async fn main(args: AgentsArgs) -> Done {
+    if let Some(change) = args.change {
+        return cordon::main(change).await;
+    }
     let client = args.remote.connect().await?;
     let agents = client.agents().await?;
     if args.remote.json() {

@@ -7,6 +7,7 @@ pub(crate) mod cancel;
 pub(crate) mod check;
 pub(crate) mod compile;
 pub(crate) mod completions;
+pub(crate) mod cordon;
 pub(crate) mod demo;
 pub(crate) mod dev;
 pub(crate) mod doctor;

@@ -88,11 +88,7 @@ async fn session(
     };
     let agent: AgentId = convert::id(&hello.agent_id, "hello.agent_id")?;
     if hello.protocol != PROTOCOL {
-        return Err(Status::failed_precondition(format!(
-            "agent {agent} speaks protocol {}, this server (Firehall {}) speaks {PROTOCOL}: update the older of the two",
-            hello.protocol,
-            env!("CARGO_PKG_VERSION"),
-        )));
+        return Err(other_protocol(&agent, &hello));
     }
     let session = SessionId::new(core.clock.now(), entropy());
     let (opened, held) = match open(&core, &agent, &session, hello).await? {
@@ -107,6 +103,31 @@ async fn session(
     core.agents.closed(&agent, &session);
     tracing::info!(%agent, %session, "agent disconnected");
     ended
+}
+
+/// Too old or too new, with its name, its version, and which of the two is to be updated.
+fn other_protocol(agent: &AgentId, hello: &v1::Hello) -> Status {
+    // It was not checked: what is shown is short and on one line.
+    let brief = |text: &str, most: usize| {
+        text.chars()
+            .filter(|c| !c.is_control())
+            .take(most)
+            .collect::<String>()
+    };
+    let older = if hello.protocol < PROTOCOL {
+        "the agent"
+    } else {
+        "the server"
+    };
+    let why = format!(
+        "agent {} ({agent}, Firehall {}) speaks protocol {}, this server (Firehall {}) speaks {PROTOCOL}: update {older}",
+        brief(&hello.name, NAME_BYTES),
+        brief(&hello.version, VERSION_BYTES),
+        hello.protocol,
+        env!("CARGO_PKG_VERSION"),
+    );
+    tracing::warn!(%agent, why, "an agent of another version is refused");
+    Status::failed_precondition(why)
 }
 
 /// What became of a Hello.

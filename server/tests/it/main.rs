@@ -21,5 +21,6 @@ mod slow;
 mod stack;
 mod store;
 mod transport;
+mod versions;
 mod watch;
 mod webhooks;
