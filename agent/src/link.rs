@@ -95,24 +95,42 @@ pub(crate) fn client(channel: Channel) -> AgentServiceClient<Channel> {
         .max_encoding_message_size(limits::MESSAGE_BYTES)
 }
 
-/// The waits between tries: quick at first, with full jitter, from 50 ms to 5 s.
+/// The waits between tries: quick at first, with full jitter, from 50 ms to 5 s. A server that is there and does not
+/// answer in time has too many at its door, and each that comes again takes of the time of those that wait: from 1 s to
+/// 30 s.
 #[derive(Debug)]
 pub(crate) struct Tries {
     backoff: Backoff,
+    crowded: Backoff,
     failed: u32,
+    unanswered: u32,
 }
 
 impl Tries {
     pub(crate) fn new() -> Self {
         let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5))
             .expect("the bounds are constants in order");
-        Self { backoff, failed: 0 }
+        let crowded = Backoff::new(Duration::from_secs(1), Duration::from_secs(30))
+            .expect("the bounds are constants in order");
+        Self {
+            backoff,
+            crowded,
+            failed: 0,
+            unanswered: 0,
+        }
+    }
+
+    /// The wait after a try that was not answered in time.
+    pub(crate) fn unanswered(&mut self) -> Duration {
+        let wait = self.crowded.wait(self.unanswered, backoff::entropy());
+        self.unanswered = self.unanswered.saturating_add(1);
+        wait
     }
 
     /// The wait after a try that lived that long.
     pub(crate) fn next(&mut self, lived: Duration) -> Duration {
         if lived >= STABLE {
-            self.failed = 0;
+            (self.failed, self.unanswered) = (0, 0);
         }
         let wait = self.backoff.wait(self.failed, backoff::entropy());
         self.failed = self.failed.saturating_add(1);

@@ -44,6 +44,8 @@ enum Over {
     Stale(u64),
     /// The connection or the server ended it.
     Ended(String),
+    /// The server is there and did not answer in time.
+    Unanswered(String),
     /// The supervisor is gone.
     Leaving,
 }
@@ -54,6 +56,7 @@ impl Session {
         let (mut tries, mut floor, mut stale) = (Tries::new(), 0, 0);
         loop {
             let begun = Instant::now();
+            let mut crowded = false;
             let why = match self.session(floor).await {
                 Over::Leaving => return,
                 Over::Stale(last) => {
@@ -70,6 +73,10 @@ impl Session {
                     stale = 0;
                     why
                 }
+                Over::Unanswered(why) => {
+                    (stale, crowded) = (0, true);
+                    why
+                }
             };
             if self.events.send(Event::Closed).await.is_err() {
                 return;
@@ -77,7 +84,11 @@ impl Session {
             if floor > 0 && stale == 1 {
                 continue;
             }
-            let wait = tries.next(begun.elapsed());
+            let wait = if crowded {
+                tries.unanswered()
+            } else {
+                tries.next(begun.elapsed())
+            };
             tracing::info!(why, ?wait, "no session; connecting again");
             tokio::time::sleep(wait).await;
         }
@@ -110,14 +121,14 @@ impl Session {
         let mut down = match called {
             Ok(Ok(answer)) => answer.into_inner(),
             Ok(Err(status)) => return Over::Ended(status.to_string()),
-            Err(_) => return Over::Ended("no answer to Hello".to_owned()),
+            Err(_) => return Over::Unanswered("no answer to Hello".to_owned()),
         };
         match tokio::time::timeout(PATIENCE, receive(&mut down)).await {
             Ok(Ok(Down::Welcome(welcome))) => self.welcomed(welcome, sent, up, down).await,
             Ok(Ok(Down::StaleDial(stale))) => Over::Stale(stale.last),
             Ok(Ok(_)) => Over::Ended("the server answered Hello with something else".to_owned()),
             Ok(Err(why)) => Over::Ended(why),
-            Err(_) => Over::Ended("no welcome".to_owned()),
+            Err(_) => Over::Unanswered("no welcome".to_owned()),
         }
     }
 
