@@ -19,6 +19,7 @@ mod error;
 mod file;
 mod heartbeat;
 pub mod hygiene;
+mod image_store;
 mod janitor;
 mod link;
 mod logs;

@@ -14,6 +14,7 @@ use crate::{
     data_dir::DataDir,
     error::{AgentError, tried},
     heartbeat::Heartbeat,
+    image_store,
     janitor::Janitor,
     link::{Dial, Server, Tcp},
     logs::Shipper,
@@ -66,6 +67,7 @@ pub async fn run_in(
     shutdown: CancellationToken,
 ) -> Result<(), AgentError> {
     let server = Server::new(&config.server, surroundings.dial)?;
+    let keeps_images = config.shim.is_some();
     let context = Arc::new(context(config, surroundings.runtime).await?);
     let spool = Spool::open(&context.dir.spool(), clock::wall())?;
     let over = CancellationToken::new();
@@ -93,6 +95,9 @@ pub async fn run_in(
         events: events.clone(),
     };
     tasks.spawn("janitor", over.clone(), janitor.run());
+    if keeps_images {
+        tasks.spawn("images", over.clone(), image_store::tidy(context.dir.images()));
+    }
     let heartbeat = Heartbeat {
         id: context.id.clone(),
         events: events.clone(),

@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Events(commands::events::EventsArgs),
     /// Offer an agent nothing new, or undo that
     Drain(commands::drain::DrainArgs),
+    /// List, load, fetch and remove images of an agent on this host
+    Images(commands::images::ImagesArgs),
     /// Open an incident by hand; list and show incidents
     Incident(commands::incident::IncidentArgs),
     /// List incidents, or show one

@@ -121,6 +121,7 @@ async fn dispatch(command: Command) -> Done {
         Command::Rerun(args) => commands::rerun::main(args).await,
         Command::Events(args) => commands::events::main(args).await,
         Command::Drain(args) => commands::drain::main(args).await,
+        Command::Images(args) => commands::images::main(args).await,
         Command::Incident(args) => commands::incident::main(args).await,
         Command::Agents(args) => commands::agents::main(args).await,
         Command::Incidents(args) => commands::incidents::main(args).await,

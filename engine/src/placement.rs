@@ -156,7 +156,7 @@ fn missing(agent: &Candidate, wanted: &Wanted<'_>) -> Option<String> {
                 .host_view
                 .iter()
                 .map(|v| format!("host-view:{}", HostView::as_str(*v)));
-            // Egress is nobody's to grant: the agent that gets it says why its runtime has none.
+            // Egress is nobody's to grant: an agent whose host cannot give it says why.
             let network = (container.network == Network::Host)
                 .then(|| format!("network:{}", container.network.as_str()));
             views

@@ -3,12 +3,14 @@
 //!
 //! The runtime lays the layers over each other; it links nothing of this room.
 
+mod archive;
 mod auth;
 mod config;
 mod digest;
 mod error;
 mod layer;
 mod platform;
+mod prune;
 mod pull;
 mod reference;
 mod registry;
@@ -20,6 +22,7 @@ pub use config::ImageConfig;
 pub use digest::{Digest, DigestError};
 pub use error::ImageError;
 pub use layer::LayerError;
+pub use prune::{Keep, Listed, Pruned};
 pub use pull::Images;
 pub use registry::Access;
 pub use store::{Image, Store};

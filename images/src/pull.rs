@@ -61,7 +61,7 @@ impl Images {
         let whole = reference.whole();
         // A digest means the same for ever: there is nothing to ask.
         let ask = pull == Pull::Always && reference.digest().is_none();
-        let _shared = self.store.share().await?;
+        let shared = self.store.share().await?;
         if !ask && let Some(image) = self.here(reference)? {
             return hold(image);
         }
@@ -73,7 +73,7 @@ impl Images {
         if !ask && let Some(image) = self.here(reference)? {
             return hold(image);
         }
-        hold(self.fetch(reference).await?)
+        hold(self.fetch(reference, &shared).await?)
     }
 
     fn here(&self, reference: &Reference) -> Result<Option<Image>, ImageError> {
@@ -91,7 +91,7 @@ impl Images {
         })
     }
 
-    async fn fetch(&self, reference: &Reference) -> Result<Image, ImageError> {
+    async fn fetch(&self, reference: &Reference, shared: &File) -> Result<Image, ImageError> {
         let whole = reference.whole();
         let registry = Registry::new(&self.access, reference).await?;
         let (bytes, digest) = registry.manifest(None).await?;
@@ -126,7 +126,9 @@ impl Images {
         tracing::info!(image = whole, digest = %name.digest, "fetching an image");
         let config = config(&whole, &registry, &manifest.config).await?;
         let diff_ids = layers(&whole, &manifest, &config)?;
-        let bytes = self.layers(&whole, &registry, &manifest, &diff_ids).await?;
+        let bytes = self
+            .layers(&whole, &registry, &manifest, &diff_ids, shared)
+            .await?;
         self.store.keep_record(&Record {
             manifest: manifest_digest,
             layers: diff_ids,
@@ -146,6 +148,7 @@ impl Images {
         registry: &Registry,
         manifest: &OciImageManifest,
         diff_ids: &[Digest],
+        shared: &File,
     ) -> Result<u64, ImageError> {
         let mut budget = Budget {
             bytes: limits::IMAGE_UNPACKED_BYTES,
@@ -158,7 +161,7 @@ impl Images {
         let mut blobs = stream::iter(fetches).buffered(AT_ONCE);
         while let Some((diff_id, blob)) = blobs.try_next().await? {
             if let Some(blob) = blob {
-                budget = self.unpack(whole, blob, diff_id, budget).await?;
+                budget = self.unpack(whole, blob, diff_id, budget, shared).await?;
             }
         }
         let bytes = diff_ids
@@ -226,7 +229,10 @@ impl Images {
         blob: Digest,
         diff_id: &Digest,
         mut budget: Budget,
+        shared: &File,
     ) -> Result<Budget, ImageError> {
+        // The thread goes on when nobody waits for it any more: it holds the locks itself.
+        let shared = shared.try_clone().map_err(tried("cannot lock the store"))?;
         let claim = self.store.claim(diff_id).await?;
         let (store, whole, diff_id) = (self.store.clone(), whole.to_owned(), diff_id.clone());
         let work = move || {
@@ -241,7 +247,7 @@ impl Images {
             if let Err(error) = std::fs::remove_file(&path) {
                 tracing::debug!(%error, "an unpacked layer's archive stays for now");
             }
-            drop(claim);
+            drop((claim, shared));
             Ok(budget)
         };
         let done = tokio::task::spawn_blocking(work).await;

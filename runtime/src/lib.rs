@@ -23,6 +23,7 @@ mod attempt_dir;
 mod cgroup;
 mod clock;
 mod contract;
+mod egress;
 mod fetch;
 pub mod kit;
 mod ledger;
@@ -41,6 +42,7 @@ mod sys;
 
 pub use attempt_dir::{AttemptDir, RUN_FILE_BYTES};
 pub use contract::{Attached, Found, Runtime, RuntimeError};
+pub use egress::supported as egress_supported;
 pub use native::{Adopted, Ended, Handle, Native, NativeError, Secrets, ShimCommand};
 pub use probe::{Support, Unsupported};
 pub use program::Program;

@@ -18,7 +18,9 @@ use crate::attempt_dir::{AttemptDir, start_time};
 use crate::cgroup::{self, Group};
 use crate::ledger::Ledger;
 use crate::shim::Job;
-use crate::{ContainerSpec, ExitRecord, Image, ImageSource, Rootfs, SpecError, skeleton, spec, sys};
+use crate::{
+    ContainerSpec, ExitRecord, Image, ImageSource, Network, Rootfs, SpecError, egress, skeleton, spec, sys,
+};
 
 /// Secret environment: name and value.
 pub type Secrets = Vec<(String, Secret)>;
@@ -219,6 +221,9 @@ impl Native {
             .ledger
             .note(&spec.id, dir)
             .map_err(failed("cannot note which cgroup is made"))?;
+        if spec.network == Network::Egress {
+            egress::ensure_rules().map_err(failed("cannot set the rules for network: egress"))?;
+        }
         let (rootfs, hold) = rootfs.unzip();
         let child = self
             .spawn(&files, lock, spec, rootfs.as_ref(), secrets)
@@ -246,7 +251,10 @@ impl Native {
                 "this agent keeps no images: it runs image: host only",
             ));
         }
-        spec::validate_native(spec)
+        if spec.network == Network::Egress {
+            egress::supported().map_err(|why| spec::fault("network", why))?;
+        }
+        Ok(())
     }
 
     /// The shim inherits the lock as its standard input and the secrets as its standard output; its environment is empty.

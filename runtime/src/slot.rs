@@ -25,6 +25,13 @@ pub(crate) struct Slot {
     pub base: u32,
 }
 
+impl Slot {
+    /// Which of the host's slots it is, from 0.
+    pub(crate) fn number(&self) -> u32 {
+        (self.base - BASE) / SIZE
+    }
+}
+
 /// Takes the first free slot.
 pub(crate) fn take() -> io::Result<Slot> {
     let registry = OpenOptions::new()

@@ -140,17 +140,6 @@ impl ContainerSpec {
     }
 }
 
-/// What the native runtime cannot do.
-pub(crate) fn validate_native(spec: &ContainerSpec) -> Result<(), SpecError> {
-    if spec.network == Network::Egress {
-        return Err(fault(
-            "network",
-            "egress needs a network of its own for each step, and the native runtime has none: use network: none, or network: host on an agent started with --allow network:host",
-        ));
-    }
-    Ok(())
-}
-
 pub(crate) fn validate_id(id: &str) -> Result<(), SpecError> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | '-');
     if id.is_empty() || id.len() > ID_MAX || id.starts_with('.') || !id.chars().all(plain) {

@@ -57,7 +57,7 @@ pub(crate) const TEST: &[Need] = &[
     Need {
         program: "iptables",
         package: "iptables",
-        why: "the daemon makes networks with it",
+        why: "the daemon and native steps have networks by it",
     },
     Need {
         program: "docker-registry",

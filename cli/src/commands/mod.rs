@@ -16,6 +16,7 @@ pub(crate) mod emulator;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod http;
+pub(crate) mod images;
 pub(crate) mod incident;
 pub(crate) mod incidents;
 pub(crate) mod logs;

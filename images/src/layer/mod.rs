@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 use tar::Archive;
 
 use crate::Digest;
+pub(crate) use compression::open as plain;
 use place::Place;
 
 /// What all layers of an image together may still bring.

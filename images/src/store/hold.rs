@@ -25,6 +25,16 @@ impl Store {
         wait(|| file.try_lock()).await?;
         Ok(file)
     }
+
+    /// For a removal; none while somebody adds or starts.
+    pub(crate) fn try_alone(&self) -> Result<Option<File>, ImageError> {
+        let file = open(&self.dir.join("lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(tried("cannot lock the store")(error)),
+        }
+    }
 }
 
 fn open(path: &Path) -> Result<File, ImageError> {

@@ -58,8 +58,12 @@ impl Store {
         }
         let place = || {
             super::write_durably(&tmp.path, "bytes", unpacked.bytes.to_string().as_bytes())?;
-            fs_err::rename(&tmp.path, self.layer_home(diff_id))?;
-            sync_dir(&self.layers_dir())
+            match fs_err::rename(&tmp.path, self.layer_home(diff_id)) {
+                // Another process loaded the same from an archive.
+                Err(_) if self.layer_bytes(diff_id).is_some() => Ok(()),
+                Err(error) => Err(error),
+                Ok(()) => sync_dir(&self.layers_dir()),
+            }
         };
         place().map_err(tried("cannot put a layer in its place"))
     }

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use blob::{Arrived, Partial};
 pub use record::Image;
-pub(crate) use record::{Name, Record};
+pub(crate) use record::{Name, Record, read};
 
 use crate::error::tried;
 use crate::{Digest, ImageError};
@@ -77,6 +77,10 @@ impl Store {
     /// Its files.
     fn layer(&self, diff_id: &Digest) -> PathBuf {
         self.layer_home(diff_id).join("fs")
+    }
+
+    pub(crate) fn blobs(&self) -> PathBuf {
+        self.dir.join("blobs/sha256")
     }
 
     pub(crate) fn layers_dir(&self) -> PathBuf {

@@ -121,6 +121,11 @@ impl Store {
         }
     }
 
+    /// A name that means nothing here any more.
+    pub(crate) fn forget(&self, name: &Name) -> Result<(), ImageError> {
+        fs_err::remove_file(self.name_path(&name.reference)).map_err(tried("cannot remove a name"))
+    }
+
     /// A name has letters that a file's name cannot have: its digest stands for it.
     fn name_path(&self, reference: &str) -> PathBuf {
         let hex = Digest::of(reference.as_bytes());

@@ -11,6 +11,7 @@ use nix::unistd::pipe2;
 
 use super::container::{self, Created};
 use super::init::Plan;
+use super::line;
 use super::setup::Shim;
 use super::stage::{self, Stage};
 use super::status::{self, Said};
@@ -18,7 +19,7 @@ use super::watch::{self, Seen, Streams};
 use crate::attempt_dir::{RUN_FILE_BYTES, read_small, sync_dir};
 use crate::cgroup::{self, Group, Limits};
 use crate::slot::{self, Slot};
-use crate::{ExitRecord, Hardening, StartError, StartErrorKind, clock};
+use crate::{ExitRecord, Hardening, Network, StartError, StartErrorKind, clock};
 
 /// How long the kernel may take to clear an emptied cgroup.
 const DESTROY: Duration = Duration::from_secs(5);
@@ -86,7 +87,7 @@ fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), 
         pipes.err_write,
     )?;
     drop(pipes.status_write);
-    let outcome = started(shim, group, record, &mut created, &slot);
+    let outcome = started(shim, group, record, &mut created, &slot, &stage);
     let (seen, setup_cpu) = match outcome {
         Ok(setup_cpu) => (watch::until_end(shim, created.pid, streams), setup_cpu),
         Err(error) => {
@@ -109,6 +110,7 @@ fn started(
     record: &mut ExitRecord,
     created: &mut Created,
     slot: &Slot,
+    stage: &Stage,
 ) -> Result<Duration, StartError> {
     let spec = &shim.spec;
     let limits = Limits {
@@ -139,6 +141,11 @@ fn started(
             "the cgroup does not hold the limits that were set",
         ));
     }
+    let names = match spec.network {
+        Network::Egress => line::draw(slot, created.pid, &stage.resolvers)
+            .map_err(|error| StartError::runtime("cannot make the step's network", error))?,
+        Network::None | Network::Host => None,
+    };
     if shim.dir.stop().exists() {
         return Err(StartError::new(
             StartErrorKind::Stopped,
@@ -151,6 +158,11 @@ fn started(
     created
         .start()
         .map_err(|error| StartError::runtime("libcontainer cannot start the container", error))?;
+    if let Some(names) = names
+        && let Err(error) = names.serve()
+    {
+        eprintln!("firehall shim: no name server for the step: {error}");
+    }
     failpoint::reach("shim.start.post");
     Ok(facts.cpu)
 }

@@ -4,9 +4,11 @@
 mod attempt;
 mod container;
 mod init;
+mod line;
 mod oci;
 mod overlay;
 mod pump;
+mod resolver;
 mod setup;
 mod stage;
 mod status;

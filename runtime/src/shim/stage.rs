@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use nix::sched::{CloneFlags, unshare};
 use types::{HostView, Network};
 
 use super::overlay::{self, Layers};
+use super::resolver;
 use super::setup::Shim;
 use super::who::Who;
 use crate::attempt_dir::RUN_FILE_BYTES;
@@ -37,6 +39,8 @@ pub(super) struct Stage {
     pub etc: Vec<(PathBuf, String)>,
     /// The host's cgroup hierarchies by their path below `/host/sys/fs/cgroup`: only when `/host/sys` is granted.
     pub cgroups: Vec<(PathBuf, PathBuf)>,
+    /// The host's name servers: only with a network of the step's own.
+    pub resolvers: Vec<SocketAddr>,
     held: Held,
 }
 
@@ -79,9 +83,15 @@ impl Stage {
 /// Moves the shim into a mount namespace of its own and prepares it.
 pub(super) fn enter(shim: &Shim) -> io::Result<Stage> {
     // Read before the stage covers /run, where resolv.conf often leads.
-    let etc = match shim.spec.network {
-        Network::Host => read_etc(&["resolv.conf", "hosts"]),
-        Network::None | Network::Egress => Vec::new(),
+    let (etc, resolvers) = match shim.spec.network {
+        Network::Host => (read_etc(&["resolv.conf", "hosts"]), Vec::new()),
+        Network::None => (Vec::new(), Vec::new()),
+        Network::Egress => {
+            // A host without the file is a host without names.
+            let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+            let (servers, inside) = resolver::inside(&text);
+            (vec![("resolv.conf", inside.into_bytes())], servers)
+        }
     };
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(
@@ -128,6 +138,7 @@ pub(super) fn enter(shim: &Shim) -> io::Result<Stage> {
         io,
         etc,
         cgroups,
+        resolvers,
         held,
     })
 }

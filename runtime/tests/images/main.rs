@@ -3,6 +3,7 @@
 
 mod build;
 mod fetch;
+mod keep;
 mod registry;
 mod run;
 mod support;

@@ -4,5 +4,6 @@
 
 mod adoption;
 mod cleanup;
+mod egress;
 mod root;
 mod support;

@@ -42,6 +42,7 @@ pub(super) fn look(report: &mut Report, data_dir: Option<&Path>) {
         );
     }
     user_namespaces(report);
+    egress(report);
     clock(report);
     disk(report, data_dir);
 }
@@ -59,6 +60,17 @@ fn user_namespaces(report: &mut Report) {
             check,
             format!("this kernel tells of no user namespaces: {error}"),
             "use a kernel with CONFIG_USER_NS, and mount /proc",
+        ),
+    }
+}
+
+fn egress(report: &mut Report) {
+    match runtime::egress_supported() {
+        Ok(()) => report.ok("host.egress", "steps can have network: egress"),
+        Err(why) => report.warning(
+            "host.egress",
+            why,
+            "without it only steps with network: none or host run natively",
         ),
     }
 }

@@ -1,0 +1,162 @@
+//! `network: egress` against a world of the test's own: a network namespace behind this host with a service, and with the
+//! address of a cloud's metadata service.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::Command;
+
+use nix::sched::{CloneFlags, setns};
+use runtime::Network;
+
+use crate::support::{Place, sh, until_says, wait};
+
+/// Of the range for documentation (RFC 5737): nothing else here has it.
+const WORLD: &str = "203.0.113.2";
+const METADATA: &str = "169.254.169.254";
+
+/// The namespace and the pair of interfaces; both go with it.
+struct World {
+    name: String,
+    port: u16,
+}
+
+fn ip(line: &str) {
+    let done = Command::new("ip")
+        .args(line.split(' '))
+        .output()
+        .expect("ip must be installed");
+    assert!(
+        done.status.success(),
+        "ip {line}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
+
+impl World {
+    fn new() -> Self {
+        let name = format!("world{}", std::process::id());
+        ip(&format!("netns add {name}"));
+        ip(&format!("link add {name} type veth peer name eth0 netns {name}"));
+        ip(&format!("address add 203.0.113.1/24 dev {name}"));
+        ip(&format!("link set {name} up"));
+        for line in [
+            "link set lo up",
+            &format!("address add {WORLD}/24 dev eth0"),
+            &format!("address add {METADATA}/32 dev lo"),
+            "link set eth0 up",
+        ] {
+            ip(&format!("-n {name} {line}"));
+        }
+        ip(&format!("route add {METADATA}/32 via {WORLD}"));
+        let (told, port) = std::sync::mpsc::sync_channel(1);
+        let space = std::fs::File::open(format!("/run/netns/{name}")).unwrap();
+        // A thread of its own: a namespace is a thread's.
+        std::thread::spawn(move || {
+            setns(space, CloneFlags::CLONE_NEWNET).unwrap();
+            let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+            told.send(listener.local_addr().unwrap().port()).unwrap();
+            for mut client in listener.incoming().map_while(Result::ok) {
+                let from = client.peer_addr().unwrap().ip();
+                drop(writeln!(client, "welcome {from}"));
+            }
+        });
+        let port = port.recv_timeout(crate::support::PATIENCE).unwrap();
+        Self { name, port }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        drop(Command::new("ip").args(["link", "delete", &self.name]).status());
+        drop(Command::new("ip").args(["netns", "delete", &self.name]).status());
+    }
+}
+
+fn interfaces() -> Vec<String> {
+    let entries = std::fs::read_dir("/sys/class/net").unwrap().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names
+        .filter(|name| {
+            name.strip_prefix("firehall")
+                .is_some_and(|rest| rest.parse::<u32>().is_ok())
+        })
+        .collect()
+}
+
+/// What answers at an address and a port, in one line.
+fn visit(address: &str, port: u16) -> String {
+    format!(
+        "timeout 3 bash -c 'exec 3<>/dev/tcp/{address}/{port} && head -1 <&3' 2>/dev/null || echo nothing at {address}"
+    )
+}
+
+#[test]
+fn a_step_reaches_the_world_and_neither_its_host_nor_metadata_nor_neighbours() {
+    let world = World::new();
+    let place = Place::new();
+    // On every address of this host.
+    let host = TcpListener::bind("0.0.0.0:0").unwrap();
+    host.set_nonblocking(true).unwrap();
+    let ours = host.local_addr().unwrap().port();
+
+    let mut neighbour = sh(
+        "perl -MSocket -e 'socket(S, AF_INET, SOCK_STREAM, 0) or die; bind(S, pack_sockaddr_in(7777, INADDR_ANY)) or die $!; \
+         listen(S, 5) or die; $| = 1; print \"up\\n\"; accept(C, S); print \"visited\\n\"'; sleep 60",
+    );
+    neighbour.network = Network::Egress;
+    let neighbour = place.start(&neighbour);
+    until_says(neighbour.dir(), "up");
+
+    // The neighbour's address is one of these, and the step's own another, where nobody listens.
+    let mut spec = sh(&format!(
+        "{}; {}; {}; {}; {}; {}; for n in 2 6 10 14 18 22; do \
+         timeout 3 bash -c \"exec 3<>/dev/tcp/198.18.64.$n/7777\" 2>/dev/null && echo reached neighbour $n; done; \
+         cat /proc/net/if_inet6 | wc -l; tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | sort; head -1 /etc/resolv.conf",
+        visit(WORLD, world.port),
+        visit("203.0.113.1", ours),
+        visit("198.18.64.1", ours),
+        visit("198.18.64.5", ours),
+        visit("127.0.0.1", ours),
+        visit(METADATA, world.port),
+    ));
+    spec.network = Network::Egress;
+    let ran = place.run(&spec);
+    assert_eq!(ran.record.start_error, None);
+    let expected = format!(
+        "welcome 203.0.113.1\nnothing at 203.0.113.1\nnothing at 198.18.64.1\nnothing at 198.18.64.5\nnothing at 127.0.0.1\nnothing at {METADATA}\n0\neth0\nlo\nnameserver 127.0.0.1\n"
+    );
+    assert_eq!(
+        ran.out(),
+        expected,
+        "{}",
+        std::fs::read_to_string(ran.dir.stderr()).unwrap()
+    );
+    assert!(host.accept().is_err(), "something came to the host");
+    neighbour.stop().unwrap();
+    wait(&neighbour);
+    let said = std::fs::read_to_string(neighbour.dir().stdout()).unwrap();
+    assert_eq!(said, "up\n", "nobody came to the neighbour");
+}
+
+#[test]
+fn nothing_of_a_steps_network_stays_not_even_after_its_shim_was_killed() {
+    let place = Place::new();
+    let mut spec = sh("echo up; sleep 60");
+    spec.network = Network::Egress;
+    let handle = place.start(&spec);
+    until_says(handle.dir(), "up");
+    let own = interfaces();
+    assert!(!own.is_empty(), "the step has an interface on the host's side");
+    let shim = crate::support::shim_pid(handle.dir());
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(shim),
+        nix::sys::signal::Signal::SIGKILL,
+    )
+    .unwrap();
+    wait(&handle);
+    // Other tests have such interfaces too: one that was there must go.
+    crate::support::until("an interface goes", || {
+        let now = interfaces();
+        own.iter().any(|name| !now.contains(name))
+    });
+}
