@@ -24,6 +24,8 @@ pub(crate) struct Context {
     pub labels: Labels,
     pub capacity: u32,
     pub dir: DataDir,
+    /// Of this process alone, at random: with it the server tells a copy of the agent from the agent.
+    pub instance: String,
     /// The kernel's name of this boot.
     pub boot: String,
     /// What its operator grants, for a Hello.

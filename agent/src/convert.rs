@@ -137,6 +137,7 @@ pub(crate) fn hello(context: &Context, dial: u64, inventory: Vec<v1::InventoryIt
         policy_json: serde_json::to_string(&context.policy).unwrap_or_default(),
         inventory,
         dial,
+        instance: context.instance.clone(),
     };
     v1::SessionUp {
         message: Some(v1::session_up::Message::Hello(hello)),

@@ -85,6 +85,13 @@ impl DataDir {
         self.path.join("spool")
     }
 
+    /// Room on its file system; as much as there may be where the system does not say.
+    pub(crate) fn free_bytes(&self) -> u64 {
+        nix::sys::statvfs::statvfs(&self.path).map_or(u64::MAX, |fs| {
+            fs.blocks_available().saturating_mul(fs.fragment_size())
+        })
+    }
+
     /// When leases were renewed last.
     pub(crate) fn renewed(&self) -> PathBuf {
         self.path.join("renewed")

@@ -125,6 +125,10 @@ async fn context(config: Config, given: Option<Arc<dyn Runtime>>) -> Result<Cont
     let dir = DataDir::open(&config.data_dir)?;
     let id = dir.agent_id()?;
     let boot = clock::boot_id().map_err(tried("cannot read the boot id"))?;
+    let mut entropy = [0; 10];
+    getrandom::fill(&mut entropy)
+        .map_err(|error| tried("no randomness for this process's name")(std::io::Error::other(error)))?;
+    let instance = data_encoding::HEXLOWER.encode(&entropy);
     let masks = Arc::new(Masks::new());
     for (n, secret) in config.vendors.secrets().iter().enumerate() {
         masks.learn(&format!("connection {n}"), secret);
@@ -152,6 +156,7 @@ async fn context(config: Config, given: Option<Arc<dyn Runtime>>) -> Result<Cont
         labels: config.labels,
         capacity: config.capacity,
         dir,
+        instance,
         boot,
         grants: Grant::of(&policy)
             .into_iter()

@@ -7,7 +7,7 @@ use proto::v1::{self, session_down::Message as Down};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Streaming, transport::Channel};
+use tonic::{Code, Streaming, transport::Channel};
 use types::{LeaseToken, Millis, SessionId, limits};
 
 use crate::{
@@ -46,6 +46,8 @@ enum Over {
     Ended(String),
     /// The server is there and did not answer in time.
     Unanswered(String),
+    /// Another process of this agent is connected.
+    Another(String),
     /// The supervisor is gone.
     Leaving,
 }
@@ -68,6 +70,11 @@ impl Session {
                         );
                     }
                     format!("dial {last} was taken before")
+                }
+                Over::Another(why) => {
+                    stale = 0;
+                    tracing::warn!(why, "refused by the server");
+                    why
                 }
                 Over::Ended(why) => {
                     stale = 0;
@@ -127,7 +134,7 @@ impl Session {
             Ok(Ok(Down::Welcome(welcome))) => self.welcomed(welcome, sent, up, down).await,
             Ok(Ok(Down::StaleDial(stale))) => Over::Stale(stale.last),
             Ok(Ok(_)) => Over::Ended("the server answered Hello with something else".to_owned()),
-            Ok(Err(why)) => Over::Ended(why),
+            Ok(Err(over)) => over,
             Err(_) => Over::Unanswered("no welcome".to_owned()),
         }
     }
@@ -172,7 +179,7 @@ impl Session {
             };
             let event = match received {
                 Ok(message) => event(message),
-                Err(why) => return Over::Ended(why),
+                Err(over) => return over,
             };
             match event {
                 Ok(event) => {
@@ -186,7 +193,7 @@ impl Session {
     }
 }
 
-async fn receive(down: &mut Streaming<v1::SessionDown>) -> Result<Down, String> {
+async fn receive(down: &mut Streaming<v1::SessionDown>) -> Result<Down, Over> {
     loop {
         match down.message().await {
             Ok(Some(v1::SessionDown {
@@ -194,8 +201,11 @@ async fn receive(down: &mut Streaming<v1::SessionDown>) -> Result<Down, String> 
             })) => return Ok(message),
             // Of a newer version.
             Ok(Some(v1::SessionDown { message: None })) => {}
-            Ok(None) => return Err("the server ended the session".to_owned()),
-            Err(status) => return Err(status.to_string()),
+            Ok(None) => return Err(Over::Ended("the server ended the session".to_owned())),
+            Err(status) if status.code() == Code::AlreadyExists => {
+                return Err(Over::Another(status.message().to_owned()));
+            }
+            Err(status) => return Err(Over::Ended(status.to_string())),
         }
     }
 }

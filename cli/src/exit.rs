@@ -93,6 +93,7 @@ impl From<Error> for Fault {
             Error::Unreachable { .. } => Self::new(Exit::Unreachable, message).hint(
                 "start one with `firehall dev --data-dir DIR`, or name another by --server or FIREHALL_SERVER",
             ),
+            Error::NotNow { .. } => Self::new(Exit::Unreachable, message).hint("its log says more; try again later"),
             Error::Refused { kind: Refusal::Invalid, .. } => Self::usage(message),
             Error::Refused { .. } | Error::Answer(_) => Self::failed(message),
         }
@@ -119,5 +120,19 @@ mod tests {
         });
         assert_eq!(fault.exit as u8, 4);
         assert!(fault.to_string().contains("firehall dev"), "{fault}");
+    }
+
+    #[test]
+    fn a_server_that_cannot_now_is_not_called_absent() {
+        let fault = Fault::from(Error::NotNow {
+            url: "http://x".into(),
+            reason: "the store cannot write now, try again".into(),
+        });
+        assert_eq!(fault.exit as u8, 4);
+        let text = fault.to_string();
+        assert!(
+            text.contains("cannot write now") && !text.contains("firehall dev"),
+            "{text}"
+        );
     }
 }

@@ -4,7 +4,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Mutex, OnceLock, PoisonError},
-    time::Duration,
 };
 
 use nix::sys::signal::{Signal, raise};
@@ -14,7 +13,6 @@ use nix::sys::signal::{Signal, raise};
 enum Deed {
     Kill,
     Stop,
-    Wait(Duration),
 }
 
 /// The file's text: on which visit, and what.
@@ -43,10 +41,7 @@ fn take(dir: &Path, place: &str) -> Option<Deed> {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let text = fs::read_to_string(&file).ok()?;
     let Some(armed) = parse(&text) else {
-        panic!(
-            "{}: {text:?} is no `[VISIT] kill | stop | wait MS`",
-            file.display()
-        );
+        panic!("{}: {text:?} is no `[VISIT] kill | stop`", file.display());
     };
     if armed.visit > 1 {
         // Put in its place whole, so that another process never reads a half.
@@ -70,7 +65,6 @@ fn parse(text: &str) -> Option<Armed> {
     let deed = match deed {
         ["kill"] => Deed::Kill,
         ["stop"] => Deed::Stop,
-        ["wait", ms] => Deed::Wait(Duration::from_millis(ms.parse().ok()?)),
         _ => return None,
     };
     (visit > 0).then_some(Armed { visit, deed })
@@ -80,7 +74,6 @@ fn carry_out(deed: Deed) {
     let signal = match deed {
         Deed::Kill => Signal::SIGKILL,
         Deed::Stop => Signal::SIGSTOP,
-        Deed::Wait(time) => return std::thread::sleep(time),
     };
     raise(signal).expect("a process may signal itself");
 }
@@ -95,11 +88,7 @@ mod tests {
         let armed = |visit, deed| Some(Armed { visit, deed });
         assert_eq!(parse("kill"), armed(1, Deed::Kill));
         assert_eq!(parse("3 stop\n"), armed(3, Deed::Stop));
-        assert_eq!(
-            parse("2 wait 50"),
-            armed(2, Deed::Wait(Duration::from_millis(50)))
-        );
-        for wrong in ["", "0 kill", "die", "wait", "wait x", "1 2 kill"] {
+        for wrong in ["", "0 kill", "die", "stop 5", "1 2 kill"] {
             assert_eq!(parse(wrong), None, "{wrong:?}");
         }
     }

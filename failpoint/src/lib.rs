@@ -1,4 +1,4 @@
-//! Named places at which a test lets the process die, freeze or wait. In a release build they are empty functions, and
+//! Named places at which a test lets the process die or freeze. In a release build they are empty functions, and
 //! the variable below means nothing.
 //!
 //! A test makes a directory, names it to the processes in `FIREHALL_FAILPOINTS`, and arms a place by a file of its name
@@ -8,7 +8,6 @@
 //! |---|---|
 //! | `kill` | SIGKILL to itself: no destructor, no flush |
 //! | `stop` | SIGSTOP to itself, until somebody sends SIGCONT |
-//! | `wait 500` | its thread sleeps so many milliseconds |
 //!
 //! A number in front (`3 kill`) is the visit that counts, from 1. What was taken is renamed to `PLACE.reached`.
 

@@ -5,6 +5,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
+
 use crate::ExitRecord;
 
 /// What a step may write to `$FIREHALL_OUTPUT` and `$FIREHALL_DEGRADED` together, in bytes: a write beyond it fails in
@@ -175,11 +178,30 @@ pub fn read_small(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// The disk refuses; the file is as before then.
 pub fn write_durably(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let tmp = dir.join(format!("{name}.tmp"));
-    let mut file = File::create(&tmp)?;
+    // Not truncated before: what was reserved for it stays its own on a full disk.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&tmp)?;
     file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)?;
     file.sync_all()?;
     std::fs::rename(&tmp, dir.join(name))?;
     sync_dir(dir)
+}
+
+/// Takes the room that a file will need when it is written with [`write_durably`], so that a disk that is full by then
+/// does not lose it. Where the file system cannot do that, there is no reserve.
+///
+/// # Errors
+/// The room is not there now.
+pub(crate) fn reserve(dir: &Path, name: &str, bytes: i64) -> io::Result<()> {
+    let file = File::create(dir.join(format!("{name}.tmp")))?;
+    match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+        Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// Makes a directory's entries durable.

@@ -11,6 +11,7 @@ pub mod proxy;
 pub mod python;
 pub mod random;
 pub mod scene;
+pub mod schedule;
 pub mod slack;
 pub mod stack;
 pub mod wait;

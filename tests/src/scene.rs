@@ -236,7 +236,8 @@ impl Judgement {
             }
         }
         let ends = of_kind(history, "run.ended").count();
-        if ends != 1 || history.last().is_none_or(|last| last["kind"] != "run.ended") {
+        let last = history.iter().rfind(|event| event["kind"] != "report.ignored");
+        if ends != 1 || last.is_none_or(|last| last["kind"] != "run.ended") {
             self.wrong.push(format!(
                 "the run ended {ends} times, or something follows its end"
             ));
@@ -301,7 +302,10 @@ impl Judgement {
             if code.is_some() && said("start") == 0 && report["verdict"] == "succeeded" {
                 self.lost(format!("{} has a result and never ran: {report}", step.key));
             }
-            if said("end") > 0 && !ran_whole {
+            // A stop may come between its last word and its end.
+            let stopped =
+                of_kind(history, "attempt.stopping").any(|stopping| attempt(stopping) == attempt(event));
+            if said("end") > 0 && !ran_whole && !stopped {
                 self.lost(format!(
                     "{} ended with {}, its result is {report}",
                     step.key, step.code

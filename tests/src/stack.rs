@@ -166,6 +166,34 @@ impl Stack {
         self.server = Some(Running::start("server", &mut command, &self.log("server")));
     }
 
+    /// Sets the server's environment for its next start.
+    pub fn server_env(&mut self, env: &[(String, String)]) {
+        self.server_env = env.to_vec();
+    }
+
+    /// Starts an agent as another one runs, on its own data directory, which is there already.
+    ///
+    /// # Panics
+    /// When the other is not known.
+    pub fn clone_agent(&mut self, of: &str, name: &str) {
+        let (from, to) = (self.agent_dir(of), self.agent_dir(name));
+        let (from, to) = (from.display().to_string(), to.display().to_string());
+        let original = self.agents.iter().find(|agent| agent.name == of);
+        let original = original.expect("an agent of this stack");
+        let agent = AgentProcess {
+            name: name.to_owned(),
+            args: original
+                .args
+                .iter()
+                .map(|arg| if *arg == from { to.clone() } else { arg.clone() })
+                .collect(),
+            env: original.env.clone(),
+            running: None,
+        };
+        self.agents.push(agent);
+        self.spawn_agent(name);
+    }
+
     /// Starts an agent (again) and waits until it is connected.
     ///
     /// # Panics
@@ -210,7 +238,7 @@ impl Stack {
         self.dir.path().join("failpoints")
     }
 
-    /// Arms a named place of the product, once, for whichever process comes there first: `kill`, `stop` or `wait MS`,
+    /// Arms a named place of the product, once, for whichever process comes there first: `kill` or `stop`,
     /// with the visit that counts in front of it.
     ///
     /// # Panics
@@ -353,6 +381,12 @@ impl Stack {
     #[must_use]
     pub fn logs(&self, run: &str, step: &str) -> Vec<u8> {
         self.cli(&["logs", run, step]).stdout
+    }
+
+    /// What one process said: `server`, or an agent's name.
+    #[must_use]
+    pub fn said_by(&self, name: &str) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.log(name)).unwrap_or_default()).into_owned()
     }
 
     /// What the processes said, for failing tests.

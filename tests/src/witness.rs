@@ -78,6 +78,23 @@ impl Witness {
             .count()
     }
 
+    /// Waits until a line that begins so was said.
+    ///
+    /// # Panics
+    /// When it is not said within 40 seconds.
+    pub fn wait_for_prefix(&self, begin: &str) {
+        wait::until(
+            &format!("the witness to hear {begin:?}"),
+            crate::stack::PATIENCE,
+            || {
+                self.lines()
+                    .iter()
+                    .any(|line| line.starts_with(begin))
+                    .then_some(())
+            },
+        );
+    }
+
     /// Waits until a word was said.
     ///
     /// # Panics

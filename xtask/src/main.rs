@@ -1,4 +1,4 @@
-//! The project's own automation: `cargo xtask test`, `promises`, `generate`, `bench`, `deb`, `fuzz`, `fixtures`.
+//! The project's own automation: `cargo xtask test`, `promises`, `generate`, `bench`, `deb`, `fuzz`, `soak`, `fixtures`.
 
 mod daemon;
 mod deb;
@@ -24,6 +24,8 @@ cargo xtask generate [--check]               write the generated pages, or check
 cargo xtask bench [ARGS]                     measure, and write BENCHMARKS.md (see `cargo xtask bench --help`)
 cargo xtask deb [--out DIR]                  make a Debian package
 cargo xtask fuzz [TARGET] [--seconds N]      run the fuzz targets, a minute each unless said otherwise
+cargo xtask soak [--seed N] [--schedules N] [--minutes M]
+                                             random work under random faults, 1000 schedules unless said otherwise
 cargo xtask fixtures DIR                     send every file of a folder through the real binary";
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn run() -> Result<ExitCode> {
         ["bench", rest @ ..] => bench(rest)?,
         ["deb", rest @ ..] => deb::run(rest)?,
         ["fuzz", rest @ ..] => fuzz::run(rest)?,
+        ["soak", rest @ ..] => soak(rest)?,
         ["fixtures", dir] => {
             sh::cargo(&["build", "--package", "cli"]).run()?;
             fixtures::run(std::path::Path::new(dir))?;
@@ -55,6 +58,17 @@ fn run() -> Result<ExitCode> {
         _ => bail!("usage:\n{USAGE}"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Random schedules of faults on the real binary; see `tests/src/schedule`.
+fn soak(args: &[&str]) -> Result<()> {
+    sh::cargo(&["build", "--package", "cli", "--package", "e2e", "--bins"]).run()?;
+    let firehall = sh::firehall();
+    sh::Cmd::new(sh::target_dir().join("debug/soak"))
+        .env("FIREHALL_BIN", &firehall.to_string_lossy())
+        .args(args)
+        .run()
+        .context("a schedule went wrong, or the arguments did")
 }
 
 /// The measuring program is a package of its own, so that `cargo xtask test` need not build what it links.

@@ -70,6 +70,11 @@ pub(crate) const TEST: &[Need] = &[
         why: "tests build images of it",
     },
     Need {
+        program: "faketime",
+        package: "faketime",
+        why: "clocks jump in the tests of faults",
+    },
+    Need {
         program: "sqlite3",
         package: "sqlite3",
         why: "the documents' lines are run, and back databases up with it",

@@ -7,12 +7,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nix::{
+    errno::Errno,
+    fcntl::{FallocateFlags, fallocate},
+};
+
 use crate::error::{AgentError, tried};
 
 /// The first bytes of the file; the digit is the version of the form.
 const MAGIC: &[u8; 8] = b"FHSPOOL1";
 /// Length and CRC-32, little endian.
 const HEADER: usize = 8;
+/// Room behind the end that is taken ahead, so that results are still written when the disk is full: a dozen of the
+/// largest, thousands of ordinary ones.
+const RESERVE_BYTES: u64 = 4 * 1024 * 1024;
 /// A record is far smaller; a larger length is damage.
 const RECORD_BYTES: usize = 64 * 1024 * 1024;
 
@@ -21,6 +29,8 @@ pub(super) struct Journal {
     path: PathBuf,
     file: File,
     size: u64,
+    /// Up to here the file system has promised room.
+    reserved: u64,
 }
 
 impl Journal {
@@ -40,6 +50,7 @@ impl Journal {
                     path: path.to_owned(),
                     file,
                     size: MAGIC.len() as u64,
+                    reserved: 0,
                 },
                 Vec::new(),
             ));
@@ -71,6 +82,7 @@ impl Journal {
                 path: path.to_owned(),
                 file,
                 size: whole as u64,
+                reserved: 0,
             },
             payloads,
         ))
@@ -88,32 +100,78 @@ impl Journal {
         if sync { self.file.sync_data() } else { Ok(()) }
     }
 
-    /// Puts a new file with these records in its own place.
-    pub(super) fn rewrite(&mut self, payloads: &[Vec<u8>]) -> io::Result<()> {
-        let frames = framed(payloads);
-        self.file = create(&self.path, &frames)?;
-        self.size = (MAGIC.len() + frames.len()) as u64;
-        Ok(())
+    /// Takes room ahead where there is less than half of it; false when the disk has none. Where the file system cannot
+    /// promise any, there is no reserve.
+    pub(super) fn reserve(&mut self) -> io::Result<bool> {
+        if self.reserved >= self.size + RESERVE_BYTES / 2 {
+            return Ok(true);
+        }
+        let (at, length) = (self.size.cast_signed(), RESERVE_BYTES.cast_signed());
+        match fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, at, length) {
+            Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => {
+                self.reserved = self.size + RESERVE_BYTES;
+                Ok(true)
+            }
+            Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
     }
+
+    /// Puts a new file with these records in its own place; false, and nothing has changed, when the disk has no room
+    /// for a second one.
+    pub(super) fn rewrite(&mut self, payloads: &[Vec<u8>]) -> io::Result<bool> {
+        let frames = framed(payloads);
+        let tmp = self.path.with_extension("new");
+        let file = match write_new(&tmp, &frames) {
+            Ok(file) => file,
+            Err(error) if is_full(&error) => {
+                fs_err::remove_file(&tmp)?;
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        put(&tmp, &self.path)?;
+        self.file = file;
+        self.size = (MAGIC.len() + frames.len()) as u64;
+        self.reserved = 0;
+        Ok(true)
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 fn create(path: &Path, frames: &[u8]) -> io::Result<File> {
     let tmp = path.with_extension("new");
+    let file = write_new(&tmp, frames)?;
+    put(&tmp, path)?;
+    Ok(file)
+}
+
+/// Writes and flushes it.
+fn write_new(tmp: &Path, frames: &[u8]) -> io::Result<File> {
     let mut file = File::options()
         .read(true)
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&tmp)?;
+        .open(tmp)?;
     file.write_all(MAGIC)?;
     file.write_all(frames)?;
     file.sync_all()?;
-    fs_err::rename(&tmp, path)?;
-    if let Some(parent) = path.parent() {
-        File::open(parent)?.sync_all()?;
-    }
     Ok(file)
+}
+
+/// Renames it into its place, durably.
+fn put(tmp: &Path, path: &Path) -> io::Result<()> {
+    fs_err::rename(tmp, path)?;
+    match path.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 fn framed(payloads: &[Vec<u8>]) -> Vec<u8> {

@@ -109,6 +109,14 @@ impl Spool {
         Ok(())
     }
 
+    /// Whether there is room for results whatever becomes of the disk; tries to take more where it runs short.
+    ///
+    /// # Errors
+    /// The file cannot be changed any more, for another reason than a full disk.
+    pub(crate) fn reserve(&mut self) -> io::Result<bool> {
+        self.journal.reserve()
+    }
+
     /// Bytes in the file.
     pub(crate) const fn size(&self) -> u64 {
         self.journal.size()
@@ -207,8 +215,9 @@ impl Spool {
             live += *size;
             payloads.push(met);
         }
-        self.journal.rewrite(&payloads)?;
-        self.live_bytes = live;
+        if self.journal.rewrite(&payloads)? {
+            self.live_bytes = live;
+        }
         Ok(())
     }
 }

@@ -137,6 +137,8 @@ impl Supervisor {
         let is_new = !self.desk.leases().contains_key(&token);
         let admit = if self.leaving {
             Err(Decline::Draining)
+        } else if self.short {
+            Err(Decline::NoSlot)
         } else {
             Ok(())
         };

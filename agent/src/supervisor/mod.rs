@@ -33,7 +33,7 @@ pub(crate) use event::{Beat, Event};
 use crate::{
     attempt::Reins,
     context::Context,
-    error::AgentError,
+    error::{AgentError, tried},
     logs::Logs,
     spool::{Meta, Spool, StopCause},
 };
@@ -43,6 +43,8 @@ use leases::Leases;
 const TOGETHER: usize = 256;
 /// How long a leaving agent waits for actions in flight and for its last reports to be acknowledged.
 const LEAVE: Duration = Duration::from_secs(3);
+/// With less room than this for new attempts no new ones are taken.
+const FREE_BYTES: u64 = 16 * 1024 * 1024;
 /// With more tombstones than this a new session is opened, for the server says Forget at its beginning.
 const TOMBSTONES: usize = 10_000;
 
@@ -84,6 +86,8 @@ pub(crate) struct Supervisor {
     /// Sessions that were opened.
     sessions: u64,
     leaving: bool,
+    /// The disk has no room ahead: what runs is reported, nothing new is taken.
+    short: bool,
 }
 
 /// The open session.
@@ -141,6 +145,7 @@ impl Supervisor {
             found: BTreeMap::new(),
             sessions: 0,
             leaving: false,
+            short: false,
         }
     }
 
@@ -211,6 +216,7 @@ impl Supervisor {
             self.hear(event, &mut round);
         }
         self.act(round).await?;
+        self.look_at_the_disk()?;
         self.grant();
         self.pace();
         Ok(())
@@ -224,9 +230,28 @@ impl Supervisor {
         }
     }
 
+    /// Takes room ahead for results; without it nothing new is taken.
+    fn look_at_the_disk(&mut self) -> Result<(), AgentError> {
+        let Some(spool) = &mut self.spool else {
+            return Err(AgentError::Panicked);
+        };
+        let reserved = spool.reserve().map_err(tried("cannot take room for the spool"))?;
+        let short = !reserved || self.context.dir.free_bytes() < FREE_BYTES;
+        if short && !self.short {
+            tracing::error!(
+                least_bytes = FREE_BYTES,
+                "the disk is full: nothing new is taken; what runs is reported from room that was set aside"
+            );
+        } else if self.short && !short {
+            tracing::info!("there is room on the disk again: new work is taken");
+        }
+        self.short = short;
+        Ok(())
+    }
+
     /// Gives as many credits as there are free slots.
     fn grant(&mut self) {
-        let free = if self.leaving {
+        let free = if self.leaving || self.short {
             0
         } else {
             u64::from(self.desk.free_slots())

@@ -24,6 +24,14 @@ pub enum Error {
         /// The system's words.
         reason: String,
     },
+    /// The server is there and cannot do it now: its disk is full, it is about to end.
+    #[error("the server at {url} cannot do this now: {reason}")]
+    NotNow {
+        /// Where.
+        url: String,
+        /// The server's words.
+        reason: String,
+    },
     /// The server refuses.
     #[error("{message}")]
     Refused {
@@ -87,6 +95,15 @@ impl Details {
     }
 }
 
+/// `google.rpc.RetryInfo`: every UNAVAILABLE of a Firehall server has it.
+fn says_when_to_retry(status: &Status) -> bool {
+    tonic_types::Status::decode(status.details()).is_ok_and(|rich| {
+        rich.details
+            .iter()
+            .any(|any| any.type_url.ends_with("/google.rpc.RetryInfo"))
+    })
+}
+
 /// Kinds of refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -111,6 +128,13 @@ pub enum Refusal {
 impl Error {
     pub(crate) fn from_status(url: &str, status: &Status) -> Self {
         let kind = match status.code() {
+            // A server that is not there says nothing of when to come again.
+            Code::Unavailable if says_when_to_retry(status) => {
+                return Self::NotNow {
+                    url: url.to_owned(),
+                    reason: status.message().to_owned(),
+                };
+            }
             Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => {
                 return Self::Unreachable {
                     url: url.to_owned(),
@@ -168,7 +192,7 @@ impl Error {
     /// Whether trying again later may help without any change to the request.
     #[must_use]
     pub const fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
+        matches!(self, Self::Unreachable { .. } | Self::NotNow { .. })
     }
 
     /// The kind of refusal, when it is one.

@@ -75,6 +75,8 @@ struct Agent {
 #[derive(Debug)]
 struct Session {
     id: SessionId,
+    /// The agent's process; empty when it does not say which.
+    instance: String,
     down: mpsc::Sender<v1::SessionDown>,
     /// Ends the stream; whoever cancels it says why in `close`.
     end: CancellationToken,
@@ -106,6 +108,7 @@ pub(crate) struct Introduction {
     pub(crate) labels: Labels,
     pub(crate) facts: Facts,
     pub(crate) dial: u64,
+    pub(crate) instance: String,
     pub(crate) held: Inventory,
 }
 
@@ -205,6 +208,7 @@ impl Agents {
         }
         let fresh = Session {
             id: session,
+            instance: hello.instance,
             down: tx,
             end: end.clone(),
             close: Arc::clone(&close),
@@ -228,6 +232,17 @@ impl Agents {
             end_session(&session, Close::Superseded);
         }
         Some(Opened { down: rx, end, close })
+    }
+
+    /// Whether another process than this one is connected as this agent.
+    pub(crate) fn is_another(&self, id: &AgentId, instance: &str) -> bool {
+        let now = self.clock.monotonic_ms();
+        let book = self.book();
+        let connected = book.agents.get(id).filter(|agent| is_connected(agent, now));
+        let session = connected.and_then(|agent| agent.session.as_ref());
+        session.is_some_and(|session| {
+            !session.instance.is_empty() && !instance.is_empty() && session.instance != instance
+        })
     }
 
     /// The stream is gone. That of an older session changes nothing.

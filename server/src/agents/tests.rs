@@ -47,6 +47,7 @@ fn open(agents: &Agents, agent: u8, session: u8, dial: u64) -> Option<Opened> {
             ..Facts::default()
         },
         dial,
+        instance: String::new(),
         held: Inventory::default(),
     };
     agents.open(&id(agent), ses(session), hello)

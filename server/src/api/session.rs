@@ -150,6 +150,13 @@ async fn open(core: &Core, agent: &AgentId, session: &SessionId, hello: v1::Hell
         let token: LeaseToken = convert::id(&item.token, "inventory.token")?;
         held.insert(token, (convert::held(item.phase)?, item.attempt.clone()));
     }
+    if core.agents.is_another(agent, &hello.instance) {
+        tracing::warn!(%agent, name = hello.name, "refused: another process of this agent is connected");
+        return Err(Status::already_exists(format!(
+            "another process of agent {agent} is connected: does a copy of its data directory run? One that is gone \
+             without a word is found out within half a minute"
+        )));
+    }
     let dial = hello.dial;
     let introduction = introduction(hello, &held)?;
     let row = AgentRow {
@@ -184,6 +191,12 @@ fn check(hello: &v1::Hello) -> Result<(), Status> {
     if hello.version.len() > VERSION_BYTES {
         return Err(errors::invalid(
             "hello.version",
+            format_args!("at most {VERSION_BYTES} bytes"),
+        ));
+    }
+    if hello.instance.len() > VERSION_BYTES {
+        return Err(errors::invalid(
+            "hello.instance",
             format_args!("at most {VERSION_BYTES} bytes"),
         ));
     }
@@ -229,6 +242,7 @@ fn introduction(hello: v1::Hello, held: &Inventories) -> Result<Introduction, St
         labels: convert::labels(hello.labels)?,
         facts,
         dial: hello.dial,
+        instance: hello.instance,
         held: Arc::new(
             held.iter()
                 .map(|(token, (held, _))| (token.clone(), *held))

@@ -58,6 +58,7 @@ impl World {
                 ..Facts::default()
             },
             dial: u64::from(n),
+            instance: String::new(),
             held: Inventory::default(),
         };
         let opened = self.agents.open(&agent(), ses(n), hello).unwrap();

@@ -40,6 +40,7 @@ impl Agent {
             runtimes: vec!["native".to_owned()],
             inventory,
             dial: self.dial,
+            instance: String::new(),
             ..v1::Hello::default()
         }
     }

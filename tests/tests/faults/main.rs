@@ -3,5 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
+mod alone;
+mod cancel;
+mod clock;
+mod disk;
+mod freeze;
+mod identity;
 mod links;
 mod points;
+mod schedules;

@@ -61,9 +61,11 @@ fn revive(stack: &mut Stack) {
 fn at_each(title: &str, places: &[&str], visits: u32) {
     let mut ledger = Ledger::new(title);
     let witness = Witness::start();
+    let mut stack = Stack::with_agent();
     for place in places {
-        // A stack of its own: an agent that lost its server often takes longer to try again.
-        let mut stack = Stack::with_agent();
+        // A new one: an agent that lost its server often takes longer to try again.
+        stack.agent_process("one").kill9();
+        stack.start_agent("one");
         for visit in 1..=visits {
             let fault = format!("kill -9 at {place}, visit {visit}");
             stack.arm(place, &format!("{visit} kill"));
@@ -76,8 +78,8 @@ fn at_each(title: &str, places: &[&str], visits: u32) {
             assert_eq!((row.starts, row.unknown), (2, 0), "{fault}\n{}", stack.said());
             assert!(wrong.is_empty(), "{fault}: {wrong:#?}\n{}", stack.said());
         }
-        cleaned(&stack);
     }
+    cleaned(&stack);
 }
 
 #[test]
