@@ -49,7 +49,9 @@ pub(crate) async fn fetch(vendor: &'static str, request: RequestBuilder) -> Resu
             EgressError::TooLarge(limit) => Failed::Final(ActionError::action(format!(
                 "{vendor}: the answer is larger than {limit} bytes: ask for less"
             ))),
-            EgressError::Client(_) | EgressError::Read(_) => broken(error.to_string()),
+            EgressError::NoAuthority | EgressError::Client(_) | EgressError::Read(_) => {
+                broken(error.to_string())
+            }
         })?;
     Ok(Reply {
         vendor,

@@ -13,7 +13,8 @@ use crate::{
     config::Grant,
     data_dir::DataDir,
     mask::Masker,
-    secrets::{Masks, Secrets},
+    registries::Registries,
+    secrets::{Kept, Masks, Secrets},
     vendors::Vendors,
 };
 
@@ -38,6 +39,8 @@ pub(crate) struct Context {
     pub tmp_bytes: u64,
     pub secrets: Arc<Secrets>,
     pub masks: Arc<Masks>,
+    pub kept: Kept,
+    pub registries: Registries,
     pub actions: actions::Registry,
     pub vendors: Vendors,
     /// What runs containers, or why nothing does.

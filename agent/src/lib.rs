@@ -25,6 +25,7 @@ mod link;
 mod logs;
 mod mask;
 mod outputs;
+mod registries;
 mod run;
 mod secrets;
 mod session;

@@ -4,24 +4,33 @@
 //! how many bytes it is sure about, and the rest is shown to it again with what follows. So (bytes consumed, bytes
 //! masked) is all that a restart needs.
 
+mod forms;
+
 use std::collections::BTreeSet;
 
-use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
-use types::Secret;
+use types::{Secret, limits};
+
+use forms::{FORM_BYTES, Form};
 
 /// What stands for a secret.
 pub(crate) const MASK: &[u8] = b"***";
 /// Shorter values are not masked: they would hit ordinary text.
 pub(crate) const SECRET_MIN_BYTES: usize = 8;
 /// Overlapping secrets are masked as one up to this length.
-const REGION_BYTES: usize = 16 * 1024;
+const REGION_BYTES: usize = 8 * 1024;
 /// Pieces of a secret that was cut in two by a loss are masked from this length on.
 const PIECE_BYTES: usize = 4;
+/// The shortest lines into which encoders break what they print (`base64` 76, `xxd -p` 60).
+const LINE_BYTES: usize = 16;
 
-/// Finds secrets in all forms in which they commonly appear: as they are, each long line of them, base64 in every
-/// alignment and both alphabets, hexadecimal, percent-encoded, escaped for JSON.
+// What may become a secret fits into what is masked at once: it never waits for bytes that cannot be shown to it.
+const _: () =
+    assert!(REGION_BYTES + FORM_BYTES + 2 * (FORM_BYTES / LINE_BYTES + 1) < limits::LOG_CHUNK_BYTES);
+
+/// Finds secrets in all forms in which they commonly appear ([`forms::of`]), whole and each long line of them. What it
+/// cannot find: other encodings, encryption, compression, a secret in parts of the step's own making.
 pub(crate) struct Masker {
-    patterns: Vec<Vec<u8>>,
+    patterns: Vec<Form>,
     heads: Vec<Vec<usize>>,
 }
 
@@ -39,17 +48,17 @@ impl Masker {
             let text = secret.expose();
             for part in std::iter::once(text).chain(text.lines().map(str::trim)) {
                 if part.len() >= SECRET_MIN_BYTES {
-                    patterns.extend(forms(part));
+                    patterns.extend(forms::of(part));
                 }
             }
         }
-        let patterns: Vec<Vec<u8>> = patterns
+        let patterns: Vec<Form> = patterns
             .into_iter()
-            .filter(|p| p.len() >= SECRET_MIN_BYTES)
+            .filter(|form| form.bytes.len() >= SECRET_MIN_BYTES)
             .collect();
         let mut heads = vec![Vec::new(); 256];
         for (n, pattern) in patterns.iter().enumerate() {
-            heads[usize::from(pattern[0])].push(n);
+            heads[usize::from(pattern.bytes[0])].push(n);
         }
         Self { patterns, heads }
     }
@@ -86,7 +95,7 @@ impl Masker {
             other => return other,
         };
         let mut at = from + 1;
-        while at < end && end - from <= REGION_BYTES {
+        while at < end && at - from <= REGION_BYTES {
             match self.at(input, at, last) {
                 Hit::Found(length) => end = end.max(at + length),
                 Hit::Perhaps => return Hit::Perhaps,
@@ -105,13 +114,13 @@ impl Masker {
             .iter()
             .map(|n| &self.patterns[*n])
         {
-            if rest.starts_with(pattern) {
-                match hit {
-                    Hit::Found(length) if length >= pattern.len() => {}
-                    _ => hit = Hit::Found(pattern.len()),
-                }
-            } else if !last && pattern.starts_with(rest) {
-                return Hit::Perhaps;
+            match begins(pattern, rest) {
+                Hit::Found(length) => match hit {
+                    Hit::Found(longest) if longest >= length => {}
+                    _ => hit = Hit::Found(length),
+                },
+                Hit::Perhaps if !last => return Hit::Perhaps,
+                Hit::Perhaps | Hit::None => {}
             }
         }
         hit
@@ -119,10 +128,10 @@ impl Masker {
 
     /// How many bytes at the end of what came before a loss are the beginning of a secret.
     pub(crate) fn cut_before(&self, input: &[u8]) -> usize {
-        let longest = |p: &Vec<u8>| {
-            (PIECE_BYTES..p.len().min(input.len() + 1))
+        let longest = |p: &Form| {
+            (PIECE_BYTES..p.bytes.len().min(input.len() + 1))
                 .rev()
-                .find(|n| input.ends_with(&p[..*n]))
+                .find(|n| input.ends_with(&p.bytes[..*n]))
                 .unwrap_or(0)
         };
         self.patterns.iter().map(longest).max().unwrap_or(0)
@@ -130,10 +139,10 @@ impl Masker {
 
     /// How many bytes at the beginning of what came after a loss are the end of a secret.
     pub(crate) fn cut_after(&self, input: &[u8]) -> usize {
-        let longest = |p: &Vec<u8>| {
-            (PIECE_BYTES..p.len().min(input.len() + 1))
+        let longest = |p: &Form| {
+            (PIECE_BYTES..p.bytes.len().min(input.len() + 1))
                 .rev()
-                .find(|n| input.starts_with(&p[p.len() - n..]))
+                .find(|n| input.starts_with(&p.bytes[p.bytes.len() - n..]))
                 .unwrap_or(0)
         };
         self.patterns.iter().map(longest).max().unwrap_or(0)
@@ -152,37 +161,34 @@ impl Masker {
     }
 }
 
-fn forms(secret: &str) -> Vec<Vec<u8>> {
-    let bytes = secret.as_bytes();
-    let mut forms = vec![
-        bytes.to_vec(),
-        HEXLOWER.encode(bytes).into(),
-        HEXUPPER.encode(bytes).into(),
-    ];
-    for shift in 0..3 {
-        let shifted = [&vec![0; shift], bytes].concat();
-        // Characters that depend on what stands before or behind are left out.
-        let (from, to) = ((shift * 8).div_ceil(6), shifted.len() * 8 / 6);
-        for encoded in [BASE64.encode(&shifted), BASE64URL.encode(&shifted)] {
-            forms.push(encoded.as_bytes()[from..to].to_vec());
-        }
+/// Whether a form begins a text; one that wraps may have line breaks in it.
+fn begins(form: &Form, text: &[u8]) -> Hit {
+    let pattern = &form.bytes;
+    if !form.wraps {
+        return match () {
+            () if text.starts_with(pattern) => Hit::Found(pattern.len()),
+            () if pattern.starts_with(text) => Hit::Perhaps,
+            () => Hit::None,
+        };
     }
-    if let Ok(json) = serde_json::to_string(secret) {
-        forms.push(json.as_bytes()[1..json.len() - 1].to_vec());
-    }
-    for hex in [&HEXUPPER, &HEXLOWER] {
-        let mut percent = Vec::new();
-        for byte in bytes {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
-                percent.push(*byte);
-            } else {
-                percent.push(b'%');
-                percent.extend_from_slice(hex.encode(&[*byte]).as_bytes());
+    let mut breaks = pattern.len() / LINE_BYTES + 1;
+    let (mut p, mut t) = (0, 0);
+    while p < pattern.len() {
+        match text.get(t) {
+            None => return Hit::Perhaps,
+            Some(byte) if *byte == pattern[p] => {
+                p += 1;
+                t += 1;
             }
+            Some(b'\n') if p > 0 && breaks > 0 => {
+                breaks -= 1;
+                t += 1;
+            }
+            Some(b'\r') if p > 0 && matches!(text.get(t + 1), None | Some(b'\n')) => t += 1,
+            Some(_) => return Hit::None,
         }
-        forms.push(percent);
     }
-    forms
+    Hit::Found(t)
 }
 
 #[cfg(test)]

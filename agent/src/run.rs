@@ -19,7 +19,8 @@ use crate::{
     link::{Dial, Server, Tcp},
     logs::Shipper,
     mask::SECRET_MIN_BYTES,
-    secrets::{Masks, SECRET_BYTES, Secrets},
+    registries::Registries,
+    secrets::{Kept, Masks, SECRET_BYTES, Secrets},
     session::Session,
     spool::Spool,
     supervisor::{Parts, Supervisor},
@@ -98,6 +99,12 @@ pub async fn run_in(
     if keeps_images {
         tasks.spawn("images", over.clone(), image_store::tidy(context.dir.images()));
     }
+    let keeper = Arc::clone(&context);
+    tasks.spawn(
+        "secrets",
+        over.clone(),
+        async move { keeper.secrets.keep().await },
+    );
     let heartbeat = Heartbeat {
         id: context.id.clone(),
         events: events.clone(),
@@ -120,7 +127,7 @@ pub async fn run_in(
     ended
 }
 
-async fn context(config: Config, given: Option<Arc<dyn Runtime>>) -> Result<Context, AgentError> {
+async fn context(mut config: Config, given: Option<Arc<dyn Runtime>>) -> Result<Context, AgentError> {
     check(&config)?;
     let dir = DataDir::open(&config.data_dir)?;
     let id = dir.agent_id()?;
@@ -140,6 +147,13 @@ async fn context(config: Config, given: Option<Arc<dyn Runtime>>) -> Result<Cont
         &config.file,
         Arc::clone(&masks),
     ));
+    let kept = Kept::open(&id);
+    let registries = Registries::new(
+        config.file.registries.clone(),
+        config.registries.credentials.clone(),
+        kept.file("registries.json"),
+    );
+    config.registries.credentials = registries.credentials();
     let runtime = match given {
         Some(runtime) => Ok(runtime),
         None => choose::runtime(&config, &dir, &id, &secrets).await?,
@@ -167,6 +181,8 @@ async fn context(config: Config, given: Option<Arc<dyn Runtime>>) -> Result<Cont
         tmp_bytes: config.file.tmp_bytes,
         secrets,
         masks,
+        kept,
+        registries,
         actions: config.actions,
         vendors: config.vendors,
         runtime,

@@ -27,12 +27,16 @@ pub(crate) async fn remove(context: &Context, token: &LeaseToken) {
 pub(crate) async fn try_remove(context: &Context, token: &LeaseToken) -> Result<(), RuntimeError> {
     let dir = context.dir.attempt(token);
     match &context.runtime {
-        Ok(runtime) => runtime.remove(&dir).await,
+        Ok(runtime) => runtime.remove(&dir).await?,
         Err(_) => match fs_err::remove_dir_all(&dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RuntimeError(error.to_string())),
-            _ => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(RuntimeError(error.to_string()));
+            }
+            _ => {}
         },
     }
+    context.kept.forget(token);
+    Ok(())
 }
 
 /// How the streams of an attempt in a container ended, by its exit record.

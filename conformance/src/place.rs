@@ -271,6 +271,7 @@ pub(crate) fn exec(argv: &[&str]) -> ContainerSpec {
         pull: runtime::Pull::Missing,
         argv: argv.iter().map(|arg| (*arg).to_owned()).collect(),
         env: Vec::new(),
+        secret_files: BTreeSet::new(),
         workdir: None,
         user: None,
         memory_bytes: 256 * 1024 * 1024,

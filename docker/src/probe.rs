@@ -35,6 +35,7 @@ pub async fn probe(docker: &Docker, state: &Path, script: &str, spec: Limits) ->
         pull: Pull::Missing,
         argv: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
         env: Vec::new(),
+        secret_files: BTreeSet::new(),
         workdir: None,
         user: None,
         memory_bytes: spec.memory_bytes,

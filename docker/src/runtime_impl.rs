@@ -207,8 +207,12 @@ impl Runtime for Docker {
     }
 
     /// Nothing for good: what a daemon cannot do shows when it is asked.
-    fn refuses(&self, _spec: &ContainerSpec) -> Option<String> {
-        None
+    fn refuses(&self, spec: &ContainerSpec) -> Option<String> {
+        (!spec.secret_files.is_empty()).then(|| {
+            "a secret as a file is the native runtime's; take it from the environment, or send the step to an agent with \
+             that runtime"
+                .to_owned()
+        })
     }
 
     async fn start(&self, dir: &Path, spec: ContainerSpec, secrets: Secrets) -> Result<Found, RuntimeError> {

@@ -13,3 +13,4 @@ pub mod prometheus;
 mod running;
 pub mod slack;
 pub mod stage;
+pub mod vault;

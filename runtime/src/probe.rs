@@ -129,6 +129,7 @@ async fn trial(native: &Native, state: &Path) -> Result<ExitRecord, Unsupported>
         pull: crate::Pull::default(),
         argv: vec!["true".to_owned()],
         env: Vec::new(),
+        secret_files: std::collections::BTreeSet::new(),
         workdir: None,
         user: None,
         memory_bytes: 64 * 1024 * 1024,

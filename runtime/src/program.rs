@@ -174,7 +174,12 @@ fn environment(
     for (name, value) in defaults
         .chain(base.iter().cloned())
         .chain(spec.env.iter().cloned())
-        .chain(secrets.iter().cloned())
+        .chain(
+            secrets
+                .iter()
+                .filter(|(name, _)| !spec.secret_files.contains(name))
+                .cloned(),
+        )
     {
         match env.iter_mut().find(|(known, _)| *known == name) {
             Some(known) => known.1 = value,

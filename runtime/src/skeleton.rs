@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 /// Raised when the layout below changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Mount points and empty places.
 const DIRS: &[&str] = &[
     "dev",
@@ -27,6 +27,7 @@ const DIRS: &[&str] = &[
     "root",
     "run",
     "run/firehall",
+    "run/secrets",
     "srv",
     "sys",
     "tmp",

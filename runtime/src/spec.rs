@@ -29,6 +29,10 @@ pub struct ContainerSpec {
     pub argv: Vec<String>,
     /// Environment in order; a later name wins. `PATH`, `HOME`, `FIREHALL_OUTPUT`, `FIREHALL_DEGRADED` have defaults.
     pub env: Vec<(String, String)>,
+    /// Names of secrets that are files below `/run/secrets` (mode 0400, of the step's user, in memory) and not in the
+    /// environment.
+    #[serde(default)]
+    pub secret_files: BTreeSet<String>,
     /// Absolute working directory inside; `/tmp` by default.
     pub workdir: Option<String>,
     /// Numeric user inside, 0 to 65535; 1000 by default. It is never the host's user of that number.
@@ -113,6 +117,12 @@ impl ContainerSpec {
         for (name, value) in &self.env {
             validate_env(name, value.as_bytes())?;
         }
+        for name in &self.secret_files {
+            if !is_secret_file(name) {
+                let reason = format!("{name:?} is not [A-Za-z0-9_][A-Za-z0-9_.-]* of at most {ID_MAX}");
+                return Err(fault("secret_files", reason));
+            }
+        }
         if let Some(dir) = &self.workdir
             && (!dir.starts_with('/') || dir.contains('\0'))
         {
@@ -149,6 +159,15 @@ pub(crate) fn validate_id(id: &str) -> Result<(), SpecError> {
         ));
     }
     Ok(())
+}
+
+/// A file's name that leads nowhere else.
+fn is_secret_file(name: &str) -> bool {
+    name.len() <= ID_MAX
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 pub(crate) fn validate_env(name: &str, value: &[u8]) -> Result<(), SpecError> {

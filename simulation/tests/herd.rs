@@ -77,6 +77,8 @@ fn config(n: usize, server: String, data_dir: PathBuf) -> agent::Config {
         actions: actions::Registry::new([]),
         vendors: agent::Vendors::fixed(actions::Connections::default()),
         shim: None,
+        choice: agent::RuntimeChoice::Native,
+        docker_host: None,
         registries: agent::RegistryAccess::default(),
     }
 }

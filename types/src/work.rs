@@ -62,6 +62,9 @@ pub struct ContainerWork {
     /// Environment names whose value is the agent's secret of the given name.
     #[serde(default)]
     pub secrets: BTreeMap<String, String>,
+    /// Those of them that are files below `/run/secrets` and not in the environment.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub secret_files: BTreeSet<String>,
     /// Limits.
     #[serde(default)]
     pub resources: Resources,

@@ -190,6 +190,9 @@ pub enum Body {
         /// Environment names whose value is an agent's secret.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         secrets: BTreeMap<String, String>,
+        /// Those of them that are files below `/run/secrets` and not in the environment.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        secret_files: BTreeSet<String>,
         /// Limits.
         #[serde(default = "lean::resources", skip_serializing_if = "lean::is_resources")]
         resources: Resources,

@@ -10,6 +10,8 @@ use crate::{context::Context, spool::Meta};
 const NAME_BYTES: usize = 256;
 /// Fields with their default that a work may have written out; what has more is not of this version.
 const STRANGE: usize = 16;
+/// Where an action of a team's own finds its inputs: the plan sets it.
+const INPUTS: &str = "FIREHALL_INPUTS";
 /// How much of a hostile name is shown.
 const SHOWN: usize = 60;
 
@@ -122,6 +124,7 @@ fn names(meta: &Meta, work: &Work) -> Result<(), String> {
             && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
             && !name.starts_with("FIREHALL_")
+            || name == INPUTS
     };
     let variables = container.env.keys().chain(container.secrets.keys());
     let mut variables = variables.filter(|name| !is_variable(name));

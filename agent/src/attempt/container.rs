@@ -42,6 +42,10 @@ pub(super) async fn start(job: &Job, work: &Work) {
         Ok(made) => made,
         Err(failure) => return job.fail(failure).await,
     };
+    if let Err(error) = job.context.kept.save(&job.token, &secrets) {
+        let message = format!("what the step is to get cannot be kept for a restart of the agent: {error}");
+        return job.fail(Failure::new(FailureKind::Start, message)).await;
+    }
     match begin(job, runtime.as_ref(), spec, secrets).await {
         Ok(Found::Running(running)) => {
             job.tell(Told::Started).await;

@@ -5,11 +5,11 @@ use std::path::Path;
 use node::clock;
 use runtime::{AttemptDir, ExitRecord, Hardening, StartErrorKind};
 use types::{
-    AttemptReport, ExitStatus, Failure, FailureKind, Object, OutputFrom, Usage, Verdict, Work, WorkBody,
-    limits,
+    AttemptReport, ExitStatus, Failure, FailureKind, Object, OutputFrom, Usage, Value, Verdict, Work,
+    WorkBody, limits,
 };
 
-use crate::{context::Context, logs::StreamEnd, outputs, spool::StopCause};
+use crate::{context::Context, logs::StreamEnd, mask::Masker, outputs, spool::StopCause};
 
 /// How much of the last line on standard error goes into a failure's message.
 const LAST_WORDS: usize = 300;
@@ -258,19 +258,30 @@ fn results(
     ))
 }
 
-/// An output is kept in the history: no secret may be in one.
+/// An output is kept in the history: no secret may be in one, in whatever form.
 pub(super) fn without_secrets(context: &Context, outputs: &Object) -> Result<(), String> {
-    for (name, value) in outputs {
-        let plain = value
-            .as_str()
-            .is_some_and(|text| context.masker().finds(text.as_bytes()));
-        if plain || context.masker().finds(value.to_string().as_bytes()) {
-            return Err(format!(
-                "output {name:?} holds the value of a secret of this agent: outputs are kept in the history"
-            ));
-        }
+    let masker = context.masker();
+    match outputs
+        .iter()
+        .find(|(_, value)| holds(&masker, value) || masker.finds(value.to_string().as_bytes()))
+    {
+        None => Ok(()),
+        Some((name, _)) => Err(format!(
+            "output {name:?} holds the value of a secret of this agent: outputs are kept in the history"
+        )),
     }
-    Ok(())
+}
+
+/// Whether a text within it, as it is without JSON's escapes, holds a secret.
+fn holds(masker: &Masker, value: &Value) -> bool {
+    match value {
+        Value::String(text) => masker.finds(text.as_bytes()),
+        Value::Array(items) => items.iter().any(|item| holds(masker, item)),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(key, value)| masker.finds(key.as_bytes()) || holds(masker, value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// Degradation reasons, masked and within their limits.

@@ -5,6 +5,9 @@ use types::{AttemptKey, ContainerWork, Failure, FailureKind, LeaseToken, Work, l
 
 use crate::context::Context;
 
+/// Where secrets are files.
+const SECRETS_DIR: &str = "/run/secrets";
+
 /// Makes the spec.
 ///
 /// # Errors
@@ -18,14 +21,19 @@ pub(super) async fn make(
     container: &ContainerWork,
 ) -> Result<(ContainerSpec, Secrets), Failure> {
     let secrets = secrets(context, container).await?;
+    context
+        .registries
+        .ready(&container.image, &context.secrets)
+        .await?;
     let mut env: Vec<(String, String)> = container.env.clone().into_iter().collect();
-    env.extend(ours(context, key, token));
+    env.extend(ours(context, key, token, !container.secret_files.is_empty()));
     let spec = ContainerSpec {
         id: token.to_string(),
         image: Image::from_reference(&container.image),
         pull: container.pull,
         argv: container.argv.clone(),
         env,
+        secret_files: container.secret_files.clone(),
         workdir: container.workdir.clone(),
         user: container.user,
         memory_bytes: container.resources.memory_bytes,
@@ -67,7 +75,7 @@ async fn secrets(context: &Context, container: &ContainerWork) -> Result<Secrets
 }
 
 /// What every step is told of itself. The token lets a target fence: it is used for one start only.
-fn ours(context: &Context, key: &AttemptKey, token: &LeaseToken) -> Vec<(String, String)> {
+fn ours(context: &Context, key: &AttemptKey, token: &LeaseToken, has_files: bool) -> Vec<(String, String)> {
     let mut env = vec![
         ("FIREHALL_RUN_ID", key.run.to_string()),
         ("FIREHALL_STEP", key.step.clone()),
@@ -75,6 +83,9 @@ fn ours(context: &Context, key: &AttemptKey, token: &LeaseToken) -> Vec<(String,
         ("FIREHALL_TOKEN", token.to_string()),
         ("FIREHALL_AGENT", context.name.clone()),
     ];
+    if has_files {
+        env.push(("FIREHALL_SECRETS", SECRETS_DIR.to_owned()));
+    }
     if let Some(index) = key.index {
         env.push(("FIREHALL_INDEX", index.to_string()));
     }

@@ -256,6 +256,18 @@ pub(super) fn vault(reader: &mut Reader<'_>, secrets: &BTreeMap<String, Sourced>
         );
         return None;
     }
+    let is_near = ["127.0.0.1", "localhost", "[::1]"].iter().any(|near| {
+        host.strip_prefix(near)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+    });
+    if address.starts_with("http://") && !is_near {
+        let place = table
+            .keys
+            .get("address")
+            .map_or(&table.place, |setting| &setting.place);
+        let message = "vault.address: http carries tokens and secrets open over the network";
+        reader.wrong(place, message, "write https://; its authority goes into ca");
+    }
     refers(reader, table, ("vault", "secret-id"), &secret_id, secrets);
     if let Some(Sourced {
         source: Source::Vault { .. },

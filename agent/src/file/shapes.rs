@@ -204,7 +204,8 @@ pub const TABLES: &[TableShape] = &[
     },
     TableShape {
         path: &["registries", "*"],
-        about: "How to log in to a registry, by its host, with the port where it has one.",
+        about: "How to log in to a registry, by its host, with the port where it has one; `docker.io` is Docker Hub. It comes before what \
+                `docker login` wrote.",
         keys: &[
             key("username", Kind::Text, "", "The user"),
             key(

@@ -5,7 +5,8 @@ use types::{Failure, FailureKind};
 use crate::file::{Source, Sourced};
 
 /// What a source could not do.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
 pub(super) struct Cause {
     why: String,
     passes: bool,
@@ -57,6 +58,15 @@ impl SecretError {
         Self {
             message: format!("this agent has no secret named {name}"),
             passes: false,
+        }
+    }
+}
+
+impl From<SecretError> for Cause {
+    fn from(error: SecretError) -> Self {
+        Self {
+            why: error.message,
+            passes: error.passes,
         }
     }
 }

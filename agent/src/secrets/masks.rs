@@ -11,6 +11,8 @@ use crate::mask::Masker;
 
 /// Values of one secret that are remembered: with a rotation an hour, those of eight hours.
 const VERSIONS: usize = 8;
+/// Bytes of all values that are remembered beside the newest of each: their forms take about forty times that.
+const OLD_BYTES: usize = 128 * 1024;
 
 /// The masker as of now. What is newer than it masks more, so that a log that is sent again may lose bytes, never show
 /// more.
@@ -55,6 +57,23 @@ impl Masks {
         if values.len() > VERSIONS {
             values.pop_front();
         }
+        inner.forget();
         inner.masker = Arc::new(Masker::new(inner.known.values().flatten()));
+    }
+}
+
+impl Inner {
+    /// Old values of the secrets that have most of them, until they fit.
+    fn forget(&mut self) {
+        let old = |values: &VecDeque<Secret>| -> usize {
+            let old = values.iter().take(values.len().saturating_sub(1));
+            old.map(|secret| secret.expose().len()).sum()
+        };
+        while self.known.values().map(old).sum::<usize>() > OLD_BYTES {
+            let most = self.known.values_mut().max_by_key(|values| values.len());
+            if most.and_then(VecDeque::pop_front).is_none() {
+                return;
+            }
+        }
     }
 }

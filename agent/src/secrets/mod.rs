@@ -3,8 +3,10 @@
 
 mod command;
 mod error;
+mod kept;
 mod local;
 mod masks;
+mod vault;
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
@@ -13,7 +15,9 @@ use types::Secret;
 
 use crate::file::{AgentFile, Source, Sourced};
 pub(crate) use error::SecretError;
+pub(crate) use kept::{Kept, private};
 pub(crate) use masks::Masks;
+use vault::Vault;
 
 /// The longest secret, in bytes: what is longer is no token, and masking all its forms would need too much memory.
 pub const SECRET_BYTES: usize = 8 * 1024;
@@ -29,6 +33,7 @@ pub(crate) struct Secrets {
     /// One at a time asks for each.
     fetched: BTreeMap<String, Mutex<Fetched>>,
     masks: Arc<Masks>,
+    vault: Option<Vault>,
 }
 
 impl Secrets {
@@ -45,6 +50,15 @@ impl Secrets {
                 .collect(),
             sourced: file.secrets.clone(),
             masks,
+            vault: file.vault.clone().map(Vault::new),
+        }
+    }
+
+    /// Keeps what has to be kept alive: Vault's token. Goes on until it is dropped.
+    pub(crate) async fn keep(&self) {
+        match &self.vault {
+            Some(vault) => vault.keep().await,
+            None => std::future::pending().await,
         }
     }
 
@@ -96,9 +110,28 @@ impl Secrets {
             Source::File(path) => local::file(path.clone()).await?,
             Source::Credential(id) => local::credential(id).await?,
             Source::Command(argv) => command::run(argv).await?,
-            Source::Vault { .. } => return Err(error::Cause::lasting("this agent has no Vault")),
+            Source::Vault { path, key } => self.of_vault(path, key).await?,
         };
         text(bytes)
+    }
+
+    async fn of_vault(&self, path: &str, key: &str) -> Result<Vec<u8>, error::Cause> {
+        let Some(vault) = &self.vault else {
+            return Err(error::Cause::lasting("[vault] is missing"));
+        };
+        // Twice: a token that was revoked is found out by using it.
+        for _ in 0..2 {
+            if !vault.is_logged_in().await {
+                // Boxed: it comes by here again. It is none of Vault's own, which the file's reader sees to.
+                let secret_id = Box::pin(self.get(vault.secret_id())).await;
+                let secret_id = secret_id.map_err(error::Cause::from)?;
+                vault.login(&secret_id, &self.masks).await?;
+            }
+            if let Some(value) = vault.read(path, key).await? {
+                return Ok(value);
+            }
+        }
+        Err(vault.forbidden(path))
     }
 }
 

@@ -208,7 +208,10 @@ impl Vault {
     }
 
     /// One request; again when what failed may pass.
-    async fn ask(&self, request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder) -> Result<Answer, Cause> {
+    async fn ask(
+        &self,
+        request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder,
+    ) -> Result<Answer, Cause> {
         let http = self.client().await?;
         let mut tries = 0;
         loop {
@@ -221,7 +224,10 @@ impl Vault {
                 Err(error) => (egress::chain(&error), PAUSE),
                 Ok(response) => {
                     let status = response.status().as_u16();
-                    let asked = response.headers().get("retry-after").and_then(|text| text.to_str().ok());
+                    let asked = response
+                        .headers()
+                        .get("retry-after")
+                        .and_then(|text| text.to_str().ok());
                     let asked = asked.and_then(|text| text.parse().ok()).map(Duration::from_secs);
                     let body = egress::read(response, ANSWER_BYTES).await;
                     let body = body.map_err(|error| Cause::passing(error.to_string()))?;
@@ -231,7 +237,10 @@ impl Vault {
                     if !matches!(status, 412 | 429 | 472 | 473 | 500..=599) {
                         return Ok(answer);
                     }
-                    (format!("Vault answers {}", answer.words()), asked.unwrap_or(PAUSE).min(PAUSE_MAX))
+                    (
+                        format!("Vault answers {}", answer.words()),
+                        asked.unwrap_or(PAUSE).min(PAUSE_MAX),
+                    )
                 }
             };
             if tries == TRIES {
@@ -258,7 +267,9 @@ impl Vault {
             authorities: ca.clone(),
             ..Egress::to(&self.place.address)
         };
-        let client = egress.client().map_err(|error| Cause::lasting(error.to_string()))?;
+        let client = egress
+            .client()
+            .map_err(|error| Cause::lasting(error.to_string()))?;
         *held = Some(Http {
             ca,
             client: client.clone(),
@@ -275,7 +286,9 @@ fn token(body: &Value) -> Result<Token, Cause> {
         !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
     });
     let Some(value) = value else {
-        return Err(Cause::lasting("Vault's answer to the login has no token: is address a Vault's?"));
+        return Err(Cause::lasting(
+            "Vault's answer to the login has no token: is address a Vault's?",
+        ));
     };
     // 0 is a token without an end.
     let life = match text("lease_duration").and_then(Value::as_u64) {
@@ -301,3 +314,6 @@ fn value(body: &Value, key: &str) -> Result<Vec<u8>, Cause> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

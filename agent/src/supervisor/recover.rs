@@ -25,6 +25,7 @@ impl Supervisor {
             return Err(AgentError::Panicked);
         };
         let held = spool.held().clone();
+        self.recall(&held);
         self.refuse_without_runtime(&held)?;
         let kept = self.leases.kept(&self.context.boot);
         let mut round = Round::default();
@@ -40,6 +41,19 @@ impl Supervisor {
         self.act(round).await?;
         self.attach_found();
         Ok(())
+    }
+
+    /// What adopted steps hold is masked before a byte of them is looked at.
+    fn recall(&self, held: &std::collections::BTreeMap<LeaseToken, Held>) {
+        for (token, secrets) in self.context.kept.all() {
+            if held.contains_key(&token) {
+                for (name, secret) in &secrets {
+                    self.context.masks.learn(&format!("{name} of {token}"), secret);
+                }
+            } else {
+                self.context.kept.forget(&token);
+            }
+        }
     }
 
     fn refuse_without_runtime(

@@ -1,6 +1,6 @@
 //! A secret reaches the step that names it, and nothing else.
 
-use std::path::Path;
+use std::{os::unix::fs::PermissionsExt, path::Path};
 
 use proto::v1::LogStream;
 use types::{FailureKind, Verdict, WorkBody};
@@ -111,4 +111,72 @@ async fn an_output_with_a_secret_fails_the_step() {
     };
     assert_eq!(failure.kind, FailureKind::Output);
     assert!(!serde_json::to_string(&report).unwrap().contains(ONE));
+}
+
+/// The step holds the value of its start; the next agent knows only the one of now.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adopted_step_is_masked_also_when_its_secret_was_rotated_meanwhile() {
+    let (fake, tmp, witness) = (Fake::start().await, tempfile::tempdir().unwrap(), Witness::new());
+    let (data, file, value) = (
+        tmp.path().join("data"),
+        tmp.path().join("agent.toml"),
+        tmp.path().join("value"),
+    );
+    let private = |path: &Path, text: &str| {
+        std::fs::write(path, text).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    let policy = "[policy]\nnetworks = [\"host\"]\n[secrets.ROTATED]\nfile = \"value\"\n";
+    private(&file, policy);
+    private(&value, "first-hunter2-value");
+    let agent = Agent::with_file(&fake.url(), &data, &file, &[]);
+    let wait = tmp.path().join("go");
+    let say = witness.say("waiting");
+    let mut step = container(&format!(
+        "{say}\nexec 3<>/dev/tcp/127.0.0.1/{}; read -r go <&3; echo \"it is $MINE\"",
+        gate(&wait)
+    ));
+    step.secrets.insert("MINE".to_owned(), "ROTATED".to_owned());
+    let token = token();
+    fake.offer(&token, &work(WorkBody::Container(step))).await;
+    witness.until("waiting").await;
+    agent.kill();
+    private(&value, "second-hunter2-value");
+    let again = Agent::with_file(&fake.url(), &data, &file, &[]);
+    fake.until("second Hello", |s| (s.hellos.len() == 2).then_some(()))
+        .await;
+    std::fs::write(&wait, "").unwrap();
+    assert_eq!(fake.finished(&token).await.verdict, Verdict::Succeeded);
+    let out = String::from_utf8(fake.log(&token, LogStream::Stdout).await.bytes).unwrap();
+    assert_eq!(out, "it is ***\n");
+    assert_eq!(again.end().await, Some(0));
+}
+
+/// A port that says a line once a file is there.
+fn gate(path: &Path) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let path = path.to_owned();
+    std::thread::spawn(move || {
+        while !path.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let (mut stream, _) = listener.accept().unwrap();
+        std::io::Write::write_all(&mut stream, b"go\n").unwrap();
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_as_a_file_is_masked_too_and_not_in_the_environment() {
+    let (fake, tmp) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let _agent = Agent::with(&fake.url(), tmp.path(), &[("SECRET_ONE", ONE)]);
+    let mut step = container(r#"cat "$FIREHALL_SECRETS/MINE"; echo; echo "env <$MINE>""#);
+    step.secrets.insert("MINE".to_owned(), "SECRET_ONE".to_owned());
+    step.secret_files.insert("MINE".to_owned());
+    let token = token();
+    fake.offer(&token, &work(WorkBody::Container(step))).await;
+    assert_eq!(fake.finished(&token).await.verdict, Verdict::Succeeded);
+    let out = String::from_utf8(fake.log(&token, LogStream::Stdout).await.bytes).unwrap();
+    assert_eq!(out, "***\nenv <>\n");
 }

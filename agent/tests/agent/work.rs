@@ -16,6 +16,7 @@ pub(crate) fn container(text: &str) -> ContainerWork {
         argv: ["/bin/bash", "-e", "-c", text].map(str::to_owned).to_vec(),
         env: BTreeMap::new(),
         secrets: BTreeMap::new(),
+        secret_files: std::collections::BTreeSet::new(),
         resources: Resources::default(),
         network: Network::Host,
         host_view: std::collections::BTreeSet::new(),

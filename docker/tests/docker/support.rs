@@ -130,6 +130,7 @@ pub(crate) fn exec(argv: &[&str]) -> ContainerSpec {
         pull: Pull::Missing,
         argv: argv.iter().map(|arg| (*arg).to_owned()).collect(),
         env: Vec::new(),
+        secret_files: BTreeSet::new(),
         workdir: None,
         user: None,
         memory_bytes: 64 * 1024 * 1024,

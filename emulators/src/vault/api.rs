@@ -54,7 +54,9 @@ fn before(state: &State, headers: &HeaderMap) -> Option<Answer> {
     if live.sealed {
         return Some(errors(StatusCode::SERVICE_UNAVAILABLE, &["Vault is sealed"]));
     }
-    let namespace = headers.get("x-vault-namespace").and_then(|value| value.to_str().ok());
+    let namespace = headers
+        .get("x-vault-namespace")
+        .and_then(|value| value.to_str().ok());
     let is_known = namespace.map(|name| name.trim_matches('/')) == state.config.namespace.as_deref();
     (!is_known).then(denied)
 }
@@ -132,7 +134,11 @@ pub(super) async fn read(
         let Some(latest) = versions.last() else {
             return errors(StatusCode::NOT_FOUND, &[]);
         };
-        let gone = if latest.is_some() { "" } else { "2026-01-01T00:00:00.000000000Z" };
+        let gone = if latest.is_some() {
+            ""
+        } else {
+            "2026-01-01T00:00:00.000000000Z"
+        };
         let data = json!({
             "data": latest,
             "metadata": {
@@ -144,7 +150,11 @@ pub(super) async fn read(
             "request_id": "0f9eaaf8-0000-0000-0000-000000000000", "lease_id": "", "renewable": false,
             "lease_duration": 0, "data": data, "wrap_info": null, "warnings": null, "auth": null, "mount_type": "kv",
         });
-        let status = if latest.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        let status = if latest.is_some() {
+            StatusCode::OK
+        } else {
+            StatusCode::NOT_FOUND
+        };
         (status, body)
     })
 }
@@ -152,7 +162,11 @@ pub(super) async fn read(
 /// Health answers in its own way, sealed or not.
 pub(super) async fn health(Held(state): Held<Arc<State>>) -> Response {
     let sealed = state.live().sealed;
-    let status = if sealed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let status = if sealed {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
     let body = json!({
         "initialized": true, "sealed": sealed, "standby": false, "performance_standby": false, "version": "1.21.0",
         "enterprise": false, "cluster_name": "vault-cluster-for-tests", "server_time_utc": 1_767_225_600,

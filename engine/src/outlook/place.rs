@@ -115,6 +115,7 @@ fn work(plan: &PlanStep) -> Work {
         }),
         Body::Container {
             secrets,
+            secret_files,
             resources,
             network,
             host_view,
@@ -128,6 +129,7 @@ fn work(plan: &PlanStep) -> Work {
             argv: Vec::new(),
             env: BTreeMap::new(),
             secrets: secrets.clone(),
+            secret_files: secret_files.clone(),
             resources: *resources,
             network: *network,
             host_view: host_view.clone(),

@@ -61,6 +61,7 @@ fn run_started() -> Event {
                 argv: vec![Template::Literal(json!("/bin/true"))],
                 env: BTreeMap::from([("HOST".to_owned(), expr("each.value"))]),
                 secrets: BTreeMap::from([("TOKEN".to_owned(), "slack-token".to_owned())]),
+                secret_files: BTreeSet::new(),
                 resources: Resources {
                     cpu_millis: Some(500),
                     ..Resources::default()
@@ -117,6 +118,7 @@ fn queued() -> Event {
             ],
             env: BTreeMap::from([("HOST".to_owned(), "web-1".to_owned())]),
             secrets: BTreeMap::from([("TOKEN".to_owned(), "slack-token".to_owned())]),
+            secret_files: BTreeSet::new(),
             resources: Resources {
                 cpu_millis: Some(250),
                 ..Resources::default()

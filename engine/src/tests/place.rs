@@ -52,6 +52,7 @@ fn container(with: impl FnOnce(&mut ContainerWork)) -> Work {
         argv: vec!["true".to_owned()],
         env: BTreeMap::new(),
         secrets: BTreeMap::new(),
+        secret_files: BTreeSet::new(),
         resources: types::Resources::default(),
         network: Network::None,
         host_view: BTreeSet::new(),

@@ -18,6 +18,8 @@ pub struct Egress {
     pub whole: Duration,
     /// A proxy for every request; none by default, whatever the environment says.
     pub proxy: Option<String>,
+    /// Authorities that the place's certificate may come from, as PEM, in place of the system's.
+    pub authorities: Option<Vec<u8>>,
     /// Whether the place is reached by https. Where it is not, the system's certificates are not read, and https
     /// fails for want of a root.
     pub https: bool,
@@ -31,6 +33,7 @@ impl Default for Egress {
             connect: Duration::from_secs(3),
             whole: Duration::from_secs(10),
             proxy: None,
+            authorities: None,
             https: true,
             roots: None,
         }
@@ -42,6 +45,8 @@ impl Default for Egress {
 pub enum EgressError {
     /// The client cannot be made.
     Client(reqwest::Error),
+    /// The authorities to trust are none.
+    NoAuthority,
     /// The answer is larger than the limit, in bytes.
     TooLarge(usize),
     /// The connection failed while the answer was read.
@@ -51,6 +56,7 @@ pub enum EgressError {
 impl fmt::Display for EgressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoAuthority => f.write_str("no certificate is in the PEM text of authorities"),
             Self::Client(error) => write!(f, "no HTTP client: {}", chain(error)),
             Self::TooLarge(limit) => write!(f, "the answer is larger than {limit} bytes"),
             Self::Read(error) => write!(f, "the answer broke off: {}", chain(error)),
@@ -79,7 +85,7 @@ impl Egress {
     /// Makes the client: TLS by rustls with ring, user agent `firehall/VERSION`.
     ///
     /// # Errors
-    /// When the system has no certificates, or the proxy's URL is none.
+    /// When the system has no certificates, the given authorities are none, or the proxy's URL is none.
     pub fn client(&self) -> Result<Client, EgressError> {
         // The first one to come installs the provider; the others find it there.
         let _already = rustls::crypto::ring::default_provider().install_default();
@@ -91,7 +97,13 @@ impl Egress {
             .tcp_nodelay(true)
             .redirect(redirect::Policy::custom(same_place))
             .no_proxy();
-        if !self.https {
+        if let Some(pem) = &self.authorities {
+            let authorities = Certificate::from_pem_bundle(pem).map_err(EgressError::Client)?;
+            if authorities.is_empty() {
+                return Err(EgressError::NoAuthority);
+            }
+            builder = builder.tls_certs_only(authorities);
+        } else if !self.https {
             builder = builder.tls_certs_only(Vec::<Certificate>::new());
         } else if let Some(roots) = &self.roots {
             builder = builder.tls_certs_only(roots.clone());

@@ -66,11 +66,13 @@ fn guarded(shim: &Shim, record: &mut ExitRecord) -> Result<(), StartError> {
 
 fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), StartError> {
     let slot = slot::take().map_err(|error| StartError::runtime("no user id range", error))?;
-    let stage =
+    let mut stage =
         stage::enter(shim).map_err(|error| StartError::runtime("cannot prepare the mounts", error))?;
     let who = stage.who(shim)?;
     make_run_files(&stage.io, slot.base + who.uid, slot.base + who.gid)
         .map_err(|error| StartError::runtime("cannot make the output files", error))?;
+    stage.secrets = stage::secret_files(shim, slot.base + who.uid, slot.base + who.gid)
+        .map_err(|error| StartError::runtime("cannot make the files of secrets", error))?;
     let pipes =
         Pipes::new(slot.base + who.uid).map_err(|error| StartError::runtime("cannot make pipes", error))?;
     let streams = Streams::open(shim, pipes.out_read, pipes.err_read)

@@ -94,6 +94,12 @@ fn mounts(shim: &Shim, stage: &Stage) -> Vec<Value> {
             }
         }
     }
+    if let Some(secrets) = &stage.secrets {
+        mounts.push(
+            json!({ "destination": "/run/secrets", "type": "bind", "source": secrets,
+                            "options": ["bind", "ro", "nosuid", "nodev", "noexec"] }),
+        );
+    }
     for (copy, inside) in &stage.etc {
         mounts.push(read_only(inside, &copy.to_string_lossy()));
     }

@@ -24,6 +24,7 @@ const PLACES: &[&str] = &[
     "host/sys",
     "proc",
     "run/firehall",
+    "run/secrets",
     "sys",
     "tmp",
 ];

@@ -5,10 +5,10 @@
 //! the shim, however it ends.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -23,6 +23,8 @@ use crate::attempt_dir::RUN_FILE_BYTES;
 use crate::{StartError, StartErrorKind, skeleton};
 
 const STAGE: &str = "/run";
+/// The largest page of the usual systems.
+const PAGE_BYTES: usize = 64 * 1024;
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// Sources for the container's mounts.
@@ -35,6 +37,8 @@ pub(super) struct Stage {
     pub state: PathBuf,
     /// Bound at `/run/firehall`.
     pub io: PathBuf,
+    /// Bound at `/run/secrets`: only when a secret is a file.
+    pub secrets: Option<PathBuf>,
     /// Files bound into `/etc`, by their path inside: only with network.
     pub etc: Vec<(PathBuf, String)>,
     /// The host's cgroup hierarchies by their path below `/host/sys/fs/cgroup`: only when `/host/sys` is granted.
@@ -136,6 +140,7 @@ pub(super) fn enter(shim: &Shim) -> io::Result<Stage> {
         bundle: dir("bundle", 0o700)?,
         state: dir("state", 0o700)?,
         io,
+        secrets: None,
         etc,
         cgroups,
         resolvers,
@@ -152,6 +157,38 @@ fn copies(to: &Path, etc: Vec<(&str, Vec<u8>)>) -> io::Result<Vec<(PathBuf, Stri
         Ok((copy, format!("/etc/{name}")))
     };
     etc.into_iter().map(copy).collect()
+}
+
+/// Secrets as files in memory, each for the step's user alone; gone with the shim.
+pub(super) fn secret_files(shim: &Shim, user: u32, group: u32) -> io::Result<Option<PathBuf>> {
+    let names = &shim.spec.secret_files;
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let files = || shim.secrets.iter().filter(|(name, _)| names.contains(name));
+    // Each file takes whole pages.
+    let bytes: usize = files().map(|(_, value)| value.len() + PAGE_BYTES).sum();
+    let dir = make_dir(&Path::new(STAGE).join("secrets"), 0o700)?;
+    tmpfs(
+        &dir,
+        &format!(
+            "mode=0500,size={},nr_inodes={}",
+            bytes + PAGE_BYTES,
+            names.len() + 2
+        ),
+    )?;
+    for (name, value) in files() {
+        let path = dir.join(name);
+        let mut file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o400)
+            .open(&path)?;
+        file.write_all(value.as_bytes())?;
+        chown(&path, Some(user), Some(group))?;
+    }
+    chown(&dir, Some(user), Some(group))?;
+    Ok(Some(dir))
 }
 
 /// Hides the cgroup mounts from libcontainer, which then leaves cgroups to us (an empty tmpfs at `/sys/fs/cgroup` is a

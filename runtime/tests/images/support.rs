@@ -121,6 +121,7 @@ pub(crate) fn sh(image: &str, script: &str) -> ContainerSpec {
         pull: Pull::Missing,
         argv: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
         env: Vec::new(),
+        secret_files: BTreeSet::new(),
         workdir: None,
         user: None,
         memory_bytes: 256 * 1024 * 1024,

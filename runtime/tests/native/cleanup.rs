@@ -182,3 +182,26 @@ async fn the_probe_tries_it_and_leaves_nothing() {
         .unwrap_err();
     assert!(refusal.reason.contains("the shim failed"), "{refusal}");
 }
+
+#[test]
+fn a_secret_as_a_file_is_the_steps_alone_and_gone_with_it() {
+    let place = Place::new();
+    let value = format!("filed-{}-{}", std::process::id(), "hunter2\nwith a second line");
+    let mut spec = sh(
+        "cat /run/secrets/TOKEN; stat -c '%a %u %F' /run/secrets/TOKEN; stat -f -c %T /run/secrets; env | grep -c TOKEN || true; \
+         echo x > /run/secrets/TOKEN || echo kept; echo x > /run/secrets/other || echo closed; echo ready; sleep 2",
+    );
+    spec.secret_files = ["TOKEN".to_owned()].into();
+    let handle = place.start_with(&spec, &secret("TOKEN", &value));
+    until_says(handle.dir(), "ready");
+    let job = std::fs::read_to_string(handle.dir().path().join("job.json")).unwrap();
+    assert!(job.contains("TOKEN") && !job.contains("hunter2"));
+    let seen = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!seen.contains("/secrets "), "the host sees it");
+    assert_eq!(crate::support::finished(wait(&handle)).code, Some(0));
+    let out = std::fs::read_to_string(handle.dir().stdout()).unwrap();
+    assert_eq!(
+        out,
+        format!("{value}400 1000 regular file\ntmpfs\n0\nkept\nclosed\nready\n")
+    );
+}

@@ -14,6 +14,7 @@ fn work() -> Work {
         argv: Vec::new(),
         env: BTreeMap::new(),
         secrets: BTreeMap::new(),
+        secret_files: BTreeSet::new(),
         resources: types::Resources::default(),
         network: types::Network::None,
         host_view: BTreeSet::new(),

@@ -1,6 +1,6 @@
 //! The graph as JSON: a workflow's steps by name, each with those that it depends on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -114,6 +114,8 @@ struct Container<'a> {
     command: Vec<Value>,
     env: BTreeMap<&'a str, Value>,
     secrets: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    secret_files: &'a BTreeSet<String>,
     resources: Resources,
     network: &'static str,
     host_view: Vec<&'static str>,
@@ -209,6 +211,7 @@ fn executor(body: &Body) -> Executor<'_> {
             argv,
             env,
             secrets,
+            secret_files,
             resources,
             network,
             host_view,
@@ -223,6 +226,7 @@ fn executor(body: &Body) -> Executor<'_> {
             command: argv.iter().map(written).collect(),
             env: values(env),
             secrets,
+            secret_files,
             resources: *resources,
             network: network.as_str(),
             host_view: host_view.iter().map(|view| view.as_str()).collect(),

@@ -65,6 +65,7 @@ pub(super) fn lower(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>)
             .help("add `image: alpine:3.22`, or `image: host` for the agent's own system");
     }
     let (env, secrets) = environment(reader, fields);
+    let (secrets, secret_files) = secrets;
     let rest = rest(reader, fields);
     let (Some(image), Some(argv)) = (image, argv) else {
         return BodySpec::Wrong;
@@ -74,14 +75,15 @@ pub(super) fn lower(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>)
         argv,
         env,
         secrets,
+        secret_files,
         ..rest
     }))
 }
 
-fn environment(
-    reader: &mut Reader<'_>,
-    fields: &Fields<'_>,
-) -> (Vec<(String, Loc, Tpl)>, Vec<(String, String)>) {
+/// Secrets by the name that the step knows them under, and those of them that are files.
+type Secrets = (Vec<(String, String)>, BTreeSet<String>);
+
+fn environment(reader: &mut Reader<'_>, fields: &Fields<'_>) -> (Vec<(String, Loc, Tpl)>, Secrets) {
     let mut env = match fields.get("env") {
         Some(entry) if matches!(entry.value.data, Data::List(_)) => {
             reader.wrong_kind_but(&entry.value, "`env`", "a map", "write `env: { NAME: value }`");
@@ -91,7 +93,7 @@ fn environment(
         None => Vec::new(),
     };
     env.retain(|(name, at, _)| reader.name(name, *at, "an environment variable's name", Name::Env));
-    let mut secrets = Vec::new();
+    let (mut secrets, mut files) = (Vec::new(), BTreeSet::new());
     let listed = fields
         .get("secrets")
         .and_then(|entry| reader.map(&entry.value, "`secrets`"));
@@ -116,11 +118,37 @@ fn environment(
                 .also(first, "in `env` here")
                 .help("remove one of them");
         }
-        if let Some(name) = reader.text(&entry.value, "`secrets`") {
-            secrets.push((entry.key.clone(), name.to_owned()));
+        if let Some((name, is_file)) = secret(reader, &entry.value) {
+            secrets.push((entry.key.clone(), name));
+            if is_file {
+                files.insert(entry.key.clone());
+            }
         }
     }
-    (env, secrets)
+    (env, (secrets, files))
+}
+
+/// `NAME`, or `{ name: NAME, as: file }`.
+fn secret(reader: &mut Reader<'_>, node: &Node) -> Option<(String, bool)> {
+    if !matches!(node.data, Data::Map(_)) {
+        return Some((reader.text(node, "`secrets`")?.to_owned(), false));
+    }
+    let fields = reader.fields(node, &Known::keys("a secret", &["name", "as"]))?;
+    let words = [("env", false), ("file", true)];
+    let is_file = fields
+        .get("as")
+        .and_then(|entry| reader.word(&entry.value, "`as`", &words));
+    let Some(name) = fields.get("name") else {
+        if fields.lacks("name") {
+            reader
+                .sink
+                .error(Code::MissingKey, node.at, "a secret needs its `name`")
+                .help("write { name: DEPLOY_TOKEN, as: file }");
+        }
+        return None;
+    };
+    let name = reader.text(&name.value, "`name`")?.to_owned();
+    Some((name, is_file.unwrap_or_default()))
 }
 
 /// What has no expressions.
@@ -134,6 +162,7 @@ fn rest(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ContainerSpec {
         argv: Vec::new(),
         env: Vec::new(),
         secrets: Vec::new(),
+        secret_files: BTreeSet::new(),
         resources: Resources::default(),
         network: Network::default(),
         host_view: BTreeSet::new(),

@@ -109,6 +109,8 @@ pub(crate) struct ContainerSpec {
     pub(crate) argv: Vec<Tpl>,
     pub(crate) env: Vec<(String, Loc, Tpl)>,
     pub(crate) secrets: Vec<(String, String)>,
+    /// Those of them that are files.
+    pub(crate) secret_files: BTreeSet<String>,
     pub(crate) resources: Resources,
     pub(crate) network: Network,
     pub(crate) host_view: BTreeSet<HostView>,

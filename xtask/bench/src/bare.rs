@@ -86,6 +86,7 @@ fn spec(id: String) -> ContainerSpec {
         pull: runtime::Pull::Missing,
         argv: ["/bin/sh", "-e", "-c", "true"].map(str::to_owned).to_vec(),
         env: Vec::new(),
+        secret_files: BTreeSet::new(),
         workdir: None,
         user: None,
         memory_bytes: 256 << 20,

@@ -102,6 +102,7 @@ async fn ask(dir: &Path) -> Result<(Seen, Option<Hardening>), String> {
         pull: runtime::Pull::default(),
         argv: ["/bin/sh", "-c", QUESTIONS].map(str::to_owned).to_vec(),
         env: Vec::new(),
+        secret_files: std::collections::BTreeSet::new(),
         workdir: None,
         user: None,
         memory_bytes: MEMORY_BYTES,
