@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::{Stack, Witness, ledger::Row, process, wait};
 
-/// How long the last log bytes and the clean-up may take after a run's end.
-const AFTER: Duration = Duration::from_secs(30);
+/// How long the last log bytes and the clean-up may take after a run's end: the minute that is promised.
+const AFTER: Duration = Duration::from_secs(60);
 
 /// One step in a container.
 #[derive(Debug, Clone)]

@@ -150,18 +150,6 @@ async fn every_end_is_told_apart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_policy_does_not_allow_is_refused_and_says_how() {
     let place = Place::new().await;
-    let mut image = container("true");
-    image.image = "debian:13".to_owned();
-    let failure = place.failure(&work(WorkBody::Container(image))).await;
-    assert!(
-        failure.kind == FailureKind::Refused && failure.message.contains("image: host"),
-        "{}",
-        failure.message
-    );
-    let mut egress = container("true");
-    egress.network = Network::Egress;
-    let failure = place.failure(&work(WorkBody::Container(egress))).await;
-    assert!(failure.kind == FailureKind::Refused && failure.message.contains("native runtime has none"));
     let mut sys = container("true");
     sys.host_view.insert(HostView::Sys);
     let failure = place.failure(&work(WorkBody::Container(sys))).await;
@@ -174,6 +162,21 @@ async fn what_the_policy_does_not_allow_is_refused_and_says_how() {
     proc.host_view.insert(HostView::Proc);
     let (_, report) = place.run(&work(WorkBody::Container(proc))).await;
     assert_eq!(report.verdict, Verdict::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_cannot_be_had_is_a_start_that_failed_and_says_why() {
+    let place = Place::new().await;
+    let mut image = container("true");
+    // Nobody listens there.
+    image.image = "127.0.0.1:9/debian:13".to_owned();
+    let failure = place.failure(&work(WorkBody::Container(image))).await;
+    assert_eq!(failure.kind, FailureKind::Start, "{}", failure.message);
+    let said = &failure.message;
+    assert!(
+        said.contains("127.0.0.1:9/debian:13") && said.contains("cannot be reached"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -92,7 +92,7 @@ fn the_root_is_read_only_and_nothing_of_the_host_is_in_it() {
     );
     assert_eq!(
         ran.out,
-        "refused\ntmp\n/host:\nproc\nsys\n\n/host/proc:\n\n/host/sys:\n-rwxr-xr-x\n1000\n/proc/self/ns\nheld\nfirehall\n/dev/null\n",
+        "refused\ntmp\n/host:\nproc\nsys\n\n/host/proc:\n\n/host/sys:\n-rwxr-xr-x\n1000\n/proc/self/ns\nheld\nfirehall\nsecrets\n/dev/null\n",
         "{ran:?}"
     );
     let mut spec = sh(

@@ -8,6 +8,8 @@ case "$*" in
     has '^demo = "run --package cli --bin firehall -- demo"' .cargo/config.toml && exec firehall "$@" ;;
   'nextest run -p '*)
     has '^name' "$4/Cargo.toml" ;;
+  'run -p '*)
+    has '^name' "$3/Cargo.toml" && has 'fn main' "$3/src/main.rs" ;;
   xtask*)
     has '^xtask = ' .cargo/config.toml && has "cargo xtask $2" xtask/src/main.rs ;;
   *)

@@ -234,7 +234,11 @@ pub(crate) const ROWS: &[Row] = &[
     row(
         "firehall.v1.AgentService/Heartbeat",
         r#"{"agent_id": "$AGENT"}"#,
-        &[("agent_id", Is::IdFilter("agt")), ("tokens", Is::Ids("lse"))],
+        &[
+            ("agent_id", Is::IdFilter("agt")),
+            ("tokens", Is::Ids("lse")),
+            ("stats", Is::Free),
+        ],
     ),
     row("grpc.health.v1.Health/Check", "{}", &[("service", Is::Free)]),
     row("grpc.health.v1.Health/Watch", "{}", &[("service", Is::Free)]),
