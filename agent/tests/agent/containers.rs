@@ -2,7 +2,7 @@
 
 use proto::v1::LogStream;
 use serde_json::json;
-use types::{Failure, FailureKind, HostView, LeaseToken, Network, OutputFrom, Verdict, Work, WorkBody};
+use types::{Failure, FailureKind, HostView, LeaseToken, OutputFrom, Verdict, Work, WorkBody};
 
 use super::{
     fake::{Fake, token},
