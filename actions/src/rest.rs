@@ -3,23 +3,21 @@
 
 use std::time::Duration;
 
-use node::{
-    backoff::{self, Backoff},
-    egress,
-};
+use node::egress;
 use reqwest::{RequestBuilder, Response, StatusCode, header};
 use serde_json::Value;
 use tokio::time::Instant;
 use types::{FailureKind, Secret};
 
-use crate::{ActionContext, ActionError};
+use crate::{
+    ActionContext, ActionError,
+    tries::{self, wait_before},
+};
 
 /// Tries after the first.
 const RETRIES: u32 = 3;
 /// Waits that a vendor asked for, within one call.
 const WAITS: u32 = 8;
-/// Kept back from the budget, so that the step can still say why it ends.
-const RESERVE: Duration = Duration::from_millis(500);
 
 /// Whether a call that may have been carried out is just made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +122,7 @@ impl Rest<'_> {
                 }
                 _ => return Err(error),
             };
-            if !self.sleep(pause).await {
+            if !tries::pause(self.context, pause).await {
                 return Err(error);
             }
         }
@@ -132,17 +130,7 @@ impl Rest<'_> {
 
     /// Waits before a doubtful write is looked up; false when there is no time for it.
     pub(crate) async fn pause(&self, doubts: u32) -> bool {
-        self.sleep(wait_before(doubts)).await
-    }
-
-    async fn sleep(&self, pause: Duration) -> bool {
-        if pause + RESERVE >= self.context.remaining() {
-            return false;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => true,
-            () = self.context.cancel.cancelled() => false,
-        }
+        tries::pause(self.context, wait_before(doubts)).await
     }
 
     async fn once(&self, request: RequestBuilder) -> Result<Answer, RestError> {
@@ -154,7 +142,7 @@ impl Rest<'_> {
         let status = response.status();
         if status == StatusCode::TOO_MANY_REQUESTS {
             return Err(RestError::RateLimited {
-                after: retry_after(&response),
+                after: wait_asked_for(self.context, &response),
             });
         }
         if status.is_server_error() {
@@ -188,21 +176,10 @@ pub(crate) fn said(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
-/// Full jitter below 200 ms, doubling to 4 s.
-fn wait_before(retry: u32) -> Duration {
-    const PACE: Result<Backoff, backoff::InvalidBackoff> =
-        Backoff::new(Duration::from_millis(200), Duration::from_secs(4));
-    PACE.map_or(Duration::from_secs(1), |pace| {
-        pace.wait(retry, backoff::entropy())
-    })
-}
-
-/// `Retry-After` or `ratelimit-reset` in whole seconds; one second when both are missing or odd.
-fn retry_after(response: &Response) -> Duration {
-    let header = |name: &str| {
-        let value = response.headers().get(name)?.to_str().ok()?;
-        value.trim().parse::<u64>().ok()
-    };
-    let seconds = header("retry-after").or_else(|| header("ratelimit-reset"));
-    Duration::from_secs(seconds.unwrap_or(1).clamp(1, 3_600))
+/// `Retry-After`, or `ratelimit-reset` in seconds; one second when both are missing or odd.
+fn wait_asked_for(context: &ActionContext, response: &Response) -> Duration {
+    let header = |name: &str| response.headers().get(name)?.to_str().ok();
+    let asked = header("retry-after").and_then(|text| tries::retry_after(context, text));
+    let reset = || header("ratelimit-reset")?.trim().parse().ok().map(tries::wait_of);
+    asked.or_else(reset).unwrap_or(Duration::from_secs(1))
 }

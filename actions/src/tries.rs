@@ -39,8 +39,6 @@ pub(crate) async fn tries<T, F>(
 where
     F: Future<Output = Result<T, Failed>>,
 {
-    const PACE: Result<Backoff, backoff::InvalidBackoff> =
-        Backoff::new(Duration::from_millis(200), Duration::from_secs(4));
     for attempt in 0.. {
         let begun = Instant::now();
         let result = once().await;
@@ -55,20 +53,32 @@ where
             Err(Failed::Final(error)) => return Err(error),
             Err(Failed::Passing(error, wait)) => (error, wait),
         };
-        let wait = wait.unwrap_or_else(|| {
-            PACE.map_or(Duration::from_secs(1), |pace| {
-                pace.wait(attempt, backoff::entropy())
-            })
-        });
-        if attempt + 1 >= most || wait + RESERVE >= context.remaining() {
+        let wait = wait.unwrap_or_else(|| wait_before(attempt));
+        if attempt + 1 >= most || !pause(context, wait).await {
             return Err(error);
-        }
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = context.cancel.cancelled() => return Err(error),
         }
     }
     Err(ActionError::internal(format!("{what}: no try was made")))
+}
+
+/// Waits; false when there is no time for it in the attempt's budget, or the attempt is to stop.
+pub(crate) async fn pause(context: &ActionContext, pause: Duration) -> bool {
+    if pause + RESERVE >= context.remaining() {
+        return false;
+    }
+    tokio::select! {
+        () = tokio::time::sleep(pause) => true,
+        () = context.cancel.cancelled() => false,
+    }
+}
+
+/// Where nobody names a wait: full jitter below 200 ms, doubling to 4 s. `retry` counts from 0.
+pub(crate) fn wait_before(retry: u32) -> Duration {
+    const PACE: Result<Backoff, backoff::InvalidBackoff> =
+        Backoff::new(Duration::from_millis(200), Duration::from_secs(4));
+    PACE.map_or(Duration::from_secs(1), |pace| {
+        pace.wait(retry, backoff::entropy())
+    })
 }
 
 /// A vendor's wait in seconds, at least one and at most an hour.

@@ -9,6 +9,10 @@ const VALUE: usize = 1_000;
 /// Characters of a query.
 const QUERY: usize = 10_000;
 
+/// Stages of a LogQL pipeline whose `=` is no matcher: what stands behind it is a template or an expression.
+/// <https://grafana.com/docs/loki/latest/query/log_queries/>
+const EVALUATED: [&str; 3] = ["label_format", "json", "logfmt"];
+
 /// What a text stands behind.
 #[derive(Clone, Copy, PartialEq)]
 enum Behind {
@@ -21,9 +25,15 @@ enum Behind {
 }
 
 impl Behind {
-    fn of(before: &str) -> Self {
+    fn of(before: &str, stage: &str) -> Self {
         let before = before.trim_end();
-        if ["=~", "!~", "|~"].iter().any(|sign| before.ends_with(sign)) {
+        let word = stage
+            .trim_start()
+            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .next();
+        if word.is_some_and(|word| EVALUATED.contains(&word)) {
+            Self::Other
+        } else if ["=~", "!~", "|~"].iter().any(|sign| before.ends_with(sign)) {
             Self::Matches
         } else if before.ends_with('=') {
             Self::Equals
@@ -57,9 +67,15 @@ pub(crate) fn fill(query: &str, values: &BTreeMap<String, String>) -> Result<Str
     let mut used = BTreeSet::new();
     let mut out = String::with_capacity(query.len());
     let mut rest = query;
+    // What stands unquoted behind the last `|`.
+    let mut stage = String::new();
     while let Some(at) = rest.find(['"', '\'', '`', '#', '$']) {
         let (plain, tail) = rest.split_at(at);
         out.push_str(plain);
+        match plain.rsplit_once('|') {
+            Some((_, after)) => after.clone_into(&mut stage),
+            None => stage.push_str(plain),
+        }
         let mark = tail.chars().next().unwrap_or_default();
         let end = match mark {
             '#' => tail.find('\n').unwrap_or(tail.len()),
@@ -68,7 +84,7 @@ pub(crate) fn fill(query: &str, values: &BTreeMap<String, String>) -> Result<Str
         };
         let (text, after) = tail.split_at(end);
         if mark == '"' {
-            let behind = Behind::of(&out);
+            let behind = Behind::of(&out, &stage);
             out.push_str(&filled(text, values, behind, &mut used)?);
         } else if mark != '#' && names(text).next().is_some() {
             return Err(format!("a value stands between {mark}{mark}; it takes \"\""));
@@ -197,6 +213,13 @@ mod tests {
             .unwrap(),
             r#"{app="api"} |= "\u001b[31m $5 `x`" # "$text" '$text'"#
         );
+        assert!(
+            of(
+                r#"{a="b"} | json x="y" |= "$text" | x="$text" | drop z="$text""#,
+                &[("text", "{{ __line__ }} | json")]
+            )
+            .is_ok()
+        );
         // Without values a query is the author's alone, `$` and all.
         assert_eq!(
             of(r#"label_replace(x, "a", "$1", "b", "(.*)$")"#, &[]).unwrap(),
@@ -222,6 +245,9 @@ mod tests {
                 r#"label_replace(x{a="$app"}, "a", "$1", "b", "$app")"#,
                 "behind no matcher",
             ),
+            (r#"{a="b"} | label_format x="$app""#, "behind no matcher"),
+            (r#"{a="b|c"} | json x="$app""#, "behind no matcher"),
+            (r#"{a="b"} |= "x" | logfmt x="$app", y="z""#, "behind no matcher"),
             (r#"up{app="$app",b="$other"}"#, "$other has no value"),
             (r#"up{app="x"}"#, "stands nowhere"),
             (r#"up{app="$app"#, "does not end"),

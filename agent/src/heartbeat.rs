@@ -18,6 +18,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 pub(crate) struct Heartbeat {
     pub id: AgentId,
+    /// As in Hello.
+    pub instance: String,
     pub events: mpsc::Sender<Event>,
     pub channel: watch::Receiver<Option<Channel>>,
     /// The interval; shorter while a short lease is live.
@@ -58,6 +60,7 @@ impl Heartbeat {
             agent_id: self.id.to_string(),
             tokens: tokens.iter().map(ToString::to_string).collect(),
             stats: Some(stats),
+            instance: self.instance.clone(),
         };
         // Leases count from before the request: the server cannot have renewed them earlier.
         let sent = Boot::now();

@@ -103,10 +103,6 @@ fn write(file: &Path, below: Option<&Path>, ours: &BTreeMap<String, String>) -> 
             entry.extend(value.map(|value| (registry.clone(), value)));
         }
     }
-    // A store for all would be asked before what stands here.
-    if !ours.is_empty() {
-        all.remove("credsStore");
-    }
     crate::secrets::private(file.parent().unwrap_or(Path::new("/")))?;
     let new = file.with_extension("new");
     let mut to = File::options()

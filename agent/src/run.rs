@@ -107,6 +107,7 @@ pub async fn run_in(
     );
     let heartbeat = Heartbeat {
         id: context.id.clone(),
+        instance: context.instance.clone(),
         events: events.clone(),
         channel: channels,
         every: pace,

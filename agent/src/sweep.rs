@@ -36,6 +36,7 @@ pub(crate) async fn try_remove(context: &Context, token: &LeaseToken) -> Result<
         },
     }
     context.kept.forget(token);
+    context.masks.release(token);
     Ok(())
 }
 

@@ -81,6 +81,10 @@ pub(crate) fn file(path: &Path) -> Result<ActionFiles, String> {
 
 fn text(path: &Path, most: usize) -> Result<String, String> {
     let failed = |what: &str| format!("{} {what}", path.display());
+    // A link may lead to what nobody meant to send, a pipe never ends.
+    if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(failed("is no plain file of its folder"));
+    }
     let bytes = path
         .to_str()
         .ok_or_else(|| failed("has a name that is not UTF-8"))

@@ -11,7 +11,7 @@ use runtime::{ContainerSpec, HostView, Image, Network, RUN_FILE_BYTES, skeleton}
 
 use crate::attempt::Files;
 use crate::inside::RUN;
-use crate::kit::{INSIDE, Kit};
+use crate::kit::{INSIDE, Kit, PRELOADED};
 use crate::wire::DOOR;
 
 /// Who owns a container.
@@ -76,7 +76,8 @@ pub(crate) fn create(
         tty: Some(false),
         open_stdin: Some(false),
         // Nothing of the step's: our pid 1 gets that at the door, and the daemon shows this to whoever asks.
-        env: Some(Vec::new()),
+        // What the image says of the loader would put its code into our pid 1.
+        env: Some(PRELOADED.iter().map(|name| format!("{name}=")).collect()),
         entrypoint: Some(kit.command.clone()),
         cmd: Some(Vec::new()),
         image: Some(image.to_owned()),

@@ -22,7 +22,18 @@ const FIREWALL: Duration = Duration::from_secs(10);
 /// What comes from the bridge and is for the host itself, its other addresses and its services included.
 const NOT_TO_HOST: [&str; 5] = ["INPUT", "-i", BRIDGE, "-j", "DROP"];
 /// What comes from it and is for a link-local address.
-const NOT_TO_LINK_LOCAL: [&str; 7] = ["FORWARD", "-i", BRIDGE, "-d", "169.254.0.0/16", "-j", "DROP"];
+/// Before the table in which the daemon puts its own rules on top of others.
+const NOT_TO_LINK_LOCAL: [&str; 9] = [
+    "PREROUTING",
+    "-t",
+    "raw",
+    "-i",
+    BRIDGE,
+    "-d",
+    "169.254.0.0/16",
+    "-j",
+    "DROP",
+];
 
 /// Makes the network and the rules, or finds them.
 pub(crate) async fn ensure(connection: &Connection) -> Result<&'static str, StartError> {

@@ -13,6 +13,9 @@ use fs_err as fs;
 use crate::elf;
 use crate::inside::WORD;
 
+/// What the host's loader, which starts our pid 1, would take code from.
+pub(crate) const PRELOADED: [&str; 2] = ["LD_PRELOAD", "LD_AUDIT"];
+
 /// Where it is inside.
 pub(crate) const INSIDE: &str = "/.firehall";
 const PROGRAM: &str = "firehall";

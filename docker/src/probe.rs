@@ -38,6 +38,7 @@ pub async fn probe(docker: &Docker, state: &Path, script: &str, spec: Limits) ->
         secret_files: BTreeSet::new(),
         workdir: None,
         user: None,
+        users: Vec::new(),
         memory_bytes: spec.memory_bytes,
         pids: spec.pids,
         cpu_millis: None,

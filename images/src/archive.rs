@@ -128,6 +128,16 @@ impl Store {
         layers: &[String],
     ) -> Result<Image, ImageError> {
         let whole = &name.reference;
+        if let Some(expected) = reference::pinned(&reference::parse(whole)?)
+            && expected != name.digest
+        {
+            return Err(ImageError::Digest {
+                reference: whole.clone(),
+                what: "the archive's image",
+                expected,
+                found: name.digest.clone(),
+            });
+        }
         let config = read_config(whole, config)?;
         let ids = diff_ids(whole, &config)?;
         if ids.len() != layers.len() {

@@ -132,6 +132,7 @@ async fn trial(native: &Native, state: &Path) -> Result<ExitRecord, Unsupported>
         secret_files: std::collections::BTreeSet::new(),
         workdir: None,
         user: None,
+        users: Vec::new(),
         memory_bytes: 64 * 1024 * 1024,
         pids: 16,
         cpu_millis: None,

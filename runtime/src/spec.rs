@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use types::{HostView, Millis, Network, Pull};
+use types::{HostView, Millis, Network, Pull, UserRange};
 
 /// The least memory a step may be given: below it the kernel cannot even set the container up.
 const MEMORY_MIN_BYTES: u64 = 8 * 1024 * 1024;
@@ -37,6 +37,9 @@ pub struct ContainerSpec {
     pub workdir: Option<String>,
     /// Numeric user inside, 0 to 65535; 1000 by default. It is never the host's user of that number.
     pub user: Option<u32>,
+    /// Whom the program may run as, whoever says so, the image's own `USER` too; empty: anybody.
+    #[serde(default)]
+    pub users: Vec<UserRange>,
     /// Memory and swap together, tmpfs included; at least 8 MiB.
     pub memory_bytes: u64,
     /// Processes and threads of the step; our pid 1 is not counted.

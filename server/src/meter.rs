@@ -1,12 +1,13 @@
 //! What is counted for Prometheus: the events of runs after their commit, and logs. Counts begin with the process; what
 //! happened before it stands in the histories.
 
-use engine::{At, Event, Run};
+use engine::{Event, Run};
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use types::{Timestamp, Verdict};
+use protocol::Resolution;
+use types::{AttemptReport, Failure, FailureKind, Millis, Timestamp, Verdict};
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 type Counts<const N: usize> = Family<Labels<N>, Counter>;
@@ -23,6 +24,8 @@ pub(crate) struct Meter {
     runs_started: Counter,
     runs_ended: Counts<1>,
     attempts_ended: Counts<2>,
+    attempts_lost: Counter,
+    offers_returned: Counter,
     phases: Family<Labels<1>, Histogram>,
     ignored: Counter,
     log_bytes: Counts<1>,
@@ -35,6 +38,8 @@ impl Meter {
             runs_started: Counter::default(),
             runs_ended: Counts::default(),
             attempts_ended: Counts::default(),
+            attempts_lost: Counter::default(),
+            offers_returned: Counter::default(),
             phases: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             ignored: Counter::default(),
             log_bytes: Counts::default(),
@@ -48,8 +53,18 @@ impl Meter {
         );
         registry.register(
             "attempts_ended",
-            "Attempts that ended, by how, and why where that was a failure",
+            "Attempts that ended, by how, and why: the kind of a failure, the verdict on one in doubt",
             meter.attempts_ended.clone(),
+        );
+        registry.register(
+            "attempts_lost",
+            "Attempts that came into doubt: they may have run; a late report or a verdict ends them",
+            meter.attempts_lost.clone(),
+        );
+        registry.register(
+            "offers_returned",
+            "Offers that certainly did not start and are made again",
+            meter.offers_returned.clone(),
         );
         registry.register_with_unit(
             "attempt_phase",
@@ -87,12 +102,10 @@ impl Meter {
                     .inc();
             }
             Event::AttemptOffered { at, .. } => {
-                let attempt = run.attempt(at);
-                self.phase(
-                    "queued",
-                    attempt.map(|a| a.queued_at),
-                    attempt.and_then(|a| a.offered_at),
-                );
+                // Once for each attempt: what came back waits anew, and its wait until then is told already.
+                if let Some(attempt) = run.attempt(at).filter(|attempt| attempt.returns == 0) {
+                    self.between("queued", Some(attempt.queued_at), attempt.offered_at);
+                }
             }
             Event::AttemptStarted { at, .. } => {
                 let attempt = run.attempt(at);
@@ -100,13 +113,25 @@ impl Meter {
                     attempt.and_then(|a| a.offered_at),
                     attempt.and_then(|a| a.started_at),
                 );
-                self.phase("offered", from, to);
+                self.between("offered", from, to);
             }
-            Event::AttemptFinished { at, report, .. } => self.finished(run, at, &report.verdict),
-            Event::AttemptLost { .. } => self.ended("lost", "lost"),
+            Event::AttemptFinished { report, .. } => self.finished(report),
+            Event::AttemptLost { .. } => {
+                self.attempts_lost.inc();
+            }
+            Event::AttemptSettled { resolution, .. } => self.ended(
+                "settled",
+                match resolution {
+                    Resolution::Fail => "fail",
+                    Resolution::Rerun => "rerun",
+                    Resolution::Succeeded => "succeeded",
+                },
+            ),
             Event::AttemptNotPlaced { .. } => self.ended("failed", "not_placed"),
             Event::AttemptWithdrawn { .. } => self.ended("withdrawn", ""),
-            Event::AttemptReturned { .. } => self.ended("returned", ""),
+            Event::AttemptReturned { .. } => {
+                self.offers_returned.inc();
+            }
             Event::ReportIgnored { .. } => {
                 self.ignored.inc();
             }
@@ -122,14 +147,13 @@ impl Meter {
         self.log_bytes.get_or_create(&[("what", "lost")]).inc_by(lost);
     }
 
-    fn finished(&self, run: &Run, at: &At, verdict: &Verdict) {
-        let attempt = run.attempt(at);
-        let (from, to) = (
-            attempt.and_then(|a| a.started_at),
-            attempt.and_then(|a| a.ended_at),
-        );
-        self.phase("running", from, to);
-        match verdict {
+    fn finished(&self, report: &AttemptReport) {
+        let never_ran = |failure: &Failure| matches!(failure.kind, FailureKind::Start | FailureKind::Refused);
+        // By the agent's own clock: the server may have heard of the start and of the end at once.
+        if !matches!(&report.verdict, Verdict::Failed { failure } if never_ran(failure)) {
+            self.phase("running", report.usage.duration_ms);
+        }
+        match &report.verdict {
             Verdict::Succeeded => self.ended("succeeded", ""),
             Verdict::Degraded { .. } => self.ended("degraded", ""),
             Verdict::Failed { failure } => self.ended("failed", failure.kind.as_str()),
@@ -143,12 +167,15 @@ impl Meter {
             .inc();
     }
 
-    fn phase(&self, phase: &'static str, from: Option<Timestamp>, to: Option<Timestamp>) {
-        let (Some(from), Some(to)) = (from, to) else {
-            return;
-        };
+    fn between(&self, phase: &'static str, from: Option<Timestamp>, to: Option<Timestamp>) {
+        if let (Some(from), Some(to)) = (from, to) {
+            self.phase(phase, to.since(from));
+        }
+    }
+
+    fn phase(&self, phase: &'static str, took: Millis) {
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of steps")]
-        let seconds = to.since(from) as f64 / 1_000.0;
+        let seconds = took as f64 / 1_000.0;
         self.phases.get_or_create(&[("phase", phase)]).observe(seconds);
     }
 }

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     Action, ActionContext, ActionError, ActionOutput,
-    args::{self, gives, output, read, scopes, signature},
-    fitting::{fitting, text},
+    args::{gives, output, read, scopes, signature},
+    fitting::{self, fitting, text},
 };
 
 /// Events and minutes by default.
@@ -119,9 +119,10 @@ impl Action for Events {
                 "{left} older events of {count} are left out: they take too much room"
             ));
         }
+        let findings = fitting::findings(&findings, &mut degraded)?;
         Ok(output(
             [
-                ("findings", args::json(&findings)?),
+                ("findings", findings),
                 ("events", Value::from(events)),
                 ("count", json!(count)),
                 ("limited", json!(found.more)),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::client::Datadog;
-use crate::ActionError;
+use crate::{ActionError, tries};
 
 /// Items of one page: the API gives up to 1,000, and a page of those is a few megabytes.
 const PAGE: usize = 200;
@@ -71,6 +71,7 @@ pub(crate) async fn search(
 ) -> Result<Found, ActionError> {
     let mut found = Found::default();
     let mut cursor: Option<String> = None;
+    let mut partial = false;
     for page in 0..PAGES {
         let size = PAGE.min(limit - found.items.len());
         let mut body = json!({"filter": filter, "sort": "-timestamp", "page": {"limit": size}});
@@ -89,15 +90,14 @@ pub(crate) async fn search(
             }
             Err(error) => return Err(error),
         };
-        notes(&answer.body, &mut found.degraded);
-        let items = answer.body.get("data").and_then(Value::as_array).cloned();
+        partial |= notes(&answer.body, &mut found.degraded);
+        let items = answer.body.get("data").and_then(Value::as_array);
+        let items = items.ok_or_else(|| ActionError::action("Datadog: an answer without `data`"))?;
         let room = limit - found.items.len();
-        found
-            .items
-            .extend(items.unwrap_or_default().into_iter().take(room));
+        found.items.extend(items.iter().take(room).cloned());
         let next = answer.body.pointer("/meta/page/after").and_then(Value::as_str);
         let next = next.filter(|next| !next.is_empty()).map(str::to_owned);
-        found.more = next.is_some();
+        found.more = next.is_some() || partial;
         if next.is_none() || found.items.len() >= limit {
             return Ok(found);
         }
@@ -108,15 +108,14 @@ pub(crate) async fn search(
             return Ok(found);
         }
         cursor = next;
-        if let Some(pause) = answer.pause {
-            if pause >= datadog.context.remaining() {
-                found.degraded.push(format!(
-                    "only the first {} were read: Datadog limits us",
-                    found.items.len()
-                ));
-                return Ok(found);
-            }
-            tokio::time::sleep(pause).await;
+        if let Some(pause) = answer.pause
+            && !tries::pause(datadog.context, pause).await
+        {
+            found.degraded.push(format!(
+                "only the first {} were read: Datadog limits us",
+                found.items.len()
+            ));
+            return Ok(found);
         }
     }
     found.degraded.push(format!(
@@ -126,9 +125,10 @@ pub(crate) async fn search(
     Ok(found)
 }
 
-/// `meta.status` and `meta.warnings`: a search that ran out of time is told with what it has.
-fn notes(body: &Value, degraded: &mut Vec<String>) {
-    if body.pointer("/meta/status").and_then(Value::as_str) == Some("timeout") {
+/// `meta.status` and `meta.warnings`: a search that ran out of time is told with what it has; whether it did.
+fn notes(body: &Value, degraded: &mut Vec<String>) -> bool {
+    let ran_out = body.pointer("/meta/status").and_then(Value::as_str) == Some("timeout");
+    if ran_out {
         degraded.push("Datadog's search ran out of time: what was found is not all".to_owned());
     }
     let warnings = body.pointer("/meta/warnings").and_then(Value::as_array);
@@ -140,6 +140,7 @@ fn notes(body: &Value, degraded: &mut Vec<String>) {
         let text: String = types::text::line(text).chars().take(300).collect();
         degraded.push(format!("Datadog warns: {text}"));
     }
+    ran_out
 }
 
 #[cfg(test)]

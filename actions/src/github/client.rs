@@ -19,6 +19,8 @@ use crate::{
 const TRIES: u32 = 4;
 /// Pages of one list that are read.
 const PAGES: usize = 10;
+/// A larger page is not kept for the next time.
+const KEPT_BYTES: usize = 256 * 1024;
 /// What a limit asks for when it names no time; GitHub says "at least one minute".
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -199,7 +201,7 @@ impl<'a> Github<'a> {
                     body: reply.json()?,
                     next: reply.header("link").and_then(next_of),
                 };
-                if !page.etag.is_empty() {
+                if !page.etag.is_empty() && reply.body.len() <= KEPT_BYTES {
                     self.connection.keep(url.as_str(), &page);
                 }
                 Ok(page)

@@ -310,7 +310,11 @@ async fn once(
     if expected {
         Ok(answer)
     } else {
-        Err(unexpected(context, &named, &answer, repeats))
+        let mut asked = request.url.clone();
+        asked.set_fragment(None);
+        // The answer to a request that writes may have been a redirect that says "done, look there".
+        let done = !request.method.is_safe() && answer.url != asked;
+        Err(unexpected(context, &named, &answer, repeats, done))
     }
 }
 
@@ -334,7 +338,7 @@ fn unanswered(named: &str, method: &Method, error: GuardError, repeats: bool) ->
     }
 }
 
-fn unexpected(context: &ActionContext, named: &str, answer: &Answer, repeats: bool) -> Failed {
+fn unexpected(context: &ActionContext, named: &str, answer: &Answer, repeats: bool, done: bool) -> Failed {
     let said = answer::said(&answer.body);
     let fails = |kind, more| {
         let status = answer.status.as_u16();
@@ -351,6 +355,7 @@ fn unexpected(context: &ActionContext, named: &str, answer: &Answer, repeats: bo
         Failed::Passing(error, wait)
     };
     match answer.status {
+        _ if done && !repeats => Failed::Final(fails(FailureKind::Action, DOUBT)),
         StatusCode::TOO_MANY_REQUESTS => passing(FailureKind::RateLimited),
         StatusCode::REQUEST_TIMEOUT
         | StatusCode::TOO_EARLY

@@ -89,7 +89,9 @@ impl<'a> Cluster<'a> {
                     return Err(refused(&answer));
                 }
                 let page = answer.body.get("items").and_then(Value::as_array);
-                items.extend(page.into_iter().flatten().cloned());
+                let page =
+                    page.ok_or_else(|| ActionError::action(format!("{VENDOR}: a list without `items`")))?;
+                items.extend(page.iter().cloned());
                 match answer.body.pointer("/metadata/continue").and_then(Value::as_str) {
                     Some(token) if !token.is_empty() => token.clone_into(&mut next),
                     _ => return Ok(Listed { items, lacking: None }),

@@ -11,7 +11,7 @@ use super::client::{self, Found, Line};
 use crate::{
     Action, ActionContext, ActionError, ActionOutput,
     args::{self, gives, optional, output, read, required, signature},
-    fitting::{fitting, text},
+    fitting::{self, fitting, text},
     prometheus::series::{self, Bounds, Series},
     values,
 };
@@ -308,9 +308,10 @@ fn metric(
         ));
         findings.truncate(SERIES);
     }
+    let findings = fitting::findings(&findings, &mut degraded)?;
     Ok(output(
         [
-            ("findings", args::json(&findings)?),
+            ("findings", findings),
             ("lines", json!([])),
             ("count", json!(list.len())),
             ("limited", json!(false)),

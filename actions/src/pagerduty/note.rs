@@ -127,12 +127,13 @@ async fn once(
 async fn find(pagerduty: &PagerDuty<'_>, path: &str, mark: &str) -> Result<Option<Value>, ActionError> {
     let body = pagerduty.get(path).await?;
     let notes = body.get("notes").and_then(Value::as_array);
+    let notes = notes.ok_or_else(|| ActionError::action("PagerDuty: an answer without `notes`"))?;
     let ours = |note: &&Value| {
         note["content"]
             .as_str()
             .is_some_and(|text| text.trim_end().ends_with(mark))
     };
-    Ok(notes.into_iter().flatten().find(ours).cloned())
+    Ok(notes.iter().find(ours).cloned())
 }
 
 fn id(note: &Value) -> Option<String> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use types::{Effect, Evidence, Finding, Level, Object, Param, Signature, Trust, Type};
 
 use super::{
@@ -13,13 +13,16 @@ use super::{
 };
 use crate::{
     Action, ActionContext, ActionError, ActionOutput,
-    args::{self, gives, may_give, optional, output, read, required, signature},
+    args::{gives, may_give, optional, output, read, required, signature},
+    fitting,
     upstream::Upstream,
     values,
 };
 
 /// Series that become findings and outputs.
 const SERIES: usize = 50;
+/// Bytes of all series that are given on.
+const SERIES_BYTES: usize = 128 * 1024;
 /// Points of a series that are given on, and those that a window is asked for.
 const POINTS: usize = 20;
 const STEPS: i64 = 250;
@@ -300,13 +303,16 @@ fn answer(
         Data::Text(text) => (Vec::new(), Some(text)),
     };
     let finding = |host, level, summary| asked.finding(upstream, &params.check, host, level, summary);
-    let mut findings: Vec<Finding> = list
-        .iter()
-        .map(|series| {
-            let (level, summary) = judged(params, series);
-            finding(series.host(), level, summary)
-        })
-        .collect();
+    let told = |series: &Series| {
+        let (level, summary) = judged(params, series);
+        finding(series.host(), level, summary)
+    };
+    let mut ranked: Vec<(Finding, usize)> = list.iter().map(told).zip(0..).collect();
+    ranked.sort_by_key(|(finding, _)| series::rank(finding.level));
+    ranked.truncate(SERIES);
+    let (mut findings, mut given): (Vec<Finding>, Vec<usize>) = ranked.into_iter().unzip();
+    // The same ones, in the order in which Prometheus gave them.
+    given.sort_unstable();
     if list.is_empty() && text.is_none() {
         let level = if params.empty == "normal" {
             Level::Normal
@@ -315,9 +321,7 @@ fn answer(
         };
         findings.push(finding(None, level, "no series".to_owned()));
     }
-    findings.sort_by_key(|finding| series::rank(finding.level));
     if list.len() > SERIES {
-        findings.truncate(SERIES);
         degraded.push(format!(
             "Prometheus gave {} series; {SERIES} of them, the worst first, are told",
             list.len()
@@ -327,14 +331,17 @@ fn answer(
         [one] => series::over(&one.points, &params.over).filter(|value| value.is_finite()),
         _ => None,
     };
-    let series: Vec<Value> = list
-        .iter()
-        .take(SERIES)
-        .map(|series| series.json(POINTS))
-        .collect();
+    let series = given.into_iter().map(|n| list[n].json(POINTS)).collect();
+    let (series, left) = fitting::within(series, SERIES_BYTES);
+    if left > 0 {
+        degraded.push(format!(
+            "{left} of the series are left out: their labels are too large together"
+        ));
+    }
+    let findings = fitting::findings(&findings, &mut degraded)?;
     Ok(output(
         [
-            ("findings", args::json(&findings)?),
+            ("findings", findings),
             ("series", json!(series)),
             ("count", json!(list.len())),
             ("value", json!(value)),

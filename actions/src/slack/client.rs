@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use types::Object;
 
 use super::error::{Api, Kind, SlackError};
-use crate::{ActionContext, ActionError, SlackConnection};
+use crate::{ActionContext, ActionError, SlackConnection, tries};
 
 /// One answer: a page of 200 users is about half a megabyte.
 const ANSWER_BYTES: usize = 8 * 1024 * 1024;
@@ -24,8 +24,6 @@ const RETRIES: u32 = 3;
 pub(crate) const DOUBTS: u32 = 7;
 /// Waits that a vendor asked for, within one call.
 const WAITS: u32 = 8;
-/// Kept back from the budget, so that the step can still say why it ends.
-const RESERVE: Duration = Duration::from_millis(500);
 
 /// Whether a call that may have been carried out can just be made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,7 +163,7 @@ impl<'a> Slack<'a> {
                 }
                 _ => return Err(error),
             };
-            if !self.sleep(pause).await {
+            if !tries::pause(self.context, pause).await {
                 return Err(error);
             }
         }
@@ -174,17 +172,7 @@ impl<'a> Slack<'a> {
     /// Waits before a doubtful write is looked up and made again; `doubts` counts those before it, from 0. False when
     /// the budget has no room for it or the attempt is to stop.
     pub(crate) async fn pause(&self, doubts: u32) -> bool {
-        self.sleep(wait_before(doubts)).await
-    }
-
-    async fn sleep(&self, pause: Duration) -> bool {
-        if pause + RESERVE >= self.context.remaining() {
-            return false;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => true,
-            () = self.context.cancel.cancelled() => false,
-        }
+        tries::pause(self.context, wait_before(doubts)).await
     }
 
     async fn once(

@@ -132,6 +132,11 @@ async fn what_datadog_has_not_all_of_is_degraded() {
         .await
         .unwrap();
     assert!(out.degraded[0].contains("ran out of time"), "{:?}", out.degraded);
+    assert_eq!(
+        out.outputs["limited"],
+        json!(true),
+        "what was not found is not known"
+    );
     // A limit that is new within the step's time is waited for.
     stage.state(|rules| {
         rules.timeout = false;

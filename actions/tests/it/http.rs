@@ -205,6 +205,33 @@ async fn a_connection_brings_its_secret_and_the_plan_holds_none() {
 }
 
 #[tokio::test]
+async fn what_was_sent_and_led_on_is_in_doubt_whatever_is_there() {
+    // "Done, look there": and there it is busy, gone, or nobody.
+    for (place, there) in [
+        ("/done", reply(429, "retry-after: 1\r\n", b"")),
+        ("/done", reply(404, "", b"")),
+        ("http://127.0.0.1:9/done", reply(200, "", b"done")),
+        ("http://10.0.0.1/done", reply(200, "", b"done")),
+    ] {
+        let leads_on = reply(303, &format!("location: {place}\r\n"), b"");
+        let origin = Origin::new(&[leads_on, there]).await;
+        let params = json!({"url": origin.url, "method": "POST", "body": "x", "redirects": 2});
+        let error = ask(&origin, params).await.unwrap_err();
+        assert_eq!(error.kind, FailureKind::Action, "{place} {error}");
+        assert!(
+            error.message.contains("may have been carried out"),
+            "{place} {error}"
+        );
+        let posts = origin
+            .heard()
+            .iter()
+            .filter(|text| text.starts_with("POST"))
+            .count();
+        assert_eq!(posts, 1, "{place}");
+    }
+}
+
+#[tokio::test]
 async fn what_may_be_repeated_is_and_the_rest_is_in_doubt() {
     let busy = || reply(503, "retry-after: 1\r\n", b"\x1b[31mbusy\x1b[0m \xff");
     let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: close\r\n\r\nab".to_vec();

@@ -130,7 +130,18 @@ async fn carry_out(job: &Job, work: ActionWork, timeout_ms: Millis) -> (Answer, 
 async fn connections(job: &Job, action: &str) -> Result<Connections, ActionError> {
     let context = &job.context;
     let signature = context.actions.get(action).map(|action| action.signature());
-    let Some(needed) = signature.and_then(|signature| signature.connection) else {
+    // An action that can do without its vendor still gets it where this agent has it.
+    let own = || {
+        let vendor = action.split('/').next().unwrap_or_default();
+        context
+            .vendors
+            .names()
+            .iter()
+            .find(|name| *name == vendor)
+            .cloned()
+    };
+    let needed = signature.and_then(|signature| signature.connection).or_else(own);
+    let Some(needed) = needed else {
         return Ok(context.vendors.held());
     };
     let (connections, why) = context.vendors.now(&context.secrets).await;

@@ -46,6 +46,9 @@ pub(super) async fn start(job: &Job, work: &Work) {
         let message = format!("what the step is to get cannot be kept for a restart of the agent: {error}");
         return job.fail(Failure::new(FailureKind::Start, message)).await;
     }
+    job.context
+        .masks
+        .hold(&job.token, secrets.iter().map(|(_, secret)| secret));
     match begin(job, runtime.as_ref(), spec, secrets).await {
         Ok(Found::Running(running)) => {
             job.tell(Told::Started).await;

@@ -36,6 +36,7 @@ pub(super) async fn make(
         secret_files: container.secret_files.clone(),
         workdir: container.workdir.clone(),
         user: container.user,
+        users: context.policy.users.clone(),
         memory_bytes: container.resources.memory_bytes,
         pids: container.resources.pids,
         cpu_millis: container

@@ -52,7 +52,7 @@ pub const TABLES: &[TableShape] = &[
                 "users",
                 Kind::List,
                 "[\"1-65534\"]",
-                "Users inside a container, numbers and ranges; 0 is root. A step that names none is 1000",
+                "Users inside a container, numbers and ranges; 0 is root. A step that names none is the image's own user, else 1000",
             ),
             key(
                 "actions",

@@ -1,11 +1,11 @@
-//! What is masked now: every value that this process has had of any secret, while it may still come out of a step.
+//! What is masked now: what steps hold that are not removed yet, and the last values of every secret.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, PoisonError, RwLock},
 };
 
-use types::Secret;
+use types::{LeaseToken, Secret};
 
 use crate::mask::Masker;
 
@@ -22,6 +22,8 @@ pub(crate) struct Masks {
 
 struct Inner {
     known: BTreeMap<String, VecDeque<Secret>>,
+    /// What attempts hold that are not removed yet, however many values their secrets have had since.
+    held: BTreeMap<LeaseToken, Vec<Secret>>,
     masker: Arc<Masker>,
 }
 
@@ -29,6 +31,7 @@ impl Masks {
     pub(crate) fn new() -> Self {
         let inner = Inner {
             known: BTreeMap::new(),
+            held: BTreeMap::new(),
             masker: Arc::new(Masker::new([])),
         };
         Self {
@@ -58,11 +61,40 @@ impl Masks {
             values.pop_front();
         }
         inner.forget();
-        inner.masker = Arc::new(Masker::new(inner.known.values().flatten()));
+        inner.renew();
+    }
+
+    /// An attempt is given these.
+    pub(crate) fn hold<'a>(&self, token: &LeaseToken, secrets: impl IntoIterator<Item = &'a Secret>) {
+        let held: Vec<Secret> = secrets.into_iter().cloned().collect();
+        if held.is_empty() {
+            return;
+        }
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        inner.held.insert(token.clone(), held);
+        inner.renew();
+    }
+
+    /// Nothing of an attempt can come out any more.
+    pub(crate) fn release(&self, token: &LeaseToken) {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        if inner.held.remove(token).is_some() {
+            inner.renew();
+        }
     }
 }
 
 impl Inner {
+    fn renew(&mut self) {
+        let mut all: Vec<&Secret> = self.known.values().flatten().collect();
+        for secret in self.held.values().flatten() {
+            if !all.contains(&secret) {
+                all.push(secret);
+            }
+        }
+        self.masker = Arc::new(Masker::new(all));
+    }
+
     /// Old values of the secrets that have most of them, until they fit.
     fn forget(&mut self) {
         let old = |values: &VecDeque<Secret>| -> usize {

@@ -52,6 +52,16 @@ async fn a_file_is_read_anew_each_time_and_masked_before_it_is_given() {
     }
     // A step that got the first one may still run.
     assert_eq!(secrets.masks.now().text("first-value"), "***");
+    let token = types::LeaseToken::new(types::Timestamp::from_unix_ms(1), [1; 10]);
+    let held = Secret::new("first-value".to_owned());
+    secrets.masks.hold(&token, [&held]);
+    for n in 0..20 {
+        write(&path, &format!("value-number-{n}\n"), 0o600);
+        drop(secrets.get("T").await.unwrap());
+    }
+    assert_eq!(secrets.masks.now().text("first-value"), "***", "while it is held");
+    secrets.masks.release(&token);
+    assert_eq!(secrets.masks.now().text("first-value"), "first-value");
 }
 
 #[tokio::test]

@@ -299,7 +299,7 @@ impl Supervisor {
         let mut stats = v1::AgentStats {
             spool_bytes: self.spool.as_ref().map_or(0, Spool::size),
             sessions: self.sessions,
-            resident_bytes: node::memory::resident_bytes().unwrap_or(0),
+            resident_bytes: node::memory::resident_bytes(),
             ..v1::AgentStats::default()
         };
         for lease in self.desk.leases().values() {

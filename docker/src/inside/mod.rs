@@ -14,6 +14,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use runtime::{Image, Program, StartError, StartErrorKind};
 
+use crate::kit::PRELOADED;
 use crate::wire::{Answer, Job, Left};
 use door::Door;
 pub(crate) use results::RUN;
@@ -84,7 +85,7 @@ fn brought(image: &Image) -> Vec<(String, String)> {
         Image::Host => Vec::new(),
         Image::Oci(_) => std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| !DAEMONS.contains(&name.as_str()))
+            .filter(|(name, _)| !DAEMONS.contains(&name.as_str()) && !PRELOADED.contains(&name.as_str()))
             .collect(),
     }
 }

@@ -133,6 +133,7 @@ pub(crate) fn exec(argv: &[&str]) -> ContainerSpec {
         secret_files: BTreeSet::new(),
         workdir: None,
         user: None,
+        users: Vec::new(),
         memory_bytes: 64 * 1024 * 1024,
         pids: 32,
         cpu_millis: None,

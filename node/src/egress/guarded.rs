@@ -187,9 +187,15 @@ impl Guarded {
 
     async fn follow(&self, mut request: Outgoing, bounds: Bounds) -> Result<Answer, GuardError> {
         request.url.set_fragment(None);
+        // Behind a redirect it was carried out: what then goes wrong must not look as if nothing had been sent.
+        let writes = !request.method.is_safe();
         let mut seen = HashSet::new();
         for hop in 0.. {
-            let response = self.once(&request).await?;
+            let response = self.once(&request).await.map_err(|error| match hop {
+                0 => error,
+                _ if writes => GuardError::Redirect(error.to_string()),
+                _ => error,
+            })?;
             if bounds.redirects == 0 || !leads_on(response.status()) {
                 return read(response, request.url, bounds.answer_bytes).await;
             }

@@ -66,7 +66,27 @@ enum Held {
 
 impl Stage {
     /// Whom the program runs as, by the image's own names where there is an image.
+    ///
+    /// # Errors
+    /// The image's names lead to nobody, or to somebody who is not allowed here.
     pub(super) fn who(&self, shim: &Shim) -> Result<Who, StartError> {
+        let who = self.named(shim)?;
+        let users = &shim.spec.users;
+        if users.is_empty()
+            || users
+                .iter()
+                .any(|range| (range.first..=range.last).contains(&who.uid))
+        {
+            return Ok(who);
+        }
+        let message = format!(
+            "the image's user is {}, which this agent does not allow (policy.users): name another by `user`",
+            who.uid
+        );
+        Err(StartError::new(StartErrorKind::Spec, message))
+    }
+
+    fn named(&self, shim: &Shim) -> Result<Who, StartError> {
         let (Some(rootfs), Held::Image { root, .. }) = (&shim.rootfs, &self.held) else {
             return Ok(Who::numbered(shim.spec.user));
         };

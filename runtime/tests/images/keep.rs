@@ -99,6 +99,10 @@ fn archives_of_both_forms_are_loaded_and_run_without_a_registry() {
         assert_eq!(ran.out, "from an archive\n", "{name} {ran:?}");
     }
     assert_eq!(entries(&place, "layers"), 2, "the same layers are there once");
+    // A name that pins something else does not get it.
+    let pinned = format!("other@sha256:{}", "0".repeat(64));
+    let error = block(store.load(&oci, Some(&pinned))).unwrap_err();
+    assert!(matches!(error, ImageError::Digest { .. }), "{error}");
 
     // What is none, or was changed on the way.
     std::fs::write(&oci, "no archive").unwrap();

@@ -1,6 +1,7 @@
 //! Steps in images.
 
 use runtime::{HostView, Pull, StartErrorKind};
+use types::UserRange;
 
 use crate::build::{Image, Layer, busybox, push};
 use crate::registry::Registry;
@@ -131,6 +132,17 @@ fn the_user_is_the_images_and_root_is_nobody_on_the_host() {
     let mut spec = sh(&format!("{}/user:named", registry.host), "echo $(id -u):$(id -g)");
     spec.user = Some(7);
     assert_eq!(place.run(spec).out, "7:7\n");
+
+    // Whom the agent does not allow is nobody's to name.
+    let only = |tag: &str, first, last| {
+        let mut spec = sh(&format!("{}/user:{tag}", registry.host), "id -u");
+        spec.users = vec![UserRange { first, last }];
+        place.run(spec)
+    };
+    assert_eq!(only("named", 1_000, 2_000).out, "1234\n");
+    let ran = only("root", 1, 65_534);
+    assert_eq!(ran.refusal().0, StartErrorKind::Spec);
+    assert!(ran.refusal().1.contains("policy.users"), "{ran:?}");
 }
 
 #[test]

@@ -116,6 +116,7 @@ pub(crate) fn exec(argv: &[&str]) -> ContainerSpec {
         secret_files: BTreeSet::new(),
         workdir: None,
         user: None,
+        users: Vec::new(),
         memory_bytes: 256 * 1024 * 1024,
         pids: 64,
         cpu_millis: None,

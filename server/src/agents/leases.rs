@@ -6,7 +6,7 @@ use engine::At;
 use proto::v1::AgentStats;
 use types::{AgentId, LeaseToken, Millis, RunId, SessionId, limits};
 
-use super::{Agents, Book, is_connected};
+use super::{Agent, Agents, Book, is_connected};
 
 /// What is noted of a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,13 +56,21 @@ impl Agents {
     pub(crate) fn renew(
         &self,
         id: &AgentId,
+        instance: &str,
         tokens: Vec<LeaseToken>,
         stats: Option<AgentStats>,
     ) -> Vec<LeaseToken> {
         let now = self.clock.monotonic_ms();
         let mut book = self.book();
         let mut back = false;
-        if let Some(agent) = book.agents.get_mut(id) {
+        // Who was refused beside a session of another process does not keep that one connected.
+        let of_another = |agent: &Agent| {
+            agent
+                .session
+                .as_ref()
+                .is_some_and(|one| one.is_of_another(instance))
+        };
+        if let Some(agent) = book.agents.get_mut(id).filter(|agent| !of_another(agent)) {
             back = agent.session.is_some() && !is_connected(agent, now);
             agent.heartbeat_ms = now;
             agent.stats = stats;

@@ -240,9 +240,7 @@ impl Agents {
         let book = self.book();
         let connected = book.agents.get(id).filter(|agent| is_connected(agent, now));
         let session = connected.and_then(|agent| agent.session.as_ref());
-        session.is_some_and(|session| {
-            !session.instance.is_empty() && !instance.is_empty() && session.instance != instance
-        })
+        session.is_some_and(|session| session.is_of_another(instance))
     }
 
     /// The stream is gone. That of an older session changes nothing.
@@ -411,6 +409,13 @@ impl Agents {
             .collect();
         list.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.id.cmp(&b.id)));
         list
+    }
+}
+
+impl Session {
+    /// Whether another process of the agent holds it; where one does not say which it is, nobody knows.
+    fn is_of_another(&self, instance: &str) -> bool {
+        !self.instance.is_empty() && !instance.is_empty() && self.instance != instance
     }
 }
 

@@ -40,6 +40,10 @@ fn ses(n: u8) -> SessionId {
 }
 
 fn open(agents: &Agents, agent: u8, session: u8, dial: u64) -> Option<Opened> {
+    open_as(agents, agent, session, dial, "")
+}
+
+fn open_as(agents: &Agents, agent: u8, session: u8, dial: u64, instance: &str) -> Option<Opened> {
     let hello = Introduction {
         name: format!("a{agent}"),
         labels: Labels::default(),
@@ -48,7 +52,7 @@ fn open(agents: &Agents, agent: u8, session: u8, dial: u64) -> Option<Opened> {
             ..Facts::default()
         },
         dial,
-        instance: String::new(),
+        instance: instance.to_owned(),
         held: Inventory::default(),
     };
     agents.open(&id(agent), ses(session), hello)
@@ -150,12 +154,12 @@ fn leases_are_renewed_by_their_own_agent_and_leave_the_book() {
     agents.grant(&id(1), &ses(1), 2);
     let (a, b) = (reserve(&agents).unwrap(), reserve(&agents).unwrap());
     agents.lease(a.token.clone(), lease(&a));
-    let strange = agents.renew(&id(2), vec![a.token.clone()], None);
+    let strange = agents.renew(&id(2), "", vec![a.token.clone()], None);
     assert_eq!(strange.first(), Some(&a.token), "another's");
-    assert!(agents.renew(&id(1), vec![a.token.clone()], None).is_empty());
+    assert!(agents.renew(&id(1), "", vec![a.token.clone()], None).is_empty());
     agents.lost(&a.token);
     assert!(
-        agents.renew(&id(1), vec![a.token.clone()], None).is_empty(),
+        agents.renew(&id(1), "", vec![a.token.clone()], None).is_empty(),
         "in doubt is not unwanted"
     );
     assert!(agents.expired().is_empty());
@@ -163,4 +167,24 @@ fn leases_are_renewed_by_their_own_agent_and_leave_the_book() {
     // Withdrawn: its token is not known any more.
     agents.unlease_attempt(&lease(&b).run, &lease(&b).at);
     assert!(agents.leases_at(&id(1)).is_empty());
+}
+
+#[test]
+fn who_is_refused_beside_another_process_does_not_speak_for_it() {
+    let agents = Agents::new(Clock::start());
+    let _open = open_as(&agents, 1, 1, 1, "first").unwrap();
+    let running = |running| {
+        Some(v1::AgentStats {
+            running,
+            ..v1::AgentStats::default()
+        })
+    };
+    let told = || agents.list()[0].stats.map(|stats| stats.running);
+    assert!(agents.is_another(&id(1), "second") && !agents.is_another(&id(1), "first"));
+    agents.renew(&id(1), "first", Vec::new(), running(1));
+    agents.renew(&id(1), "second", Vec::new(), running(2));
+    assert_eq!(told(), Some(1));
+    // An older agent does not say which process it is.
+    agents.renew(&id(1), "", Vec::new(), running(3));
+    assert_eq!(told(), Some(3));
 }

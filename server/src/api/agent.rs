@@ -53,7 +53,7 @@ impl v1::agent_service_server::AgentService for Service {
         let stop = self
             .0
             .agents
-            .renew(&agent, tokens, request.stats)
+            .renew(&agent, &request.instance, tokens, request.stats)
             .iter()
             .map(ToString::to_string)
             .collect();

@@ -65,7 +65,9 @@ impl Collector for Now {
             gauges(&mut encoder, name, help, values)?;
         }
         for (name, help, of) in STATS {
-            let values = agents.iter().map(|agent| (agent, agent.stats.as_ref().map(of)));
+            let values = agents
+                .iter()
+                .map(|agent| (agent, agent.stats.as_ref().and_then(of)));
             gauges(&mut encoder, name, help, values)?;
         }
         Ok(())
@@ -83,29 +85,29 @@ const LISTED: [(&str, &str, fn(&Listed) -> u64); 2] = [
 ];
 
 /// Of each agent, as its last heartbeat said.
-const STATS: [(&str, &str, fn(&AgentStats) -> u64); 6] = [
+const STATS: [(&str, &str, fn(&AgentStats) -> Option<u64>); 6] = [
     (
         "agent_starting",
         "Attempts that are taken and do not run yet",
-        |stats| u64::from(stats.starting),
+        |stats| Some(u64::from(stats.starting)),
     ),
     ("agent_executing", "Attempts that run", |stats| {
-        u64::from(stats.running)
+        Some(u64::from(stats.running))
     }),
     (
         "agent_reports_waiting",
         "Ends of attempts that the server has not acknowledged",
-        |stats| u64::from(stats.reports_waiting),
+        |stats| Some(u64::from(stats.reports_waiting)),
     ),
     (
         "agent_spool_bytes",
         "Bytes of its journal of leases and reports",
-        |stats| stats.spool_bytes,
+        |stats| Some(stats.spool_bytes),
     ),
     (
         "agent_sessions",
         "Sessions that it opened since it was started: reconnects and one",
-        |stats| stats.sessions,
+        |stats| Some(stats.sessions),
     ),
     ("agent_resident_bytes", "Memory of its process", |stats| {
         stats.resident_bytes

@@ -93,6 +93,7 @@ impl Agent {
                 spool_bytes: 4_096,
                 ..v1::AgentStats::default()
             }),
+            instance: String::new(),
         };
         let mut client: AgentServiceClient<Channel> = AgentServiceClient::new(stack.channel().await);
         client.heartbeat(request).await.unwrap().into_inner().stop

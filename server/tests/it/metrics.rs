@@ -3,7 +3,7 @@
 use proto::v1;
 
 use crate::{
-    agent::{Agent, accepted, started, succeeded},
+    agent::{Agent, accepted, declined, started, succeeded},
     http::{all, post},
     stack::{Stack, TWO},
 };
@@ -35,6 +35,12 @@ async fn what_happened_and_how_the_agents_are_is_counted() {
     let mut agent = Agent::new(1);
     let mut session = agent.connect(&stack, Vec::new(), 9).await;
     let run = stack.start_run(TWO).await;
+    let unwanted = session.offer().await;
+    session
+        .report(&unwanted, declined(v1::DeclineReason::NoSlot))
+        .await;
+    session.ack(&unwanted.token).await;
+    session.credits(20).await;
     for _ in 0..2 {
         let offer = session.offer().await;
         for body in [accepted(), started(), succeeded()] {
@@ -56,6 +62,8 @@ async fn what_happened_and_how_the_agents_are_is_counted() {
             "firehall_attempts_ended_total{how=\"succeeded\",why=\"\"}".to_owned(),
             2.0,
         ),
+        ("firehall_attempts_lost_total".to_owned(), 0.0),
+        ("firehall_offers_returned_total".to_owned(), 1.0),
         (
             "firehall_attempt_phase_seconds_count{phase=\"queued\"}".to_owned(),
             2.0,

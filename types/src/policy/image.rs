@@ -55,6 +55,8 @@ impl ImageName {
         let fits = word(host)
             && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
             && repository.split('/').all(word)
+            // Where a registry begins depends on them, for some readers.
+            && !repository.bytes().any(|b| b.is_ascii_uppercase())
             && tag.is_none_or(word);
         fits.then(|| Self {
             registry,
@@ -83,7 +85,7 @@ impl ImageName {
 }
 
 /// Whether a pattern stands for an image. It is completed as an image's name is, and one without a tag and a digest
-/// stands for all of them; `*` alone is any image, the host's included.
+/// stands for all of them; one with a tag alone stands for no digest. `*` alone is any image, the host's included.
 pub(super) fn allows(pattern: &Pattern, image: &str, parsed: Option<&ImageName>) -> bool {
     let text = pattern.as_str();
     if text == "*" {
@@ -106,7 +108,11 @@ pub(super) fn allows(pattern: &Pattern, image: &str, parsed: Option<&ImageName>)
     }
     fits(&whole, &parsed.name())
         && tag.is_none_or(|tag| parsed.tag.as_deref().is_some_and(|found| fits(tag, found)))
-        && digest.is_none_or(|digest| parsed.digest.as_deref().is_some_and(|found| fits(digest, found)))
+        // Beside a digest a tag says nothing of what is run.
+        && match digest {
+            None => parsed.digest.is_none(),
+            Some(digest) => parsed.digest.as_deref().is_some_and(|found| fits(digest, found)),
+        }
 }
 
 /// The tag is behind the last `:` that has no `/` behind it.
@@ -190,6 +196,9 @@ mod tests {
         ] {
             assert!(!allowed(pattern, image), "{pattern} {image}");
         }
+        // A tag beside a digest says nothing of what is run.
+        assert!(!allowed("alpine:3", &format!("alpine:3@{digest}")));
+        assert!(allowed("alpine", &format!("alpine:3@{digest}")));
     }
 
     #[test]
@@ -198,6 +207,7 @@ mod tests {
             "",
             "al pine",
             "../../etc/passwd",
+            "EVIL/x",
             "a/../b",
             "a//b",
             "/a",

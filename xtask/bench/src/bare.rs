@@ -89,6 +89,7 @@ fn spec(id: String) -> ContainerSpec {
         secret_files: BTreeSet::new(),
         workdir: None,
         user: None,
+        users: Vec::new(),
         memory_bytes: 256 << 20,
         pids: 256,
         cpu_millis: None,

@@ -105,6 +105,7 @@ async fn ask(dir: &Path) -> Result<(Seen, Option<Hardening>), String> {
         secret_files: std::collections::BTreeSet::new(),
         workdir: None,
         user: None,
+        users: Vec::new(),
         memory_bytes: MEMORY_BYTES,
         pids: PIDS,
         cpu_millis: None,

@@ -238,6 +238,7 @@ pub(crate) const ROWS: &[Row] = &[
             ("agent_id", Is::IdFilter("agt")),
             ("tokens", Is::Ids("lse")),
             ("stats", Is::Free),
+            ("instance", Is::Free),
         ],
     ),
     row("grpc.health.v1.Health/Check", "{}", &[("service", Is::Free)]),
