@@ -10,7 +10,7 @@ use bollard::models::{
 use runtime::{ContainerSpec, HostView, Image, Network, RUN_FILE_BYTES, skeleton};
 
 use crate::attempt::Files;
-use crate::inside::RUN;
+use crate::inside::{RUN, SECRETS};
 use crate::kit::{INSIDE, Kit, PRELOADED};
 use crate::wire::DOOR;
 
@@ -28,6 +28,8 @@ const DEFAULT_USER: u32 = 1000;
 const APART: u32 = 1_879_048_192;
 /// The API from which a read-only mount can be asked to be so in all its depth.
 const DEEP_READ_ONLY: (usize, usize) = (1, 44);
+/// What a secret's file may take: a secret is far shorter, but memory goes by pages, which may be large.
+const SECRET_FILE_BYTES: usize = 128 * 1024;
 /// The daemon's log of a container: our pid 1 says a line there when it finds no door.
 const LOG_BYTES: &str = "65536";
 
@@ -99,7 +101,7 @@ fn host_config(
 ) -> HostConfig {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let tmp = spec.tmp_bytes;
-    let tmpfs = HashMap::from([
+    let mut tmpfs = HashMap::from([
         (
             "/tmp".to_owned(),
             format!("rw,exec,nosuid,nodev,mode=1777,size={tmp}"),
@@ -111,6 +113,9 @@ fn host_config(
             ),
         ),
     ]);
+    if !spec.secret_files.is_empty() {
+        tmpfs.insert(SECRETS.to_owned(), secrets_options(spec.secret_files.len(), user));
+    }
     HostConfig {
         // Swap is counted in: with both alike there is none.
         memory: Some(signed(spec.memory_bytes)),
@@ -151,6 +156,13 @@ fn host_config(
         }),
         ..HostConfig::default()
     }
+}
+
+/// By their number alone: the daemon shows this, and it is to say nothing of a secret's length.
+fn secrets_options(files: usize, user: u32) -> String {
+    let bytes = (files + 1) * SECRET_FILE_BYTES;
+    let inodes = files + 2;
+    format!("rw,noexec,nosuid,nodev,mode=0700,uid={user},gid={user},size={bytes},nr_inodes={inodes}")
 }
 
 fn mounts(spec: &ContainerSpec, kit: &Kit, files: &Files, api: (usize, usize)) -> Vec<Mount> {

@@ -5,7 +5,8 @@
 //! do. It asks at a **door** (a Unix socket in the attempt's directory, open for its first caller only) for its job, its
 //! secrets and a handful of open files. So
 //!
-//! - no secret is in the daemon's configuration, in an argument or in a file;
+//! - no secret is in the daemon's configuration, in an argument or in a file, unless the step wants it as a file: then pid 1
+//!   writes it into the container's memory;
 //! - output goes from the step's pipes straight into the attempt's capped files: nothing passes the daemon, nothing is
 //!   lost or doubled when the agent or the daemon restarts, and the daemon's own log stays empty;
 //! - timeout, grace and the exit record do not need the agent or the daemon to be alive;

@@ -207,12 +207,8 @@ impl Runtime for Docker {
     }
 
     /// Nothing for good: what a daemon cannot do shows when it is asked.
-    fn refuses(&self, spec: &ContainerSpec) -> Option<String> {
-        (!spec.secret_files.is_empty()).then(|| {
-            "a secret as a file is the native runtime's; take it from the environment, or send the step to an agent with \
-             that runtime"
-                .to_owned()
-        })
+    fn refuses(&self, _: &ContainerSpec) -> Option<String> {
+        None
     }
 
     async fn start(&self, dir: &Path, spec: ContainerSpec, secrets: Secrets) -> Result<Found, RuntimeError> {

@@ -5,6 +5,7 @@ mod account;
 mod door;
 mod life;
 mod results;
+mod secrets;
 
 use std::io;
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use crate::kit::PRELOADED;
 use crate::wire::{Answer, Job, Left};
 use door::Door;
 pub(crate) use results::RUN;
+pub(crate) use secrets::SECRETS;
 
 /// The word that starts it: the binary calls [`main`] when it is its only argument.
 pub const WORD: &str = "inside";
@@ -71,6 +73,7 @@ fn prepare(job: &Job) -> Result<(Program, runtime::Hardening), StartError> {
     }
     let program = Program::new(&spec, &brought(&spec.image), &job.secrets)?;
     account::surroundings(&spec)?;
+    secrets::lay(&spec, &job.secrets)?;
     let mut hardening = program.contain()?;
     account::complete(&spec, &mut hardening)?;
     Ok((program, hardening))

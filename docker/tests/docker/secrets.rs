@@ -5,15 +5,24 @@ use types::Secret;
 
 use crate::support::{Operator, Place, finished, says, script};
 
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_reaches_the_step_and_neither_the_daemon_nor_a_file_nor_an_argument() {
     let place = Place::new().await;
     let canary = "canary-7f3a-9c21-secret";
-    let mut spec = script("test ${#TOKEN} -eq 23; echo ready; sleep 60");
+    let mut spec =
+        script("test ${#TOKEN} -eq 23; test $(cat /run/secrets/FILED) = filed-$TOKEN; echo ready; sleep 60");
+    spec.secret_files = ["FILED".to_owned()].into();
     spec.env.push(("PLAIN".to_owned(), "plain-5b1e".to_owned()));
     let name = format!("firehall-{}", spec.id);
     let dir = place.dir();
-    let secrets = vec![("TOKEN".to_owned(), Secret::new(canary.to_owned()))];
+    let secrets = vec![
+        ("TOKEN".to_owned(), Secret::new(canary.to_owned())),
+        ("FILED".to_owned(), Secret::new(format!("filed-{canary}"))),
+    ];
     let found = place.docker.start(&dir, spec, secrets).await.unwrap();
     says(&dir.join("out"), "ready").await;
 
@@ -28,15 +37,15 @@ async fn a_secret_reaches_the_step_and_neither_the_daemon_nor_a_file_nor_an_argu
         .filter(|path| path.is_file())
     {
         let text = std::fs::read(&file).unwrap_or_default();
-        assert!(
-            !text.windows(canary.len()).any(|part| part == canary.as_bytes()),
-            "{}",
-            file.display()
-        );
+        assert!(!holds(&text, canary), "{}", file.display());
     }
     place.docker.stop(&dir).await.unwrap();
     let record = finished(found).await;
     assert!(record.stopped, "{record:?}");
+    // What the daemon keeps of a container that ended was never in memory only.
+    let kept = Operator::new().exports(&name).await;
+    assert!(holds(&kept, "run/firehall"), "an archive of {} bytes", kept.len());
+    assert!(!holds(&kept, canary), "the daemon kept it");
     place.leave().await;
 }
 

@@ -172,6 +172,17 @@ impl Operator {
         format!("{inspect:?} {top:?} {logs:?}")
     }
 
+    /// What the daemon has of a container's file system, as one archive.
+    pub(crate) async fn exports(&self, name: &str) -> Vec<u8> {
+        let parts = self.0.export_container(name).map(Result::unwrap);
+        parts
+            .fold(Vec::new(), async |mut all, part| {
+                all.extend_from_slice(&part);
+                all
+            })
+            .await
+    }
+
     pub(crate) async fn does(&self, deed: Deed, name: &str) {
         match deed {
             Deed::Kill => self.0.kill_container(name, None).await,
