@@ -2,14 +2,14 @@
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use runtime::kit::{boot, sync_dir, wall_ms, write_durably};
-use runtime::{AttemptDir, ContainerSpec};
+use runtime::{AttemptDir, ContainerSpec, SpecFile};
 use serde::{Deserialize, Serialize};
 
 use crate::wire::Left;
@@ -77,6 +77,24 @@ impl Files {
             .mode(0o600)
             .open(self.common.job())?;
         file.write_all(&serde_json::to_vec_pretty(order)?)
+    }
+
+    /// Gives the step's files to its user. An agent that is not root cannot: then others must be allowed to read them.
+    pub(crate) fn give(&self, files: &[SpecFile], user: u32) -> io::Result<()> {
+        for (n, file) in files.iter().enumerate() {
+            let open = File::open(self.common.file(n))?;
+            open.set_permissions(PermissionsExt::from_mode(file.mode))?;
+            if let Err(error) = fchown(&open, Some(user), Some(user))
+                && file.mode & 0o004 == 0
+            {
+                let what = format!(
+                    "{}: {error}: this agent is not root; give the file a mode that lets others read it",
+                    file.path
+                );
+                return Err(io::Error::new(error.kind(), what));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn order(&self) -> Option<Order> {

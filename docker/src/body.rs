@@ -197,6 +197,10 @@ fn mounts(spec: &ContainerSpec, kit: &Kit, files: &Files, api: (usize, usize)) -
             HostView::Sys => add("/host/sys", "/sys"),
         }
     }
+    for (n, file) in spec.files.iter().enumerate() {
+        let source = files.common.file(n);
+        mounts.push(read_only(&file.path, &source.to_string_lossy(), api));
+    }
     mounts
 }
 

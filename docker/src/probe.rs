@@ -36,6 +36,7 @@ pub async fn probe(docker: &Docker, state: &Path, script: &str, spec: Limits) ->
         argv: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
         env: Vec::new(),
         secret_files: BTreeSet::new(),
+        files: Vec::new(),
         workdir: None,
         user: None,
         users: Vec::new(),

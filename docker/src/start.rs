@@ -122,6 +122,9 @@ impl Docker {
         files
             .write_order(&order)
             .map_err(unable("cannot write the job"))?;
+        files
+            .give(&spec.files, body::user(&spec))
+            .map_err(unable("cannot give the step its files"))?;
         let door = Door::open(files).map_err(unable("cannot open the door"))?;
         let handed = files.hand().map_err(unable("cannot make the attempt's files"))?;
         let name = body::name(&spec.id);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use types::{ActionWork, ContainerWork, Object, Value, Work, WorkBody, limits};
-use workflow::{Body, EvalError, PlanStep, Scope, Template};
+use types::{ActionWork, ContainerWork, FileFrom, Object, Value, Work, WorkBody, WorkFile, limits};
+use workflow::{Body, EvalError, PlanFile, PlanFileFrom, PlanStep, Scope, Template};
 
 use crate::outputs::{VALUE_DEPTH, is_shallow};
 
@@ -18,6 +18,9 @@ pub(crate) fn storable(evaluated: Evaluated) -> Result<Evaluated, String> {
     {
         return Err(format!("parameter {name:?} is nested deeper than {VALUE_DEPTH}"));
     }
+    if let WorkBody::Container(container) = &work.body {
+        fits(&container.files)?;
+    }
     match serde_json::to_string(work) {
         Ok(json) if json.len() > WORK_BYTES => Err(format!(
             "the step's work has {} bytes, at most {WORK_BYTES}",
@@ -25,6 +28,22 @@ pub(crate) fn storable(evaluated: Evaluated) -> Result<Evaluated, String> {
         )),
         Ok(_) => Ok(evaluated),
         Err(error) => Err(format!("the step's work has no JSON form: {error}")),
+    }
+}
+
+/// What the files hold travels with the work.
+fn fits(files: &BTreeMap<String, WorkFile>) -> Result<(), String> {
+    let bytes = |file: &WorkFile| match &file.from {
+        FileFrom::Content(content) => Value::from(content.as_str()).to_string().len(),
+    };
+    let all: usize = files.values().map(bytes).sum();
+    match files.iter().max_by_key(|(_, file)| bytes(file)) {
+        Some((path, largest)) if all > limits::FILES_BYTES => Err(format!(
+            "its files hold {all} bytes in their JSON form, at most {}; the largest is {path:?} with {}",
+            limits::FILES_BYTES,
+            bytes(largest)
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -65,6 +84,7 @@ pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, Eval
             env,
             secrets,
             secret_files,
+            files,
             resources,
             network,
             host_view,
@@ -83,6 +103,10 @@ pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, Eval
                 env: texts(env)?,
                 secrets: secrets.clone(),
                 secret_files: secret_files.clone(),
+                files: files
+                    .iter()
+                    .map(|(path, file)| Ok((path.clone(), evaluated(file, scope)?)))
+                    .collect::<Result<_, EvalError>>()?,
                 resources: *resources,
                 network: *network,
                 host_view: host_view.clone(),
@@ -101,6 +125,17 @@ pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, Eval
         disconnect_ms: plan.disconnect_ms,
     };
     Ok((work, texts(&plan.runs_on)?, connection))
+}
+
+/// A file with its bytes.
+fn evaluated(file: &PlanFile, scope: &Scope) -> Result<WorkFile, EvalError> {
+    let from = match &file.from {
+        PlanFileFrom::Content(content) => FileFrom::Content(text(content, scope)?),
+    };
+    Ok(WorkFile {
+        from,
+        mode: file.mode,
+    })
 }
 
 /// A template as text: a scalar as it is written, a list or an object as JSON.

@@ -1,8 +1,8 @@
 //! The files of one attempt's directory: the only thing that agent and shim share.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -50,6 +50,25 @@ impl AttemptDir {
     #[must_use]
     pub fn stderr(&self) -> PathBuf {
         self.path.join("err")
+    }
+
+    /// The bytes of the step's Nth file, from 0.
+    #[must_use]
+    pub fn file(&self, n: usize) -> PathBuf {
+        self.path.join("files").join(n.to_string())
+    }
+
+    /// Makes the attempt's directory, and the one of its files, for nobody but this user.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn make_files(&self) -> io::Result<()> {
+        let make = |path: &Path| match DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        };
+        make(&self.path)?;
+        make(&self.path.join("files"))
     }
 
     /// What the step wrote to `$FIREHALL_OUTPUT`; empty when it wrote nothing. Complete once there is an exit record.

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `lock` | `flock` held by the shim for its life; its pid and start time |
 //! | `job.json` | the [`ContainerSpec`] as started; never a secret |
+//! | `files/N` | the bytes of the step's Nth file, put there before the start |
 //! | `started` | durable before the container may execute anything: with it and without `exit.json` the attempt is *lost* |
 //! | `out`, `err` | the step's streams, capped; see [`StreamRecord`] for what was dropped and where |
 //! | `run/output`, `run/degraded` | what the step wrote to `$FIREHALL_OUTPUT` and `$FIREHALL_DEGRADED`, copied at its end |
@@ -48,6 +49,6 @@ pub use probe::{Support, Unsupported};
 pub use program::Program;
 pub use record::{ExitRecord, Hardening, StartError, StartErrorKind, StreamRecord};
 pub use rootfs::{ImageSource, Rootfs};
-pub use spec::{ContainerSpec, Image, SpecError};
+pub use spec::{ContainerSpec, Image, SpecError, SpecFile};
 pub use strays::Stray;
 pub use types::{HostView, Network, Pull};

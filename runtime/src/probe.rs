@@ -130,6 +130,7 @@ async fn trial(native: &Native, state: &Path) -> Result<ExitRecord, Unsupported>
         argv: vec!["true".to_owned()],
         env: Vec::new(),
         secret_files: std::collections::BTreeSet::new(),
+        files: Vec::new(),
         workdir: None,
         user: None,
         users: Vec::new(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use types::{HostView, Millis, Network, Pull, UserRange};
+use types::{FILE_MODES, HostView, Millis, Network, Pull, UserRange, check_file_path, limits};
 
 /// The least memory a step may be given: below it the kernel cannot even set the container up.
 const MEMORY_MIN_BYTES: u64 = 8 * 1024 * 1024;
@@ -33,6 +33,9 @@ pub struct ContainerSpec {
     /// environment.
     #[serde(default)]
     pub secret_files: BTreeSet<String>,
+    /// Files that it gets, mounted read-only; the bytes of the Nth lie in [`crate::AttemptDir::file`] N.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<SpecFile>,
     /// Absolute working directory inside; `/tmp` by default.
     pub workdir: Option<String>,
     /// Numeric user inside, 0 to 65535; 1000 by default. It is never the host's user of that number.
@@ -58,6 +61,15 @@ pub struct ContainerSpec {
     pub grace_ms: Millis,
     /// What is kept of each stream, in bytes; see [`crate::StreamRecord`].
     pub log_cap_bytes: u64,
+}
+
+/// A file that a container gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpecFile {
+    /// Where it lies inside; see [`types::check_file_path`].
+    pub path: String,
+    /// Its permissions; it belongs to the step's user.
+    pub mode: u32,
 }
 
 /// What a container sees as its root.
@@ -126,6 +138,7 @@ impl ContainerSpec {
                 return Err(fault("secret_files", reason));
             }
         }
+        self.validate_files()?;
         if let Some(dir) = &self.workdir
             && (!dir.starts_with('/') || dir.contains('\0'))
         {
@@ -148,6 +161,24 @@ impl ContainerSpec {
         }
         if self.timeout_ms == 0 {
             return Err(fault("timeout_ms", "must be at least 1"));
+        }
+        Ok(())
+    }
+}
+
+impl ContainerSpec {
+    fn validate_files(&self) -> Result<(), SpecError> {
+        if self.files.len() > limits::FILES {
+            return Err(fault("files", format!("are more than {}", limits::FILES)));
+        }
+        for file in &self.files {
+            check_file_path(&file.path, self.image == Image::Host).map_err(|why| fault("files", why))?;
+            if file.mode & !FILE_MODES != 0 {
+                return Err(fault(
+                    "files",
+                    format!("{:?} has the mode {:o}", file.path, file.mode),
+                ));
+            }
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod alert;
 mod attempt;
+mod files;
 mod finding;
 mod id;
 mod incident;
@@ -21,6 +22,7 @@ mod work;
 
 pub use alert::{Alert, AlertState, Link, Monitor, Severity};
 pub use attempt::{AttemptKey, AttemptReport, ExitStatus, Failure, FailureKind, Placement, Usage, Verdict};
+pub use files::{FILE_MODE, FILE_MODES, FileFrom, WorkFile, check_file_path, is_within};
 pub use finding::{CheckItem, Evidence, Finding, Level};
 pub use id::{AgentId, AlertId, Entropy, IdError, IncidentId, LeaseToken, RunId, SessionId};
 pub use incident::Incident;

@@ -32,6 +32,12 @@ pub const MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 pub const ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// An agent's policy in its JSON form, as its Hello tells it.
 pub const POLICY_BYTES: usize = 64 * 1024;
+/// Files that a container step gets.
+pub const FILES: usize = 64;
+/// What those of a step hold that are written in its workflow, together, in their JSON form: they travel with the work.
+pub const FILES_BYTES: usize = 512 * 1024;
+/// A file's path in a container.
+pub const FILE_PATH_BYTES: usize = 512;
 /// Degradation reasons of one attempt.
 pub const REASONS: usize = 32;
 /// One reason or failure message, characters.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FailureKind, Millis, Object, Type, limits};
+use crate::{FailureKind, Millis, Object, Type, WorkFile, limits};
 
 /// One attempt's work, fully evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,6 +65,9 @@ pub struct ContainerWork {
     /// Those of them that are files below `/run/secrets` and not in the environment.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub secret_files: BTreeSet<String>,
+    /// Files that it gets, read-only, by their path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, WorkFile>,
     /// Limits.
     #[serde(default)]
     pub resources: Resources,

@@ -193,6 +193,9 @@ pub enum Body {
         /// Those of them that are files below `/run/secrets` and not in the environment.
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         secret_files: BTreeSet<String>,
+        /// Files that it gets, read-only, by their path.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        files: BTreeMap<String, PlanFile>,
         /// Limits.
         #[serde(default = "lean::resources", skip_serializing_if = "lean::is_resources")]
         resources: Resources,
@@ -212,6 +215,24 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "lean::is_least")]
         output_from: OutputFrom,
     },
+}
+
+/// A file of a container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanFile {
+    /// What is in it.
+    pub from: PlanFileFrom,
+    /// Its permissions.
+    #[serde(default = "lean::file_mode", skip_serializing_if = "lean::is_file_mode")]
+    pub mode: u32,
+}
+
+/// Where a file's bytes come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanFileFrom {
+    /// A value: text as it is, anything else as JSON.
+    Content(Template),
 }
 
 /// An action of a team's own, pinned: the plan holds all that it is.
@@ -321,8 +342,18 @@ impl PlanStep {
         }
         let body = match &self.body {
             Body::Action { with, .. } => with.values().any(in_template),
-            Body::Container { image, argv, env, .. } => {
-                in_template(image) || argv.iter().any(in_template) || env.values().any(in_template)
+            Body::Container {
+                image,
+                argv,
+                env,
+                files,
+                ..
+            } => {
+                let in_file = |file: &PlanFile| match &file.from {
+                    PlanFileFrom::Content(content) => in_template(content),
+                };
+                let values = env.values().any(in_template) || files.values().any(in_file);
+                in_template(image) || argv.iter().any(in_template) || values
             }
         };
         let items = matches!(&self.fan_out, Some(FanOut::Each { items, .. }) if in_template(items));

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use runtime::{Attached, ContainerSpec, Ended, Found, Runtime, RuntimeError, Secrets};
 use types::{Failure, FailureKind, Work, WorkBody};
 
-use super::{Job, Told, of_exit, report, spec, stream_ends};
+use super::{Job, Told, files, of_exit, report, spec, stream_ends};
 
 /// Between two tries of what the runtime could not do.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -49,6 +49,9 @@ pub(super) async fn start(job: &Job, work: &Work) {
     job.context
         .masks
         .hold(&job.token, secrets.iter().map(|(_, secret)| secret));
+    if let Err(failure) = files::put(&job.dir(), container).await {
+        return job.fail(failure).await;
+    }
     match begin(job, runtime.as_ref(), spec, secrets).await {
         Ok(Found::Running(running)) => {
             job.tell(Told::Started).await;

@@ -3,6 +3,7 @@
 mod action;
 mod admit;
 mod container;
+mod files;
 mod report;
 mod spec;
 

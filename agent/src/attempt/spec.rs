@@ -3,6 +3,7 @@
 use runtime::{ContainerSpec, Image, Runtime, Secrets};
 use types::{AttemptKey, ContainerWork, Failure, FailureKind, LeaseToken, Work, limits, text::clip};
 
+use super::files;
 use crate::context::Context;
 
 /// Where secrets are files.
@@ -34,6 +35,7 @@ pub(super) async fn make(
         argv: container.argv.clone(),
         env,
         secret_files: container.secret_files.clone(),
+        files: files::of(container),
         workdir: container.workdir.clone(),
         user: container.user,
         users: context.policy.users.clone(),

@@ -17,6 +17,7 @@ pub(crate) fn container(text: &str) -> ContainerWork {
         env: BTreeMap::new(),
         secrets: BTreeMap::new(),
         secret_files: std::collections::BTreeSet::new(),
+        files: BTreeMap::new(),
         resources: Resources::default(),
         network: Network::Host,
         host_view: std::collections::BTreeSet::new(),

@@ -3,6 +3,7 @@
 mod ends;
 mod environment;
 mod escapes;
+mod files;
 mod hardening;
 mod inside;
 mod life;
@@ -20,6 +21,7 @@ pub(crate) const ALL: &[&[Case]] = &[
     ends::CASES,
     environment::CASES,
     escapes::CASES,
+    files::CASES,
     hardening::CASES,
     inside::CASES,
     life::CASES,

@@ -130,6 +130,7 @@ fn work(plan: &PlanStep) -> Work {
             env: BTreeMap::new(),
             secrets: secrets.clone(),
             secret_files: secret_files.clone(),
+            files: BTreeMap::new(),
             resources: *resources,
             network: *network,
             host_view: host_view.clone(),

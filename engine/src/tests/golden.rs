@@ -62,6 +62,7 @@ fn run_started() -> Event {
                 env: BTreeMap::from([("HOST".to_owned(), expr("each.value"))]),
                 secrets: BTreeMap::from([("TOKEN".to_owned(), "slack-token".to_owned())]),
                 secret_files: BTreeSet::new(),
+                files: BTreeMap::new(),
                 resources: Resources {
                     cpu_millis: Some(500),
                     ..Resources::default()
@@ -119,6 +120,7 @@ fn queued() -> Event {
             env: BTreeMap::from([("HOST".to_owned(), "web-1".to_owned())]),
             secrets: BTreeMap::from([("TOKEN".to_owned(), "slack-token".to_owned())]),
             secret_files: BTreeSet::new(),
+            files: BTreeMap::new(),
             resources: Resources {
                 cpu_millis: Some(250),
                 ..Resources::default()

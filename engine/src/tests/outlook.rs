@@ -225,6 +225,7 @@ fn effects_come_by_level_and_what_is_certainly_skipped_has_none() {
                 env: BTreeMap::new(),
                 secrets: BTreeMap::from([("T".to_owned(), "token".to_owned())]),
                 secret_files: BTreeSet::new(),
+                files: BTreeMap::new(),
                 resources: Resources::default(),
                 network: Network::Host,
                 host_view: BTreeSet::new(),

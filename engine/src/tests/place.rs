@@ -53,6 +53,7 @@ fn container(with: impl FnOnce(&mut ContainerWork)) -> Work {
         env: BTreeMap::new(),
         secrets: BTreeMap::new(),
         secret_files: BTreeSet::new(),
+        files: BTreeMap::new(),
         resources: types::Resources::default(),
         network: Network::None,
         host_view: BTreeSet::new(),

@@ -71,6 +71,9 @@ fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), 
     let who = stage.who(shim)?;
     make_run_files(&stage.io, slot.base + who.uid, slot.base + who.gid)
         .map_err(|error| StartError::runtime("cannot make the output files", error))?;
+    stage
+        .give_files(slot.base + who.uid, slot.base + who.gid)
+        .map_err(|error| StartError::runtime("cannot give the step its files", error))?;
     stage.secrets = stage::secret_files(shim, slot.base + who.uid, slot.base + who.gid)
         .map_err(|error| StartError::runtime("cannot make the files of secrets", error))?;
     let pipes =

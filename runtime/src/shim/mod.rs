@@ -3,6 +3,7 @@
 
 mod attempt;
 mod container;
+mod files;
 mod init;
 mod line;
 mod oci;

@@ -100,7 +100,7 @@ fn mounts(shim: &Shim, stage: &Stage) -> Vec<Value> {
                             "options": ["bind", "ro", "nosuid", "nodev", "noexec"] }),
         );
     }
-    for (copy, inside) in &stage.etc {
+    for (copy, inside) in stage.etc.iter().chain(&stage.files) {
         mounts.push(read_only(inside, &copy.to_string_lossy()));
     }
     for view in &shim.spec.host_view {

@@ -6,13 +6,14 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
+use super::files::Files;
 use super::stage::make_dir;
 use crate::Rootfs;
 
@@ -55,14 +56,15 @@ impl Layers {
         })
     }
 
-    /// Lays them at `at`. `top` becomes our layer, with these files in `/etc`. A working directory that the image does not
-    /// have is made, as other runtimes do.
+    /// Lays them at `at`. `top` becomes our layer, with these files in `/etc` and places for the
+    /// step's own. A working directory that the image does not have is made, as other runtimes do.
     pub(super) fn lay(
         &self,
         top: &Path,
         at: &Path,
         etc: &[(&str, Vec<u8>)],
         workdir: &str,
+        files: &Files,
     ) -> io::Result<File> {
         for place in PLACES {
             // Each of them by itself: `make_dir` sets the mode of the last one.
@@ -81,47 +83,63 @@ impl Layers {
         }
         self.mount(top, at)?;
         let root = fs_err::File::open(at)?.into_file();
+        let mut more = files.make_places(&root, top)?;
         match open_in(&root, workdir, OFlag::O_PATH | OFlag::O_DIRECTORY) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut path = top.to_path_buf();
+                for name in workdir
+                    .split('/')
+                    .filter(|name| !matches!(*name, "" | "." | ".."))
+                {
+                    path.push(name);
+                    make_dir(&path, 0o755)?;
+                }
+                more = true;
+            }
             // Anything else shows when it is entered.
-            _ => return Ok(root),
+            _ => {}
+        }
+        if !more {
+            return Ok(root);
         }
         drop(root);
         umount2(at, MntFlags::empty())?;
-        let mut path = top.to_path_buf();
-        for name in workdir
-            .split('/')
-            .filter(|name| !matches!(*name, "" | "." | ".."))
-        {
-            path.push(name);
-            make_dir(&path, 0o755)?;
-        }
         self.mount(top, at)?;
         Ok(fs_err::File::open(at)?.into_file())
     }
 
     fn mount(&self, top: &Path, at: &Path) -> io::Result<()> {
-        let mut lower = top.to_string_lossy().into_owned();
         // overlayfs takes the uppermost first.
-        for layer in self.layers.iter().rev() {
-            lower.push_str(&format!(":/proc/self/fd/{}", layer.as_raw_fd()));
-        }
-        let options = format!("lowerdir={lower},userxattr");
-        let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-        mount(
-            Some("overlay"),
-            at,
-            Some("overlay"),
-            flags,
-            Some(options.as_str()),
-        )
-        .map_err(|error| {
-            io::Error::new(
-                io::Error::from(error).kind(),
-                format!("overlayfs of the image's layers: {}", error.desc()),
-            )
-        })
+        let layers = self.layers.iter().rev().map(AsFd::as_fd);
+        mount_over(top, layers, at)
     }
+}
+
+/// Lays a root without layers of its own, with what `top` has above it, at `at`.
+pub(super) fn lay_over(root: &File, top: &Path, at: &Path) -> io::Result<()> {
+    mount_over(top, std::iter::once(root.as_fd()), at)
+}
+
+fn mount_over<'a>(top: &Path, below: impl Iterator<Item = BorrowedFd<'a>>, at: &Path) -> io::Result<()> {
+    let mut lower = top.to_string_lossy().into_owned();
+    for layer in below {
+        lower.push_str(&format!(":/proc/self/fd/{}", layer.as_raw_fd()));
+    }
+    let options = format!("lowerdir={lower},userxattr");
+    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    mount(
+        Some("overlay"),
+        at,
+        Some("overlay"),
+        flags,
+        Some(options.as_str()),
+    )
+    .map_err(|error| {
+        io::Error::new(
+            io::Error::from(error).kind(),
+            format!("overlayfs of the image's layers: {}", error.desc()),
+        )
+    })
 }
 
 /// Opens a path of the image as the step would see it: links lead no further than its root.

@@ -15,6 +15,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use types::{HostView, Network};
 
+use super::files::Files;
 use super::overlay::{self, Layers};
 use super::resolver;
 use super::setup::Shim;
@@ -41,6 +42,10 @@ pub(super) struct Stage {
     pub secrets: Option<PathBuf>,
     /// Files bound into `/etc`, by their path inside: only with network.
     pub etc: Vec<(PathBuf, String)>,
+    /// The step's files below `/tmp`, by their path inside.
+    pub files: Vec<(PathBuf, String)>,
+    /// All of the step's files.
+    given: Files,
     /// The host's cgroup hierarchies by their path below `/host/sys/fs/cgroup`: only when `/host/sys` is granted.
     pub cgroups: Vec<(PathBuf, PathBuf)>,
     /// The host's name servers: only with a network of the step's own.
@@ -65,6 +70,11 @@ enum Held {
 }
 
 impl Stage {
+    /// Gives the step's files to its user.
+    pub(super) fn give_files(&self, user: u32, group: u32) -> io::Result<()> {
+        self.given.give(user, group)
+    }
+
     /// Whom the program runs as, by the image's own names where there is an image.
     ///
     /// # Errors
@@ -130,19 +140,25 @@ pub(super) fn enter(shim: &Shim) -> io::Result<Stage> {
         None => Source::Skeleton(skeleton::hold(&shim.skeleton)?),
         Some(rootfs) => Source::Image(Layers::open(rootfs)?),
     };
-    tmpfs(Path::new(STAGE), "mode=0755,size=4m,nr_inodes=1024")?;
+    let given = Files::open(shim)?;
+    tmpfs(Path::new(STAGE), "mode=0755,size=4m,nr_inodes=4096")?;
     let dir = |name: &str, mode: u32| make_dir(&Path::new(STAGE).join(name), mode);
     let root = dir("root", 0o755)?;
     let (held, etc) = match source {
         Source::Skeleton(skeleton) => {
-            let fd = PathBuf::from(format!("/proc/self/fd/{}", skeleton.as_raw_fd()));
-            bind(&fd, &root, MsFlags::empty())?;
+            let top = dir("top", 0o755)?;
+            if given.make_places(&skeleton, &top)? {
+                overlay::lay_over(&skeleton, &top, &root)?;
+            } else {
+                let fd = PathBuf::from(format!("/proc/self/fd/{}", skeleton.as_raw_fd()));
+                bind(&fd, &root, MsFlags::empty())?;
+            }
             (Held::Skeleton(skeleton), copies(&dir("etc", 0o755)?, etc)?)
         }
         Source::Image(layers) => {
             let own = [("hosts", skeleton::HOSTS.into()), ("resolv.conf", Vec::new())];
             let etc: Vec<_> = own.into_iter().chain(etc).collect();
-            let root = layers.lay(&dir("top", 0o755)?, &root, &etc, shim.workdir())?;
+            let root = layers.lay(&dir("top", 0o755)?, &root, &etc, shim.workdir(), &given)?;
             (
                 Held::Image {
                     root,
@@ -151,6 +167,12 @@ pub(super) fn enter(shim: &Shim) -> io::Result<Stage> {
                 Vec::new(),
             )
         }
+    };
+    given.bind(&root)?;
+    let files = if given.is_empty() {
+        Vec::new()
+    } else {
+        given.stage(&dir("files", 0o755)?)?
     };
     let io = dir("io", 0o755)?;
     tmpfs(&io, &format!("mode=0755,size={RUN_FILE_BYTES},nr_inodes=16"))?;
@@ -162,6 +184,8 @@ pub(super) fn enter(shim: &Shim) -> io::Result<Stage> {
         io,
         secrets: None,
         etc,
+        files,
+        given,
         cgroups,
         resolvers,
         held,

@@ -122,6 +122,7 @@ pub(crate) fn sh(image: &str, script: &str) -> ContainerSpec {
         argv: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
         env: Vec::new(),
         secret_files: BTreeSet::new(),
+        files: Vec::new(),
         workdir: None,
         user: None,
         users: Vec::new(),

@@ -114,6 +114,7 @@ pub(crate) fn exec(argv: &[&str]) -> ContainerSpec {
         argv: argv.iter().map(|arg| (*arg).to_owned()).collect(),
         env: Vec::new(),
         secret_files: BTreeSet::new(),
+        files: Vec::new(),
         workdir: None,
         user: None,
         users: Vec::new(),

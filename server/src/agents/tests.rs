@@ -15,6 +15,7 @@ fn work() -> Work {
         env: BTreeMap::new(),
         secrets: BTreeMap::new(),
         secret_files: BTreeSet::new(),
+        files: BTreeMap::new(),
         resources: types::Resources::default(),
         network: types::Network::None,
         host_view: BTreeSet::new(),

@@ -3,7 +3,10 @@
 use std::fmt::Display;
 
 use super::{HOST_IMAGE, ImageName, Pattern, Policy, Refusal, Rule, SecretRule, image::allows};
-use crate::{ContainerWork, HostView, Network, Work, WorkBody, limits, text::clip};
+use crate::{
+    ContainerWork, FILE_MODES, HostView, Network, Work, WorkBody, check_file_path, is_within, limits,
+    text::clip,
+};
 
 /// How much of what was asked for is shown.
 const SHOWN: usize = 120;
@@ -190,12 +193,46 @@ pub fn within_language(work: &Work) -> Result<(), String> {
         ("grace", work.grace_ms, limits::GRACE_MAX_MS),
         ("disconnect", work.disconnect_ms, limits::DISCONNECT_MAX_MS),
     ];
-    match bounds.iter().find(|(_, asked, most)| asked > most) {
-        Some((what, asked, most)) => Err(format!(
+    if let Some((what, asked, most)) = bounds.iter().find(|(_, asked, most)| asked > most) {
+        return Err(format!(
             "its {what} is {asked} ms, the language has at most {most}"
-        )),
-        None => Ok(()),
+        ));
     }
+    match &work.body {
+        WorkBody::Container(container) => files_within_language(container),
+        WorkBody::Action(_) => Ok(()),
+    }
+}
+
+fn files_within_language(container: &ContainerWork) -> Result<(), String> {
+    let files = &container.files;
+    if files.len() > limits::FILES {
+        return Err(format!(
+            "it has {} files, the language has at most {}",
+            files.len(),
+            limits::FILES
+        ));
+    }
+    for (path, file) in files {
+        check_file_path(path, container.image == HOST_IMAGE).map_err(|why| format!("a file's path {why}"))?;
+        if file.mode & !FILE_MODES != 0 {
+            return Err(format!(
+                "the mode of a file is {:o}, the language has at most {FILE_MODES:o}",
+                file.mode
+            ));
+        }
+        if let Some(other) = files
+            .keys()
+            .find(|other| *other != path && is_within(other, path))
+        {
+            return Err(format!(
+                "the file {} would lie in the file {}",
+                clip(other, SHOWN),
+                clip(path, SHOWN)
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn refuse<T>(rule: Rule, asked: String, allows: String) -> Result<T, Refusal> {

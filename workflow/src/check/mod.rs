@@ -2,6 +2,7 @@
 
 mod calls;
 mod edges;
+mod files;
 mod infer;
 mod info;
 mod members;

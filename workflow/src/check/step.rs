@@ -6,6 +6,7 @@ use types::{IfLost, Millis, OutputDecl, Signature, Trust, Type, limits};
 
 use super::{
     edges::Edges,
+    files,
     infer::Place,
     info::{Info, Level},
     sinks::{Checker, Wanted},
@@ -326,6 +327,7 @@ fn own_action(def: &ActionDef, given: BTreeMap<String, Template>) -> Body {
         env,
         secrets: container.secrets.iter().cloned().collect(),
         secret_files: container.secret_files.clone(),
+        files: BTreeMap::new(),
         resources: container.resources,
         network: container.network,
         host_view: container.host_view.clone(),
@@ -426,6 +428,7 @@ fn container_body(checker: &mut Checker<'_>, container: &ContainerSpec) -> Body 
             checker.template(value, &text(&what, Level::Untrusted)),
         );
     }
+    let files = files::check(checker, container, &image);
     Body::Container {
         action: None,
         image,
@@ -434,6 +437,7 @@ fn container_body(checker: &mut Checker<'_>, container: &ContainerSpec) -> Body 
         env,
         secrets: container.secrets.iter().cloned().collect(),
         secret_files: container.secret_files.clone(),
+        files,
         resources: container.resources,
         network: container.network,
         host_view: container.host_view.clone(),

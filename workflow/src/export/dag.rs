@@ -7,7 +7,7 @@ use serde_json::Value;
 use types::{IfLost, Millis, OutputDecl, OutputFrom, Resources, Retry};
 
 use super::{Index, depends, summary::script, text::written};
-use crate::{Body, FanOut, LocalUse, Plan, PlanStep, Template};
+use crate::{Body, FanOut, LocalUse, Plan, PlanFile, PlanFileFrom, PlanStep, Template};
 
 /// A workflow as a graph. Its JSON is `{name, steps: [{name, depends: […], executor: {type, config}, …}]}`, in the
 /// definition's order; the fields are described in docs/language.md and stay. What is null in the plan is left out;
@@ -116,6 +116,8 @@ struct Container<'a> {
     secrets: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     secret_files: &'a BTreeSet<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    files: BTreeMap<&'a str, File>,
     resources: Resources,
     network: &'static str,
     host_view: Vec<&'static str>,
@@ -124,6 +126,13 @@ struct Container<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<u32>,
     output_from: OutputFrom,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct File {
+    content: Value,
+    /// As `chmod` takes it.
+    mode: String,
 }
 
 /// The graph of a plan.
@@ -212,6 +221,7 @@ fn executor(body: &Body) -> Executor<'_> {
             env,
             secrets,
             secret_files,
+            files,
             resources,
             network,
             host_view,
@@ -227,6 +237,10 @@ fn executor(body: &Body) -> Executor<'_> {
             env: values(env),
             secrets,
             secret_files,
+            files: files
+                .iter()
+                .map(|(path, one)| (path.as_str(), file(one)))
+                .collect(),
             resources: *resources,
             network: network.as_str(),
             host_view: host_view.iter().map(|view| view.as_str()).collect(),
@@ -234,6 +248,16 @@ fn executor(body: &Body) -> Executor<'_> {
             user: *user,
             output_from: *output_from,
         }),
+    }
+}
+
+fn file(file: &PlanFile) -> File {
+    let content = match &file.from {
+        PlanFileFrom::Content(content) => written(content),
+    };
+    File {
+        content,
+        mode: format!("{:04o}", file.mode),
     }
 }
 

@@ -53,6 +53,14 @@ pub(super) fn is_resources(given: &Resources) -> bool {
     *given == resources()
 }
 
+pub(super) const fn file_mode() -> u32 {
+    0o444
+}
+
+pub(super) const fn is_file_mode(given: &u32) -> bool {
+    *given == file_mode()
+}
+
 pub(super) const fn is_false(given: &bool) -> bool {
     !*given
 }

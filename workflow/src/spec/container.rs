@@ -7,7 +7,7 @@ use types::{HostView, Network, OutputFrom, Pull, Resources, Value, limits};
 use super::{
     BodySpec, ContainerSpec,
     fields::{Fields, Known, Name, Reader, short},
-    foreign,
+    files, foreign,
     step::{self, templates},
     units,
 };
@@ -163,6 +163,7 @@ fn rest(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ContainerSpec {
         env: Vec::new(),
         secrets: Vec::new(),
         secret_files: BTreeSet::new(),
+        files: Vec::new(),
         resources: Resources::default(),
         network: Network::default(),
         host_view: BTreeSet::new(),
@@ -173,6 +174,9 @@ fn rest(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ContainerSpec {
     if let Some(entry) = fields.get("pull") {
         let words = [Pull::Missing, Pull::Always, Pull::Never].map(|pull| (pull.as_str(), pull));
         spec.pull = reader.word(&entry.value, "`pull`", &words).unwrap_or_default();
+    }
+    if let Some(entry) = fields.get("files") {
+        spec.files = files::lower(reader, &entry.value);
     }
     if let Some(entry) = fields.get("resources") {
         spec.resources = resources(reader, &entry.value);

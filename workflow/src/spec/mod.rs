@@ -4,6 +4,7 @@
 mod action;
 mod container;
 mod fields;
+mod files;
 mod foreign;
 mod step;
 mod units;
@@ -111,12 +112,26 @@ pub(crate) struct ContainerSpec {
     pub(crate) secrets: Vec<(String, String)>,
     /// Those of them that are files.
     pub(crate) secret_files: BTreeSet<String>,
+    pub(crate) files: Vec<FileSpec>,
     pub(crate) resources: Resources,
     pub(crate) network: Network,
     pub(crate) host_view: BTreeSet<HostView>,
     pub(crate) workdir: Option<String>,
     pub(crate) user: Option<u32>,
     pub(crate) output_from: OutputFrom,
+}
+
+/// A file of a container, by its path.
+#[derive(Debug)]
+pub(crate) struct FileSpec {
+    pub(crate) path: At<String>,
+    pub(crate) from: FileFromSpec,
+    pub(crate) mode: u32,
+}
+
+#[derive(Debug)]
+pub(crate) enum FileFromSpec {
+    Content(Tpl),
 }
 
 impl StepSpec {
@@ -133,6 +148,11 @@ impl StepSpec {
                 tpl(&container.image);
                 container.argv.iter().for_each(&mut tpl);
                 container.env.iter().for_each(|(_, _, value)| tpl(value));
+                for file in &container.files {
+                    match &file.from {
+                        FileFromSpec::Content(content) => tpl(content),
+                    }
+                }
             }
             BodySpec::Wrong => {}
         }

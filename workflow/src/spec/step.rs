@@ -15,7 +15,7 @@ use crate::{
     yaml::{Data, Entry, Node},
 };
 
-pub(super) const KEYS: [&str; 30] = [
+pub(super) const KEYS: [&str; 31] = [
     "name",
     "uses",
     "with",
@@ -25,6 +25,7 @@ pub(super) const KEYS: [&str; 30] = [
     "command",
     "env",
     "secrets",
+    "files",
     "resources",
     "network",
     "host-view",
@@ -47,7 +48,7 @@ pub(super) const KEYS: [&str; 30] = [
     "allow-failure",
     "if-lost",
 ];
-pub(super) const PLANNED: [&str; 10] = [
+pub(super) const PLANNED: [&str; 9] = [
     "workflow",
     "wait",
     "finally",
@@ -55,18 +56,18 @@ pub(super) const PLANNED: [&str; 10] = [
     "concurrency",
     "schedule",
     "services",
-    "files",
     "artifacts",
     "gate",
 ];
 /// Keys of containers only.
-const CONTAINER: [&str; 13] = [
+const CONTAINER: [&str; 14] = [
     "image",
     "pull",
     "run",
     "command",
     "env",
     "secrets",
+    "files",
     "resources",
     "network",
     "host-view",

@@ -87,6 +87,7 @@ fn spec(id: String) -> ContainerSpec {
         argv: ["/bin/sh", "-e", "-c", "true"].map(str::to_owned).to_vec(),
         env: Vec::new(),
         secret_files: BTreeSet::new(),
+        files: Vec::new(),
         workdir: None,
         user: None,
         users: Vec::new(),

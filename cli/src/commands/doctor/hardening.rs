@@ -103,6 +103,7 @@ async fn ask(dir: &Path) -> Result<(Seen, Option<Hardening>), String> {
         argv: ["/bin/sh", "-c", QUESTIONS].map(str::to_owned).to_vec(),
         env: Vec::new(),
         secret_files: std::collections::BTreeSet::new(),
+        files: Vec::new(),
         workdir: None,
         user: None,
         users: Vec::new(),

@@ -1,0 +1,102 @@
+//! The files of a container: where they lie, what is in them, and how much.
+
+use std::collections::BTreeMap;
+
+use types::{HOST_IMAGE, Type, Value, check_file_path, is_within, limits};
+
+use super::{
+    info::Level,
+    sinks::{Checker, Wanted},
+};
+use crate::{
+    PlanFile, PlanFileFrom, Template,
+    code::Code,
+    diagnostic::Loc,
+    spec::{ContainerSpec, FileFromSpec, FileSpec, short},
+};
+
+pub(super) fn check(
+    checker: &mut Checker<'_>,
+    container: &ContainerSpec,
+    image: &Template,
+) -> BTreeMap<String, PlanFile> {
+    let on_host = matches!(image, Template::Literal(Value::String(name)) if name == HOST_IMAGE);
+    let mut files = BTreeMap::new();
+    let mut bytes = 0;
+    for file in &container.files {
+        place(checker, &container.files, file, on_host);
+        let from = match &file.from {
+            FileFromSpec::Content(content) => {
+                let what = format!("the file `{}`", short(&file.path.value));
+                let wanted = Wanted {
+                    what: &what,
+                    // What can be executed is code.
+                    level: if file.mode & 0o111 == 0 {
+                        Level::Untrusted
+                    } else {
+                        Level::Trusted
+                    },
+                    ty: &Type::Json,
+                    to_text: false,
+                };
+                let template = checker.template(content, &wanted);
+                bytes += written(&template);
+                if bytes > limits::FILES_BYTES {
+                    too_large(checker, content.at);
+                    return files;
+                }
+                PlanFileFrom::Content(template)
+            }
+        };
+        let mode = file.mode;
+        files.insert(file.path.value.clone(), PlanFile { from, mode });
+    }
+    files
+}
+
+fn place(checker: &mut Checker<'_>, all: &[FileSpec], file: &FileSpec, on_host: bool) {
+    let path = &file.path.value;
+    if let Err(why) = check_file_path(path, on_host) {
+        checker
+            .sink
+            .error(
+                Code::BadValue,
+                file.path.at,
+                format!("a file cannot lie there: {why}"),
+            )
+            .help("choose a path such as /data/NAME, in plain form");
+        return;
+    }
+    if let Some(other) = all
+        .iter()
+        .find(|other| other.path.value != *path && is_within(path, &other.path.value))
+    {
+        let message = format!("`{}` would lie in a file", short(path));
+        checker
+            .sink
+            .error(Code::Conflict, file.path.at, message)
+            .also(other.path.at, "this one")
+            .help("give one of them another path");
+    }
+}
+
+/// What is known of its size before a run: constants, in their JSON form.
+fn written(template: &Template) -> usize {
+    match template {
+        Template::Literal(value) => value.to_string().len(),
+        Template::Expr(_) => 0,
+        Template::Concat(parts) | Template::List(parts) => parts.iter().map(written).sum(),
+        Template::Map(parts) => parts.values().map(written).sum(),
+    }
+}
+
+fn too_large(checker: &mut Checker<'_>, at: Loc) {
+    let message = format!(
+        "the files of a step hold at most {} bytes together",
+        limits::FILES_BYTES
+    );
+    checker
+        .sink
+        .error(Code::BadValue, at, message)
+        .help("they travel with the step to its agent; what is larger belongs into the image");
+}
