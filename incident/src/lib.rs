@@ -17,8 +17,8 @@ pub use conclusion::{Investigation, conclude};
 pub use delivery::{Delivery, dedupe_key};
 pub use findings::{CHECKS_PER_ITEM, from_items, not_measured};
 pub use group::{
-    AlertEntry, Command, DecideError, FoldError, IncidentEvent, IncidentState, LoadError, Moment, RunRef,
-    Stored, What, decide, fold, timeline, wants_runs,
+    AlertEntry, Command, DecideError, FoldError, IncidentEvent, IncidentState, LoadError, Moment, RefusedRun,
+    RunRef, Stored, What, decide, fold, timeline, wants_runs,
 };
 pub use manual::{MANUAL, Opening, by_hand};
 pub use normalise::{LIST_ITEMS, Normalised, Shape, datadog_template, likely_source, normalise};

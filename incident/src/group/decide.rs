@@ -5,7 +5,7 @@ use std::fmt;
 use types::{Alert, AlertId, AlertState, IncidentId, Timestamp};
 
 use super::{
-    event::{IncidentEvent, RunRef, What},
+    event::{IncidentEvent, RefusedRun, RunRef, What},
     state::IncidentState,
 };
 use crate::Delivery;
@@ -34,6 +34,13 @@ pub enum Command {
         alert_id: AlertId,
         /// The run.
         run: RunRef,
+    },
+    /// A bound workflow was not started for an alert.
+    RunRefused {
+        /// The alert.
+        alert_id: AlertId,
+        /// Which, and why.
+        refused: RefusedRun,
     },
 }
 
@@ -71,16 +78,14 @@ pub fn decide(
     now: Timestamp,
 ) -> Result<Vec<IncidentEvent>, DecideError> {
     let what = match command {
-        Command::RunStarted { alert_id, run } => {
-            let state = state.ok_or(DecideError::NoIncident)?;
-            if !state.alerts.iter().any(|entry| entry.id == *alert_id) {
-                return Err(DecideError::NoAlert(alert_id.clone()));
-            }
-            What::RunStarted {
-                alert_id: alert_id.clone(),
-                run: run.clone(),
-            }
-        }
+        Command::RunStarted { alert_id, run } => What::RunStarted {
+            alert_id: known(state, alert_id)?,
+            run: run.clone(),
+        },
+        Command::RunRefused { alert_id, refused } => What::RunRefused {
+            alert_id: known(state, alert_id)?,
+            refused: refused.clone(),
+        },
         Command::Receive {
             incident,
             alert_id,
@@ -89,6 +94,15 @@ pub fn decide(
         } => receive(state, now, incident, alert_id, delivery, alert)?,
     };
     Ok(vec![IncidentEvent { at: now, what }])
+}
+
+/// An alert that the incident has.
+fn known(state: Option<&IncidentState>, alert: &AlertId) -> Result<AlertId, DecideError> {
+    let state = state.ok_or(DecideError::NoIncident)?;
+    if !state.alerts.iter().any(|entry| entry.id == *alert) {
+        return Err(DecideError::NoAlert(alert.clone()));
+    }
+    Ok(alert.clone())
 }
 
 fn receive(
@@ -144,6 +158,7 @@ pub fn wants_runs(events: &[IncidentEvent]) -> bool {
         What::AlertJoined { .. }
         | What::AlertRepeated { .. }
         | What::Recovered { .. }
-        | What::RunStarted { .. } => false,
+        | What::RunStarted { .. }
+        | What::RunRefused { .. } => false,
     })
 }

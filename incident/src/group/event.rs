@@ -75,6 +75,14 @@ pub enum What {
         #[serde(flatten)]
         run: RunRef,
     },
+    /// A workflow that is bound to an alert was not started for it.
+    RunRefused {
+        /// The alert that would have started it.
+        alert_id: AlertId,
+        /// What was not started, and why.
+        #[serde(flatten)]
+        refused: RefusedRun,
+    },
 }
 
 impl What {
@@ -86,7 +94,7 @@ impl What {
             | Self::AlertJoined { alert_id, .. }
             | Self::Recovered { alert_id, .. }
             | Self::Reopened { alert_id, .. } => Some(alert_id),
-            Self::AlertRepeated { .. } | Self::RunStarted { .. } => None,
+            Self::AlertRepeated { .. } | Self::RunStarted { .. } | Self::RunRefused { .. } => None,
         }
     }
 }
@@ -98,6 +106,15 @@ pub struct RunRef {
     pub run: RunId,
     /// Its workflow's name.
     pub workflow: String,
+}
+
+/// A workflow that an alert could not start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedRun {
+    /// Its name.
+    pub workflow: String,
+    /// Why, for people.
+    pub why: String,
 }
 
 /// An event as it is stored: `(kind, version, body)`.
@@ -153,13 +170,14 @@ impl fmt::Display for LoadError {
 impl std::error::Error for LoadError {}
 
 impl What {
-    const KINDS: [&'static str; 6] = [
+    const KINDS: [&'static str; 7] = [
         "opened",
         "alert_joined",
         "alert_repeated",
         "recovered",
         "reopened",
         "run_started",
+        "run_refused",
     ];
 
     /// The kind's name in the store.
@@ -172,6 +190,7 @@ impl What {
             Self::Recovered { .. } => "recovered",
             Self::Reopened { .. } => "reopened",
             Self::RunStarted { .. } => "run_started",
+            Self::RunRefused { .. } => "run_refused",
         }
     }
 }

@@ -7,6 +7,6 @@ mod state;
 mod timeline;
 
 pub use decide::{Command, DecideError, decide, wants_runs};
-pub use event::{IncidentEvent, LoadError, RunRef, Stored, What};
+pub use event::{IncidentEvent, LoadError, RefusedRun, RunRef, Stored, What};
 pub use state::{AlertEntry, FoldError, IncidentState, fold};
 pub use timeline::{Moment, timeline};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use types::{Alert, AlertId, AlertState, IncidentId, Timestamp};
 
-use super::event::{IncidentEvent, RunRef, What};
+use super::event::{IncidentEvent, RefusedRun, RunRef, What};
 use crate::Delivery;
 
 /// One alert of an incident.
@@ -20,6 +20,8 @@ pub struct AlertEntry {
     pub repeats: u64,
     /// The runs that it started.
     pub runs: Vec<RunRef>,
+    /// The workflows that it should have started and could not.
+    pub refused: Vec<RefusedRun>,
 }
 
 /// An incident.
@@ -157,6 +159,7 @@ impl IncidentState {
                 self.last_at = event.at;
             }
             What::RunStarted { alert_id, run } => self.entry(alert_id)?.runs.push(run.clone()),
+            What::RunRefused { alert_id, refused } => self.entry(alert_id)?.refused.push(refused.clone()),
         }
         Ok(())
     }
@@ -169,6 +172,7 @@ impl IncidentState {
             at,
             repeats: 0,
             runs: Vec::new(),
+            refused: Vec::new(),
         });
     }
 

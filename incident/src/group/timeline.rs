@@ -33,6 +33,7 @@ pub fn timeline(events: &[IncidentEvent]) -> Vec<Moment> {
         What::Recovered { .. } => "the source says that it is over".to_owned(),
         What::Reopened { alert, .. } => format!("fires again ({}): {}", alert.state.as_str(), alert.title),
         What::RunStarted { run, .. } => format!("{} started as {}", run.workflow, run.run),
+        What::RunRefused { refused, .. } => format!("{} was not started: {}", refused.workflow, refused.why),
     };
     events
         .iter()

@@ -22,7 +22,7 @@ fn alert(event: &IncidentEvent) -> Option<(&types::AlertId, &Alert)> {
         | What::AlertJoined { alert_id, alert, .. }
         | What::Reopened { alert_id, alert, .. }
         | What::Recovered { alert_id, alert, .. } => Some((alert_id, alert)),
-        What::AlertRepeated { .. } | What::RunStarted { .. } => None,
+        What::AlertRepeated { .. } | What::RunStarted { .. } | What::RunRefused { .. } => None,
     }
 }
 

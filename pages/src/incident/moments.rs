@@ -105,6 +105,10 @@ fn alerts(history: &[IncidentEvent]) -> Vec<Moment> {
             }
             // The run itself says it, with more.
             What::RunStarted { .. } => continue,
+            What::RunRefused { refused, .. } => Moment {
+                why: vec![refused.why.clone()],
+                ..Moment::new(at, Shape::Bad, format!("{} was not started", refused.workflow))
+            },
         };
         moments.push(moment);
     }

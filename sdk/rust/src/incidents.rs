@@ -1,6 +1,6 @@
 //! Incidents by hand, and lists of them.
 
-use proto::v1::{ListIncidentsRequest, OpenIncidentRequest};
+use proto::v1::{ListIncidentsRequest, OpenIncidentRequest, RefusedWorkflow};
 use serde::Serialize;
 use types::Object;
 
@@ -36,6 +36,27 @@ pub struct OpenedView {
     pub runs: Vec<String>,
     /// False when it joined one that was open.
     pub opened: bool,
+    /// Bound workflows that could not be started for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedRunView>,
+}
+
+/// A workflow that an alert could not start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefusedRunView {
+    /// Its name.
+    pub workflow: String,
+    /// Why, for people.
+    pub why: String,
+}
+
+impl RefusedRunView {
+    fn from_wire(refused: RefusedWorkflow) -> Self {
+        Self {
+            workflow: refused.workflow,
+            why: refused.why,
+        }
+    }
 }
 
 /// Which incidents to list; the default is the newest 50 of all.
@@ -74,6 +95,11 @@ impl Client {
             incident: answer.incident_id,
             runs: answer.run_ids,
             opened: answer.opened,
+            refused: answer
+                .refused
+                .into_iter()
+                .map(RefusedRunView::from_wire)
+                .collect(),
         })
     }
 

@@ -19,7 +19,7 @@ mod watch;
 pub use client::{Client, LogsOf, Start, Timeouts, What};
 pub use error::{Details, Error, Refusal, Violation};
 pub use event::{At, Body, Event, PlanHead, Reason, StepHead};
-pub use incidents::{IncidentFilter, OpenIncident, OpenedView};
+pub use incidents::{IncidentFilter, OpenIncident, OpenedView, RefusedRunView};
 pub use logs::LogPiece;
 pub use operate::{DiagnoseView, FindingView, Level, SourceView};
 pub use plan::{PlanView, Preview};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::{RunStarted, Trigger};
-use incident::{Opening, by_hand};
+use incident::{Opening, RefusedRun, by_hand};
 use proto::v1;
 use tonic::{Code, Request, Response, Status};
 use types::{Object, RunId, Severity, Value};
@@ -19,7 +19,7 @@ use crate::{
     Core,
     access::{Caller, Permission, authorize},
     clock::entropy,
-    intake::Arrival,
+    intake::{Accepted, Arrival},
     workflows,
 };
 
@@ -54,14 +54,26 @@ struct Answer {
     incident: String,
     runs: Vec<String>,
     opened: bool,
+    #[serde(default)]
+    refused: Vec<RefusedRun>,
 }
 
 impl Answer {
+    fn new(accepted: &Accepted) -> Self {
+        Self {
+            incident: accepted.incident_id.to_string(),
+            runs: accepted.run_ids.iter().map(ToString::to_string).collect(),
+            opened: accepted.opened,
+            refused: accepted.refused.clone(),
+        }
+    }
+
     fn wire(self) -> v1::OpenIncidentResponse {
         v1::OpenIncidentResponse {
             incident_id: self.incident,
             run_ids: self.runs,
             opened: self.opened,
+            refused: self.refused.into_iter().map(refused).collect(),
         }
     }
 }
@@ -116,12 +128,7 @@ async fn once(
         content_type: "application/json".to_owned(),
         body: &body,
         claims: &|accepted, now| {
-            let answer = Answer {
-                incident: accepted.incident_id.to_string(),
-                runs: accepted.run_ids.iter().map(ToString::to_string).collect(),
-                opened: accepted.opened,
-            };
-            let answer = serde_json::to_string(&answer).unwrap_or_default();
+            let answer = serde_json::to_string(&Answer::new(accepted)).unwrap_or_default();
             claim(scope, &request.idempotency_key, request, answer, now)
         },
     };
@@ -131,11 +138,14 @@ async fn once(
         .await
         .map_err(|error| store_status(&error))?;
     core.intake.counts.accepted(incident::MANUAL, core.clock.now());
-    Ok(v1::OpenIncidentResponse {
-        incident_id: accepted.incident_id.to_string(),
-        run_ids: accepted.run_ids.iter().map(ToString::to_string).collect(),
-        opened: accepted.opened,
-    })
+    Ok(Answer::new(&accepted).wire())
+}
+
+fn refused(refused: RefusedRun) -> v1::RefusedWorkflow {
+    v1::RefusedWorkflow {
+        workflow: refused.workflow,
+        why: refused.why,
+    }
 }
 
 fn opening(core: &Core, request: &v1::OpenIncidentRequest) -> Result<Opening, Status> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use incident::{Command, IncidentEvent, IncidentState, Normalised, RunRef};
+use incident::{Command, IncidentEvent, IncidentState, Normalised, RefusedRun, RunRef};
 use types::{AlertId, IncidentId, Millis, RunId, Timestamp};
 
 use crate::{
@@ -165,6 +165,16 @@ impl Grouped {
             run: RunRef { run, workflow },
         };
         let events = incident::decide(Some(&self.after), &started, now).map_err(damaged)?;
+        self.after = evolved(Some(self.after.clone()), &events)?;
+        self.events.extend(events);
+        Ok(())
+    }
+
+    /// A bound workflow is not started for the alert.
+    pub(super) fn run_refused(&mut self, refused: RefusedRun, now: Timestamp) -> Result<(), StoreError> {
+        let alert_id = self.alert.clone();
+        let events = incident::decide(Some(&self.after), &Command::RunRefused { alert_id, refused }, now)
+            .map_err(damaged)?;
         self.after = evolved(Some(self.after.clone()), &events)?;
         self.events.extend(events);
         Ok(())

@@ -10,7 +10,7 @@ use std::{
 };
 
 use engine::{RunStarted, Trigger};
-use incident::{IncidentState, Normalised};
+use incident::{IncidentState, Normalised, RefusedRun};
 use tokio::sync::Mutex;
 use types::{AlertId, IncidentId, Object, RunId, Timestamp};
 
@@ -44,6 +44,9 @@ pub(crate) struct Accepted {
     pub(crate) incident_id: IncidentId,
     pub(crate) run_id: Option<RunId>,
     pub(crate) run_ids: Vec<RunId>,
+    /// Bound workflows that could not be started for it; left out of the answer when there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) refused: Vec<RefusedRun>,
     /// Whether it opened its incident.
     #[serde(skip)]
     pub(crate) opened: bool,
@@ -148,9 +151,22 @@ async fn once(core: &Core, shard: &mut Shard, arrival: &Arrival<'_>) -> Result<A
     }
     let mut prepared = Vec::new();
     if incident::wants_runs(&grouped.events) {
-        for first in runs_for(core, arrival, &grouped.after.id).await? {
-            grouped.run_started(first.run.clone(), first.plan.name.clone(), now)?;
-            prepared.push(core.runs.prepare(first));
+        for start in runs_for(core, arrival, &grouped.after.id).await? {
+            match start {
+                Ok(first) => {
+                    grouped.run_started(first.run.clone(), first.plan.name.clone(), now)?;
+                    prepared.push(core.runs.prepare(first));
+                }
+                Err(refused) => {
+                    tracing::error!(
+                        incident = %grouped.after.id,
+                        workflow = refused.workflow,
+                        why = refused.why,
+                        "a bound workflow was not started for an alert"
+                    );
+                    grouped.run_refused(refused, now)?;
+                }
+            }
         }
     }
     let mut append = Append::default();
@@ -173,45 +189,43 @@ async fn once(core: &Core, shard: &mut Shard, arrival: &Arrival<'_>) -> Result<A
     Ok(accepted)
 }
 
-/// The workflows that are bound to this alert, ready to run.
+/// The workflows that are bound to this alert: ready to run, or why not. The alert is kept all the same.
 async fn runs_for(
     core: &Core,
     arrival: &Arrival<'_>,
     incident: &IncidentId,
-) -> Result<Vec<RunStarted>, StoreError> {
+) -> Result<Vec<Result<RunStarted, RefusedRun>>, StoreError> {
     let alert = serde_json::to_value(&arrival.read.alert).map_err(damaged)?;
     let mut starts = Vec::new();
     for plan in workflows::bound_to(core, &alert).await? {
-        match plan.bind_inputs(&workflows::declared(&plan, arrival.inputs)) {
-            Ok(inputs) => {
-                let trigger = Trigger {
-                    alert: Some(alert.clone()),
-                    incident: Some(incident.clone()),
-                    by: arrival.by.clone(),
-                };
-                let run = RunId::new(core.clock.now(), entropy());
-                let first = RunStarted::new(run, plan, inputs, trigger);
-                match runs::too_large(&first).map_err(damaged)? {
-                    None => starts.push(first),
-                    // The alert is kept all the same; such an event would end every stream that comes to it.
-                    Some(bytes) => tracing::error!(
-                        workflow = first.plan.name,
-                        bytes,
-                        most = runs::FIRST_BYTES,
-                        "a bound workflow cannot start from an alert: its plan, inputs and the alert are too large together"
-                    ),
+        let workflow = plan.name.clone();
+        let refused = |why: String| Err(RefusedRun { workflow, why });
+        starts.push(
+            match plan.bind_inputs(&workflows::declared(&plan, arrival.inputs)) {
+                Ok(inputs) => {
+                    let trigger = Trigger {
+                        alert: Some(alert.clone()),
+                        incident: Some(incident.clone()),
+                        by: arrival.by.clone(),
+                    };
+                    let run = RunId::new(core.clock.now(), entropy());
+                    let first = RunStarted::new(run, plan, inputs, trigger);
+                    match runs::too_large(&first).map_err(damaged)? {
+                        None => Ok(first),
+                        // Such an event would end every stream that comes to it.
+                        Some(bytes) => refused(format!(
+                            "its plan, inputs and the alert are {bytes} bytes together, and {} is the most",
+                            runs::FIRST_BYTES
+                        )),
+                    }
                 }
-            }
-            // The compiler refuses this for workflows that alerts start; an old definition might still be kept.
-            Err(errors) => {
-                let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-                tracing::error!(
-                    workflow = plan.name,
-                    ?errors,
-                    "a bound workflow cannot start from an alert"
-                );
-            }
-        }
+                // The compiler refuses this for workflows that alerts start; an old definition might still be kept.
+                Err(errors) => {
+                    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                    refused(errors.join("; "))
+                }
+            },
+        );
     }
     Ok(starts)
 }
@@ -227,6 +241,7 @@ fn accepted(state: &IncidentState, alert: AlertId, opened: bool) -> Accepted {
         incident_id: state.id.clone(),
         run_id: run_ids.first().cloned(),
         run_ids,
+        refused: entry.map(|entry| entry.refused.clone()).unwrap_or_default(),
         opened,
     }
 }

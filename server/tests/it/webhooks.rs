@@ -8,6 +8,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
     http::{post, read, send},
+    pages,
     stack::{Stack, soon},
 };
 
@@ -207,6 +208,14 @@ async fn an_alert_that_is_too_large_beside_its_plan_is_kept_and_ends_no_stream()
         json!({"id": "large", "title": "it burns", "severity": "high", "description": "d".repeat(900_000)});
     let large = post(&stack, PATH, large.to_string().as_bytes()).await;
     assert_eq!((large.status, &large.body["run_ids"]), (202, &json!([])));
+    let refused = &large.body["refused"];
+    assert_eq!(refused[0]["workflow"], "on-alert", "{refused}");
+    let why = refused[0]["why"].as_str().unwrap();
+    assert!(
+        why.starts_with("its plan, inputs and the alert are ") && why.contains(" is the most"),
+        "{why}"
+    );
+    assert!(small.body["refused"].is_null(), "{}", small.body);
 
     let mut events = EventServiceClient::new(stack.channel().await);
     let request = v1::SubscribeRequest {
@@ -215,15 +224,24 @@ async fn an_alert_that_is_too_large_beside_its_plan_is_kept_and_ends_no_stream()
     };
     let mut events = events.subscribe(request).await.unwrap().into_inner();
     let last = post(&stack, PATH, &alert("last", "firing")).await;
+    let mut told = Vec::new();
     loop {
         let event = soon("the last incident", events.message())
             .await
             .unwrap()
             .unwrap();
+        if event.kind == "run_refused" {
+            told.push(event.incident_id.clone());
+        }
         if event.incident_id == last.body["incident_id"] && event.kind == "opened" {
             break;
         }
     }
+    let incident = large.body["incident_id"].as_str().unwrap();
+    assert_eq!(told, [incident], "the history says that nothing was started");
+    let page = pages::get(&stack, &format!("/incidents/{incident}")).await;
+    let html = pages::text(&page);
+    assert!(html.contains("on-alert was not started"), "{html}");
     stack.stop().await;
 }
 

@@ -89,10 +89,13 @@ pub(super) async fn main(args: OpenArgs) -> Done {
     } else {
         say(&client, &opened, args.watch).await?;
     }
-    if args.watch {
-        return follow(&client, &args, opened).await;
-    }
-    Ok(Exit::Succeeded)
+    let refused = !opened.refused.is_empty();
+    let ended = match args.watch {
+        true => follow(&client, &args, opened).await?,
+        false => Exit::Succeeded,
+    };
+    // What was bound and did not start counts as a run that failed.
+    Ok(if refused { Exit::Failed } else { ended })
 }
 
 async fn inputs(client: &Client, args: &OpenArgs) -> Result<Map<String, Value>, Fault> {
@@ -171,7 +174,11 @@ async fn say(client: &Client, opened: &OpenedView, watch: bool) -> Result<(), Fa
             .unwrap_or_default();
         out::line(&format!("run {run}{workflow}"))?;
     }
+    for refused in &opened.refused {
+        out::note(&format!("{} was not started: {}", refused.workflow, refused.why));
+    }
     match (opened.opened, opened.runs.first()) {
+        (_, None) if !opened.refused.is_empty() => {}
         (true, None) => out::note(
             "no workflow is bound to it: nothing was started (`firehall put incident-response` binds one)",
         ),
