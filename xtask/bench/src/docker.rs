@@ -7,7 +7,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-const IMAGE: &str = "firehall-bench-busybox:local";
+/// One static busybox, made on this machine.
+pub(crate) const IMAGE: &str = "firehall-bench-busybox:local";
 
 /// A usable daemon with our image in it.
 pub(crate) struct Docker {

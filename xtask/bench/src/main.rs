@@ -4,6 +4,7 @@
 
 mod bare;
 mod docker;
+mod engine;
 mod flushes;
 mod http;
 mod idle;
@@ -25,7 +26,7 @@ const USAGE: &str = "\
 cargo xtask bench [--rounds N] [--only ROWS] [--no-write]
 
   --rounds N    rounds of each measurement, at least 10 (12 by default)
-  --only ROWS   which rows of the table: 2 3 7 8 9 11, separated by commas; then nothing is written
+  --only ROWS   which rows of the table: 2 3 4 7 8 9 11, separated by commas; then nothing is written
   --no-write    print only";
 
 /// Fewer tell nothing about a median.
@@ -65,6 +66,9 @@ fn run() -> Result<()> {
     let mut rows: Vec<Row> = Vec::new();
     if options.wants(2) || options.wants(3) {
         rows.extend(steps::measure(options.rounds)?);
+    }
+    if options.wants(4) {
+        rows.push(engine::measure(options.rounds)?);
     }
     if options.wants(7) {
         rows.extend(flushes::measure(options.rounds)?);

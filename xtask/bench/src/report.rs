@@ -40,6 +40,9 @@ Docker's side has what `docker run --network none --read-only --cap-drop ALL --s
 - Rows 2 and 3: our time is from the run's start to its end in its own history (server's clock, whole milliseconds). \
 The bare loop starts seven such containers one after the other through the crate `runtime`, with the same shim, and \
 waits for each: what a step costs without any control plane.
+- Row 4: the same run on an agent with `--runtime docker`, an image of one busybox; the peer asks the Engine API over \
+the same socket and through the same crate, with the same limits and hardening, for create, start, wait and remove, one \
+container after the other. Ours also brings its own pid 1, passes outputs and logs, and lives through the agent's death.
 - Row 7: `fsync`, `fdatasync`, `sync_file_range` and `msync` calls of server and agent together, counted by strace, \
 from the webhook until nothing more comes. Timings under strace mean nothing and are not used.
 - Row 8: a fan-out of 40 items, four at once, on one agent; the bare runtime runs as many in four threads.

@@ -14,11 +14,11 @@ use crate::{
 pub(crate) const STEPS: usize = 7;
 
 /// A chain of steps that do nothing in a container of their own.
-fn definition() -> String {
+pub(crate) fn definition(image: &str) -> String {
     let mut text = String::from("name: bench-containers\nsteps:\n");
     for n in 1..=STEPS {
         // Writing into a String cannot fail.
-        let _ = write!(text, "  s{n}:\n    image: host\n    run: \"true\"\n");
+        let _ = write!(text, "  s{n}:\n    image: {image}\n    run: \"true\"\n");
         if n > 1 {
             let _ = writeln!(text, "    needs: s{}", n - 1);
         }
@@ -34,7 +34,7 @@ pub(crate) fn measure(rounds: usize) -> Result<Vec<Row>> {
     let mut bare = Bare::open("steps")?;
     let mut stack = Stack::start(false)?;
     stack.agent("one", &[], &[])?;
-    let file = stack.file("containers.yaml", &definition())?;
+    let file = stack.file("containers.yaml", &definition("host"))?;
     let mut ours = Series::new("Firehall: a run of 7 containers, server and agent");
     let mut floor = Series::new("bare runtime: 7 containers in a loop");
     let mut peer = Series::new("docker run, 7 times");
