@@ -1,5 +1,6 @@
 //! Egress: outwards, and not to the host, its link-local neighbours, or another step.
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::process::Command;
 
@@ -11,11 +12,19 @@ use crate::support::{Place, finished, says, script};
 struct Outside {
     name: String,
     server: Option<std::process::Child>,
+    _alone: File,
 }
 
 const HERE: &str = "198.51.100.1";
 const THERE: &str = "198.51.100.2";
 const METADATA: &str = "169.254.169.254";
+
+/// The host has one route to that address: tests that make it (the other runtime's too) take turns.
+fn alone() -> File {
+    let turn = File::create(std::env::temp_dir().join("firehall-test-metadata.lock")).unwrap();
+    turn.lock().unwrap();
+    turn
+}
 
 fn ip(args: &[&str]) {
     let output = Command::new("ip").args(args).output().unwrap();
@@ -28,9 +37,14 @@ fn ip(args: &[&str]) {
 
 impl Outside {
     fn new() -> Self {
+        let alone = alone();
         let name = format!("fhout{}", std::process::id());
         ip(&["netns", "add", &name]);
-        let mut made = Self { name, server: None };
+        let mut made = Self {
+            name,
+            server: None,
+            _alone: alone,
+        };
         let (near, far) = (
             format!("n{}", std::process::id()),
             format!("f{}", std::process::id()),
@@ -79,7 +93,9 @@ impl Drop for Outside {
             let _killed = server.kill();
             let _gone = server.wait();
         }
-        // Its end of the cable goes with it, and the host's with that.
+        // The cable at once, and the host's route with it: a namespace goes when the kernel finds time.
+        let near = format!("n{}", std::process::id());
+        let _gone = Command::new("ip").args(["link", "del", &near]).status();
         let _gone = Command::new("ip").args(["netns", "del", &self.name]).status();
     }
 }

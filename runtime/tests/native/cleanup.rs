@@ -49,11 +49,15 @@ fn assert_only_shared(state: &Path) {
 }
 
 /// Mounts of this host that were not there before, but for those that other tests make meanwhile: below directories of
-/// their own, or Docker's.
+/// their own, Docker's, or network namespaces by name.
 fn new_mounts(before: &str, ours: &Path) -> Vec<String> {
     let ours = ours.to_string_lossy().into_owned();
     let now = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let foreign = |line: &str| line.contains("/docker") || line.contains("/tmp/");
+    let foreign = |line: &str| {
+        ["/docker", "/tmp/", "/run/netns"]
+            .iter()
+            .any(|part| line.contains(part))
+    };
     now.lines()
         .filter(|line| !before.lines().any(|old| old == *line))
         .filter(|line| line.contains(&ours) || !foreign(line))

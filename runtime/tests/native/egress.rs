@@ -1,6 +1,7 @@
 //! `network: egress` against a world of the test's own: a network namespace behind this host with a service, and with the
 //! address of a cloud's metadata service.
 
+use std::fs::File;
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::Command;
@@ -18,6 +19,14 @@ const METADATA: &str = "169.254.169.254";
 struct World {
     name: String,
     port: u16,
+    _alone: File,
+}
+
+/// The host has one route to that address: tests that make it (the other runtime's too) take turns.
+fn alone() -> File {
+    let turn = File::create(std::env::temp_dir().join("firehall-test-metadata.lock")).unwrap();
+    turn.lock().unwrap();
+    turn
 }
 
 fn ip(line: &str) {
@@ -34,6 +43,7 @@ fn ip(line: &str) {
 
 impl World {
     fn new() -> Self {
+        let alone = alone();
         let name = format!("world{}", std::process::id());
         ip(&format!("netns add {name}"));
         ip(&format!("link add {name} type veth peer name eth0 netns {name}"));
@@ -49,7 +59,7 @@ impl World {
         }
         ip(&format!("route add {METADATA}/32 via {WORLD}"));
         let (told, port) = std::sync::mpsc::sync_channel(1);
-        let space = std::fs::File::open(format!("/run/netns/{name}")).unwrap();
+        let space = File::open(format!("/run/netns/{name}")).unwrap();
         // A thread of its own: a namespace is a thread's.
         std::thread::spawn(move || {
             setns(space, CloneFlags::CLONE_NEWNET).unwrap();
@@ -61,7 +71,11 @@ impl World {
             }
         });
         let port = port.recv_timeout(crate::support::PATIENCE).unwrap();
-        Self { name, port }
+        Self {
+            name,
+            port,
+            _alone: alone,
+        }
     }
 }
 
