@@ -121,6 +121,19 @@ async fn native(config: &Config, dir: &DataDir) -> Chosen {
         .await
         .map_err(|error| error.to_string())?;
     tracing::info!(kernel = support.kernel, cgroups = support.cgroups, took = ?support.took, "native runtime works");
+    if let Some(limits) = support.looser {
+        tracing::warn!(
+            limits,
+            "this agent is not root and has no cgroups: steps are not held to limits as a whole"
+        );
+    }
+    for cannot in &support.cannot {
+        tracing::warn!(
+            what = cannot.what,
+            why = cannot.why,
+            "steps that ask for this are refused here"
+        );
+    }
     let native = Native::open(&dir.native(), shim.clone()).map_err(|error| error.to_string())?;
     sweep_trials(&native, &dir.native()).await;
     let store = images::Store::open(&dir.images()).map_err(|error| error.to_string())?;

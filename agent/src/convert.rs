@@ -138,6 +138,12 @@ pub(crate) fn hello(context: &Context, dial: u64, inventory: Vec<v1::InventoryIt
         inventory,
         dial,
         instance: context.instance.clone(),
+        limits: context
+            .runtime
+            .iter()
+            .find_map(|runtime| runtime.looser())
+            .unwrap_or_default()
+            .to_owned(),
     };
     v1::SessionUp {
         message: Some(v1::session_up::Message::Hello(hello)),

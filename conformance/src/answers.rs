@@ -1,12 +1,27 @@
 //! Where runtimes honestly differ, as data. Whatever is not here is the same on all of them.
 
+use runtime::LimitsBy;
+
 /// What one runtime answers.
 #[derive(Debug, Clone, Copy)]
 pub struct Answers {
     /// How the death of the main process by a signal is told.
     pub signals: Signals,
-    /// Ids inside are mapped to a range of the host that belongs to nobody.
-    pub user_namespace: bool,
+    /// Whom ids inside are on the host.
+    pub ids: Ids,
+    /// What holds a step to its limits.
+    pub limits: LimitsBy,
+}
+
+/// Whom ids inside are on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ids {
+    /// A range that belongs to nobody, each step's its own.
+    Range,
+    /// The one user that runs the agent.
+    Agent,
+    /// The same numbers: the daemon maps none.
+    Same,
 }
 
 /// How a death by a signal comes back.

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-pub use answers::{Answers, Signals};
+pub use answers::{Answers, Ids, Signals};
 pub use place::Place;
 pub use subject::Subject;
 
@@ -42,14 +42,25 @@ pub(crate) use suite;
 
 /// Runs all cases on a runtime, as `cargo test` and `cargo nextest` ask it to.
 pub fn main(subject: &'static dyn Subject) -> ExitCode {
+    run(subject, |_| true)
+}
+
+/// The same where the ordinary run takes some modules only: cases of the others are named `full_…`.
+pub fn main_of(subject: &'static dyn Subject, ordinary: &[&str]) -> ExitCode {
+    run(subject, |module| ordinary.contains(&module))
+}
+
+fn run(subject: &'static dyn Subject, is_ordinary: impl Fn(&str) -> bool) -> ExitCode {
     let arguments = Arguments::from_args();
     let trials = cases::ALL
         .iter()
         .flat_map(|cases| cases.iter())
         .map(|case| {
             let name = case.name.trim_start_matches("conformance::cases::");
+            let module = name.split("::").next().unwrap_or_default();
+            let full = if is_ordinary(module) { "" } else { "full_" };
             let run = case.run;
-            Trial::test(name, move || {
+            Trial::test(format!("{full}{name}"), move || {
                 let place = Place::open(subject);
                 run(&place);
                 place.leave();

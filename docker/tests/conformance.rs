@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use bollard::query_parameters::ListContainersOptionsBuilder;
-use conformance::{Answers, Signals, Subject};
+use conformance::{Answers, Ids, Signals, Subject};
 use docker::{Docker, Host, Registries, Settings};
-use runtime::Runtime;
+use runtime::{LimitsBy, Runtime};
 
 const INSIDE: &str = env!("CARGO_BIN_EXE_firehall-inside-test");
 
@@ -29,7 +29,8 @@ impl Subject for OnThisDaemon {
     fn answers(&self) -> Answers {
         Answers {
             signals: Signals::Apart,
-            user_namespace: false,
+            ids: Ids::Same,
+            limits: LimitsBy::Cgroup,
         }
     }
 

@@ -17,6 +17,10 @@ pub trait Runtime: Send + Sync {
     fn name(&self) -> &'static str;
     /// What of the spec this runtime can never do, with the way out; asked before a start.
     fn refuses(&self, spec: &ContainerSpec) -> Option<String>;
+    /// Which limits do not hold a step as a whole here, for people; none where all do.
+    fn looser(&self) -> Option<&'static str> {
+        None
+    }
     /// Starts it, or finds what was started under this name before. Returns once the program is about to run, which
     /// may take as long as the image takes to be fetched.
     ///
@@ -104,6 +108,10 @@ impl Runtime for Native {
 
     fn refuses(&self, spec: &ContainerSpec) -> Option<String> {
         self.can(spec).err().map(|error| error.to_string())
+    }
+
+    fn looser(&self) -> Option<&'static str> {
+        Self::looser(self)
     }
 
     async fn start(&self, dir: &Path, spec: ContainerSpec, secrets: Secrets) -> Result<Found, RuntimeError> {

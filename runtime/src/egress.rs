@@ -46,15 +46,17 @@ impl Line {
     }
 }
 
+/// Nothing of a host's network can be given to a step's without root.
+pub(crate) const NOT_ROOT: &str =
+    "network: egress needs an agent that is root: use network: none, or run it as root";
+
 /// Whether this host can give a step `network: egress`.
 ///
 /// # Errors
 /// Why not, with what to do.
 pub fn supported() -> Result<(), String> {
     if !nix::unistd::geteuid().is_root() {
-        return Err(
-            "network: egress needs an agent that is root: use network: none, or run it as root".to_owned(),
-        );
+        return Err(NOT_ROOT.to_owned());
     }
     for (name, package) in [
         ("ip", "iproute2"),

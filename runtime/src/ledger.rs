@@ -36,22 +36,29 @@ impl Ledger {
         }
     }
 
-    /// The ids whose attempt has no directory any more.
-    pub(crate) fn orphaned(&self) -> io::Result<Vec<String>> {
+    /// Where an attempt was.
+    pub(crate) fn attempt(&self, id: &str) -> io::Result<Option<PathBuf>> {
+        match fs::read(self.dir.join(id)) {
+            Ok(bytes) => Ok(Some(PathBuf::from(OsStr::from_bytes(&bytes)))),
+            // Forgotten meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The ids whose attempt has no directory any more, with the directory that it had.
+    pub(crate) fn orphaned(&self) -> io::Result<Vec<(String, PathBuf)>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
             let Ok(id) = entry.file_name().into_string() else {
                 continue;
             };
-            let attempt = match fs::read(entry.path()) {
-                Ok(bytes) => PathBuf::from(OsStr::from_bytes(&bytes)),
-                // Forgotten meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
-            if spec::validate_id(&id).is_ok() && !attempt.exists() {
-                found.push(id);
+            if spec::validate_id(&id).is_ok()
+                && let Some(attempt) = self.attempt(&id)?
+                && !attempt.exists()
+            {
+                found.push((id, attempt));
             }
         }
         Ok(found)
@@ -72,9 +79,12 @@ mod tests {
         ledger.note("one", &attempt).unwrap();
         ledger.note("two", &tmp.path().join("gone")).unwrap();
         fs::write(tmp.path().join("made/Not An Id"), "/nowhere").unwrap();
-        assert_eq!(ledger.orphaned().unwrap(), ["two"]);
+        assert_eq!(
+            ledger.orphaned().unwrap(),
+            [("two".to_owned(), tmp.path().join("gone"))]
+        );
         ledger.forget("two").unwrap();
         ledger.forget("two").unwrap();
-        assert_eq!(ledger.orphaned().unwrap(), Vec::<String>::new());
+        assert_eq!(ledger.orphaned().unwrap(), Vec::new());
     }
 }

@@ -21,11 +21,13 @@
 //! | `shim.log` | what the shim could not tell otherwise |
 
 mod attempt_dir;
+mod cannot;
 mod cgroup;
 mod clock;
 mod contract;
 mod egress;
 mod fetch;
+mod forked;
 pub mod kit;
 mod ledger;
 mod native;
@@ -42,12 +44,13 @@ mod strays;
 mod sys;
 
 pub use attempt_dir::{AttemptDir, RUN_FILE_BYTES};
+pub use cannot::Cannot;
 pub use contract::{Attached, Found, Runtime, RuntimeError};
 pub use egress::supported as egress_supported;
 pub use native::{Adopted, Ended, Handle, Native, NativeError, Secrets, ShimCommand};
 pub use probe::{Support, Unsupported};
 pub use program::Program;
-pub use record::{ExitRecord, Hardening, StartError, StartErrorKind, StreamRecord};
+pub use record::{ExitRecord, Hardening, LimitsBy, StartError, StartErrorKind, StreamRecord};
 pub use rootfs::{ImageSource, Rootfs};
 pub use spec::{ContainerSpec, Image, SpecError, SpecFile};
 pub use strays::Stray;

@@ -15,7 +15,9 @@ use tokio::sync::watch;
 use types::Secret;
 
 use crate::attempt_dir::{AttemptDir, start_time};
+use crate::cannot::{Cannot, LOOSER, cannot};
 use crate::cgroup::{self, Group};
+use crate::forked::Forked;
 use crate::ledger::Ledger;
 use crate::shim::Job;
 use crate::{
@@ -216,7 +218,7 @@ impl Native {
             Ended::NeverStarted(_) => {}
             ended => return Ok(Adopted::Ended(ended)),
         }
-        self.destroy_group(&spec.id)?;
+        self.end_all(&spec.id, dir)?;
         self.inner
             .ledger
             .note(&spec.id, dir)
@@ -254,7 +256,22 @@ impl Native {
         if spec.network == Network::Egress {
             egress::supported().map_err(|why| spec::fault("network", why))?;
         }
-        Ok(())
+        match self.cannot().into_iter().find(|cannot| cannot.is_asked_by(spec)) {
+            Some(Cannot { field, why, .. }) => Err(spec::fault(field, why)),
+            None => Ok(()),
+        }
+    }
+
+    /// What no step can have here as things are, whatever the agent's policy says.
+    #[must_use]
+    pub fn cannot(&self) -> Vec<Cannot> {
+        cannot(&self.inner.layout)
+    }
+
+    /// Which limits do not hold a step as a whole here, for people; none where all do.
+    #[must_use]
+    pub fn looser(&self) -> Option<&'static str> {
+        matches!(self.inner.layout, cgroup::Layout::None).then_some(LOOSER)
     }
 
     /// The shim inherits the lock as its standard input and the secrets as its standard output; its environment is empty.
@@ -323,7 +340,7 @@ impl Native {
                 // It was killed while it made the container: what it forked holds its lock and waits for ever.
                 Shim::Dead => {
                     if let Some(id) = job_id(files) {
-                        self.destroy_group(&id)?;
+                        self.end_all(&id, files.path())?;
                     }
                 }
                 Shim::Unsigned => {}
@@ -346,7 +363,7 @@ impl Native {
         }
         if files.started().exists() {
             if let Some(id) = job_id(files) {
-                self.destroy_group(&id)?;
+                self.end_all(&id, files.path())?;
             }
             return Ok(Ended::Lost);
         }
@@ -393,7 +410,7 @@ impl Native {
         };
         let id = job_id(&files);
         if let Some(id) = &id {
-            self.destroy_group(id)?;
+            self.end_all(id, dir)?;
         }
         fs_err::remove_dir_all(dir).map_err(failed("cannot remove the attempt's directory"))?;
         match id {
@@ -407,7 +424,7 @@ impl Native {
     }
 
     /// A step's cgroup in every hierarchy that any step may use.
-    pub(crate) fn group(&self, id: &str) -> Result<Group, NativeError> {
+    fn group(&self, id: &str) -> Result<Group, NativeError> {
         let cpu = matches!(&self.inner.layout, cgroup::Layout::V1 { cpu: Some(_), .. });
         Group::open(&self.inner.layout, id, cpu).map_err(failed("cannot open the cgroups"))
     }
@@ -416,10 +433,29 @@ impl Native {
         &self.inner.ledger
     }
 
-    pub(crate) fn destroy_group(&self, id: &str) -> Result<(), NativeError> {
+    /// Ends what is left of an attempt whose shim is gone, and waits until it is.
+    pub(crate) fn end_all(&self, id: &str, dir: &Path) -> Result<(), NativeError> {
+        if matches!(self.inner.layout, cgroup::Layout::None) {
+            // Whatever else lived is in the pid namespace of one of these.
+            let forked = Forked::of(&self.inner.shim, dir).map_err(failed("cannot look for processes"))?;
+            return forked
+                .end(FOLLOW)
+                .map_err(failed("cannot end the step's processes"));
+        }
         self.group(id)?
             .destroy(FOLLOW)
             .map_err(failed("cannot remove the step's cgroup"))
+    }
+
+    /// How many processes an attempt without a directory still has; none when nothing of it is there.
+    pub(crate) fn lives(&self, id: &str, dir: &Path) -> Result<Option<usize>, NativeError> {
+        if matches!(self.inner.layout, cgroup::Layout::None) {
+            let forked = Forked::of(&self.inner.shim, dir).map_err(failed("cannot look for processes"))?;
+            return Ok((forked.count() > 0).then(|| forked.count()));
+        }
+        self.group(id)?
+            .lives()
+            .map_err(failed("cannot look into a cgroup"))
     }
 
     /// Waits for those of our shims that have ended, so that none stays a zombie.

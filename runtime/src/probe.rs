@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::native::{Adopted, Ended, Native, ShimCommand};
-use crate::{ContainerSpec, ExitRecord, Hardening, Network, cgroup};
+use crate::{Cannot, ContainerSpec, ExitRecord, Hardening, Network, cgroup};
 
 /// How long the trial step may take before the answer is no.
 const TRIAL: Duration = Duration::from_secs(20);
@@ -14,8 +14,12 @@ const TRIAL: Duration = Duration::from_secs(20);
 pub struct Support {
     /// The kernel's release.
     pub kernel: String,
-    /// `cgroup v1` or `cgroup v2`.
+    /// `cgroup v1`, `cgroup v2` or `no cgroups`.
     pub cgroups: &'static str,
+    /// Which limits do not hold a step as a whole, for people; none where all do.
+    pub looser: Option<&'static str>,
+    /// What no step can have here.
+    pub cannot: Vec<Cannot>,
     /// What was in force.
     pub hardening: Hardening,
     /// How long the trial step took from start to end.
@@ -68,6 +72,8 @@ impl Native {
                 Ok(Support {
                     kernel: kernel.trim().to_owned(),
                     cgroups: layout.name(),
+                    looser: native.looser(),
+                    cannot: native.cannot(),
                     hardening,
                     took,
                 })
@@ -77,17 +83,39 @@ impl Native {
                     "a trial step failed: {}",
                     failure.unwrap_or_else(|| format!("exit code {code:?}"))
                 ),
-                "run the agent as root on the host itself, not in a container",
+                after_trial(),
             )),
         }
     }
 }
 
+/// What is most likely to be in the way of a trial step that failed. What may or may not matter (a profile may lift
+/// AppArmor's restriction for this program) is looked at only then.
+fn after_trial() -> &'static str {
+    if nix::unistd::geteuid().is_root() {
+        "run the agent on the host itself, not in a container"
+    } else if switched(APPARMOR, "1") {
+        "this host restricts user namespaces by AppArmor: give this program a profile with `userns,` \
+         (see docs/operating.md), set sysctl kernel.apparmor_restrict_unprivileged_userns to 0, or run the agent as root"
+    } else {
+        "run the agent on the host itself, not in a container, or as root"
+    }
+}
+
+/// Ubuntu's, since 23.10.
+const APPARMOR: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+/// Debian's, before 11.
+const DEBIAN: &str = "/proc/sys/kernel/unprivileged_userns_clone";
+
+fn switched(knob: &str, to: &str) -> bool {
+    std::fs::read_to_string(knob).is_ok_and(|text| text.trim() == to)
+}
+
 fn looks_fit() -> Result<(), Unsupported> {
-    if !nix::unistd::geteuid().is_root() {
+    if !nix::unistd::geteuid().is_root() && switched(DEBIAN, "0") {
         return Err(no(
-            "the agent is not root",
-            "run the agent as root (it never runs a step as root)",
+            "only root may make user namespaces here",
+            "set sysctl kernel.unprivileged_userns_clone to 1, or run the agent as root",
         ));
     }
     match std::fs::read_to_string("/proc/sys/user/max_user_namespaces") {

@@ -8,7 +8,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::{chdir, execve};
 use seccompiler::BpfProgram;
 
-use crate::{ContainerSpec, Hardening, Image, StartError, StartErrorKind, seccomp, sys};
+use crate::{ContainerSpec, Hardening, Image, LimitsBy, StartError, StartErrorKind, seccomp, sys};
 
 /// Where programs are looked up when the step's environment does not say.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -94,6 +94,7 @@ impl Program {
             host_uid_base: 0,
             memory_limit_bytes: None,
             pids_limit: None,
+            limits: LimitsBy::Cgroup,
         };
         let none = |caps: &str| !caps.is_empty() && caps.chars().all(|digit| digit == '0');
         let caps = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];

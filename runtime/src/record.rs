@@ -28,7 +28,7 @@ pub struct ExitRecord {
     pub finished_at_ms: i64,
     /// From start to end by the boot-time clock.
     pub duration_ms: Millis,
-    /// Highest memory of the whole step.
+    /// Highest memory of the whole step; without a cgroup that of its largest process.
     pub peak_memory_bytes: u64,
     /// Processor time of all the step's processes; 0 where the host keeps no such account (version 1 without cpuacct).
     pub cpu_ms: Millis,
@@ -129,10 +129,25 @@ pub struct Hardening {
     pub cap_effective: String,
     /// `CapBnd`, hexadecimal.
     pub cap_bounding: String,
-    /// First id of the host that the step's user namespace is mapped to.
+    /// First id of the host that the step's user namespace is mapped to; without root the agent's own user, the only one.
     pub host_uid_base: u32,
-    /// Memory limit as the cgroup says it.
+    /// Memory limit as the cgroup says it, or each process.
     pub memory_limit_bytes: Option<u64>,
-    /// Process limit as the cgroup says it, our pid 1 included.
+    /// Process limit as the cgroup says it, or each process; our pid 1 included.
     pub pids_limit: Option<u64>,
+    /// What holds the two.
+    #[serde(default)]
+    pub limits: LimitsBy,
+}
+
+/// What holds a step to its limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitsBy {
+    /// A cgroup: the step as a whole.
+    #[default]
+    Cgroup,
+    /// Limits of each process (setrlimit(2)): its private memory (`RLIMIT_DATA`), and the processes of the step's user
+    /// (`RLIMIT_NPROC`). There is none of the processor, and memory that is refused is no OOM kill.
+    Process,
 }

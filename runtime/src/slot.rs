@@ -1,4 +1,5 @@
-//! A range of the host's user ids for each running step, so that no two steps share one.
+//! Whom a step's users are on the host: a range of ids for each running step, so that no two steps share one; without
+//! root the agent's own user.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -32,8 +33,48 @@ impl Slot {
     }
 }
 
+/// Whom a step's users are on the host.
+#[derive(Debug)]
+pub(crate) enum Ids {
+    /// A range of its own.
+    Slot(Slot),
+    /// The agent's own user, whatever the step calls it.
+    Own {
+        /// The host's number of it.
+        uid: u32,
+    },
+}
+
+impl Ids {
+    /// As this process may take them: a range is for root to give.
+    pub(crate) fn take() -> io::Result<Self> {
+        let user = nix::unistd::geteuid();
+        if user.is_root() {
+            take().map(Self::Slot)
+        } else {
+            Ok(Self::Own { uid: user.as_raw() })
+        }
+    }
+
+    /// Who owns what a user of the step is to own, in ids of the shim.
+    pub(crate) const fn owner(&self, id: u32) -> u32 {
+        match self {
+            Self::Slot(slot) => slot.base + id,
+            Self::Own { .. } => 0,
+        }
+    }
+
+    /// The first host id that belongs to the step.
+    pub(crate) const fn first(&self) -> u32 {
+        match self {
+            Self::Slot(slot) => slot.base,
+            Self::Own { uid } => *uid,
+        }
+    }
+}
+
 /// Takes the first free slot.
-pub(crate) fn take() -> io::Result<Slot> {
+fn take() -> io::Result<Slot> {
     let registry = OpenOptions::new()
         .read(true)
         .write(true)

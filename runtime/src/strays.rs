@@ -23,14 +23,13 @@ impl Native {
             .orphaned()
             .map_err(failed("cannot read which cgroups were made"))?;
         let mut strays = Vec::new();
-        for id in orphaned {
-            match self
-                .group(&id)?
-                .lives()
-                .map_err(failed("cannot look into a cgroup"))?
-            {
+        for (id, dir) in orphaned {
+            match self.lives(&id, &dir)? {
                 Some(processes) => strays.push(Stray {
-                    what: format!("a cgroup with {processes} processes"),
+                    what: match self.looser() {
+                        None => format!("a cgroup with {processes} processes"),
+                        Some(_) => format!("{processes} processes"),
+                    },
                     id,
                 }),
                 None => self
@@ -47,7 +46,10 @@ impl Native {
     /// # Errors
     /// It does not go.
     pub fn clear(&self, stray: &Stray) -> Result<(), NativeError> {
-        self.destroy_group(&stray.id)?;
+        let noted = self.ledger().attempt(&stray.id);
+        if let Some(dir) = noted.map_err(failed("cannot read which cgroups were made"))? {
+            self.end_all(&stray.id, &dir)?;
+        }
         self.ledger()
             .forget(&stray.id)
             .map_err(failed("cannot forget a cgroup"))

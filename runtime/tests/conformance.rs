@@ -1,62 +1,20 @@
 //! The suite on the native runtime: real containers, as root.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::path::{Path, PathBuf};
+mod subject;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use conformance::{Answers, Signals, Subject};
-use runtime::{Native, Runtime, ShimCommand};
-
-const SHIM: &str = env!("CARGO_BIN_EXE_firehall-shim-test");
-
-struct OnThisHost;
-
-impl Subject for OnThisHost {
-    fn open(&self, state: &Path) -> Arc<dyn Runtime> {
-        let shim = ShimCommand {
-            program: PathBuf::from(SHIM),
-            args: vec!["shim".to_owned()],
-        };
-        Arc::new(Native::open(state, shim).unwrap())
-    }
-
-    fn answers(&self) -> Answers {
-        Answers {
-            signals: Signals::Apart,
-            user_namespace: true,
-        }
-    }
-
-    /// Its cgroups and what lives with its name.
-    fn remains(&self, id: &str) -> Vec<String> {
-        let mut found = Vec::new();
-        // /sys/fs/cgroup, a controller or a slice, ours, the attempt's.
-        let mut folders = vec![(PathBuf::from("/sys/fs/cgroup"), 3)];
-        while let Some((folder, deeper)) = folders.pop() {
-            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    continue;
-                }
-                if entry.file_name().to_string_lossy() == id {
-                    found.push(entry.path().display().to_string());
-                }
-                if deeper > 0 {
-                    folders.push((entry.path(), deeper - 1));
-                }
-            }
-        }
-        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            if line.starts_with(SHIM) && line.contains(id) {
-                found.push(line);
-            }
-        }
-        found
-    }
-}
+use conformance::Ids;
+use runtime::LimitsBy;
+use subject::OnThisHost;
 
 fn main() -> ExitCode {
-    conformance::main(&OnThisHost)
+    let subject = OnThisHost {
+        shim: PathBuf::from(env!("CARGO_BIN_EXE_firehall-shim-test")),
+        ids: Ids::Range,
+        limits: LimitsBy::Cgroup,
+    };
+    conformance::main(Box::leak(Box::new(subject)))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use node::clock;
-use runtime::{AttemptDir, ExitRecord, Hardening, StartErrorKind};
+use runtime::{AttemptDir, ExitRecord, Hardening, LimitsBy, StartErrorKind};
 use types::{
     AttemptReport, ExitStatus, Failure, FailureKind, Object, OutputFrom, Usage, Value, Verdict, Work,
     WorkBody, limits,
@@ -81,8 +81,12 @@ pub(crate) fn of_exit(
 }
 
 fn in_force(name: &str, hardening: &Hardening) -> String {
+    let (whom, limits) = match hardening.limits {
+        LimitsBy::Cgroup => ("host uids from", ""),
+        LimitsBy::Process => ("host uid", ", limits for each process and not the whole step"),
+    };
     format!(
-        "{name}: seccomp {}, no_new_privs {}, capabilities {}, host uids from {}",
+        "{name}: seccomp {}, no_new_privs {}, capabilities {}, {whom} {}{limits}",
         hardening.seccomp, hardening.no_new_privs, hardening.cap_effective, hardening.host_uid_base
     )
 }

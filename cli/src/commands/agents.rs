@@ -7,7 +7,7 @@ use super::cordon::{self, Change};
 use crate::{
     args::Remote,
     exit::{Done, Exit},
-    out, table,
+    out, table, text,
 };
 
 /// List agents, or offer one of them nothing new.
@@ -19,8 +19,10 @@ use crate::{
   firehall agents drain web-1 --wait
   firehall agents -o json | jq -r '.[] | select(.state == \"disconnected\") | .name'
 
+Below the list stands which limits an agent's host does not hold a step to as a whole.
+
 With -o json, an array of {id, name, version, state, labels, capacity, running, runtimes, grants, connections, last_seen,
-draining}."
+draining, limits}."
 )]
 pub(crate) struct AgentsArgs {
     #[command(subcommand)]
@@ -55,6 +57,10 @@ pub(crate) async fn main(args: AgentsArgs) -> Done {
         )
         .iter()
         .try_for_each(|line| out::line(line))?;
+        for agent in agents.iter().filter(|agent| !agent.limits.is_empty()) {
+            let (name, limits) = (text::fit(&agent.name, 60), text::fit(&agent.limits, 1_000));
+            out::note(&format!("{name}: {limits}"));
+        }
     }
     Ok(Exit::Succeeded)
 }

@@ -1,5 +1,6 @@
 //! The hardening as the step itself sees it.
 
+use crate::Ids;
 use crate::place::{Place, sh};
 use crate::probe::field;
 
@@ -58,7 +59,7 @@ fn root_inside_has_no_power(place: &Place) {
 }
 
 fn a_step_is_nobody_on_the_host(place: &Place) {
-    if !place.answers().user_namespace {
+    if place.answers().ids == Ids::Same {
         // The daemon maps no ids: then the ids themselves must be those that were asked for, and powerless.
         let ran = place.sh("cat /proc/self/uid_map");
         assert_eq!(
@@ -76,6 +77,17 @@ fn a_step_is_nobody_on_the_host(place: &Place) {
             .split_whitespace()
             .map(|word| word.parse().unwrap())
             .collect();
+        if place.answers().ids == Ids::Agent {
+            let asked = u64::from(user.unwrap_or(1000));
+            assert_eq!((map[0], map[2]), (asked, 1), "nobody else is in its namespace");
+            let agent = nix::unistd::geteuid().as_raw();
+            assert_eq!(
+                ran.record.hardening.unwrap().host_uid_base,
+                agent,
+                "and it is told"
+            );
+            continue;
+        }
         assert_eq!((map[0], map[2]), (0, 65_536));
         assert!(map[1] >= 1_879_048_192, "never a real user of the host: {map:?}");
         assert_eq!(u64::from(ran.record.hardening.unwrap().host_uid_base), map[1]);
@@ -83,7 +95,7 @@ fn a_step_is_nobody_on_the_host(place: &Place) {
 }
 
 fn steps_at_once_never_share_a_host_user(place: &Place) {
-    if !place.answers().user_namespace {
+    if place.answers().ids != Ids::Range {
         // They share ids, and nothing that an id would open: no files, no processes.
         let neighbour = place.start(&sh("echo up; sleep 600"));
         neighbour.says("up");

@@ -15,7 +15,9 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::time::{TimeVal, TimeValLike};
 use nix::unistd::Pid;
 
 pub(crate) use detect::{Layout, detect};
@@ -82,6 +84,8 @@ enum Kind {
         acct: Option<Hierarchy>,
     },
     V2(Hierarchy),
+    /// No group at all: what the kernel knows of this process's children has to do.
+    None,
 }
 
 impl Group {
@@ -111,11 +115,17 @@ impl Group {
                 },
             },
             Layout::V2 { root } => Kind::V2(Hierarchy::open(root)?),
+            Layout::None => Kind::None,
         };
         Ok(Self {
             id: id.to_owned(),
             kind,
         })
+    }
+
+    /// Whether it is one; if not, limits are each process's own.
+    pub(crate) const fn is_there(&self) -> bool {
+        !matches!(self.kind, Kind::None)
     }
 
     fn dirs(&self) -> Vec<PathBuf> {
@@ -174,6 +184,7 @@ impl Group {
                 both.into_iter().chain(cpu).chain(acct).collect()
             }
             Kind::V2(root) => vec![("", root)],
+            Kind::None => Vec::new(),
         }
     }
 
@@ -187,6 +198,7 @@ impl Group {
                 v1::limit(&memory.group(&self.id), &pids.group(&self.id), cpu, limits)
             }
             Kind::V2(root) => v2::limit(&root.group(&self.id), limits),
+            Kind::None => Ok(()),
         }
     }
 
@@ -203,6 +215,7 @@ impl Group {
                 v1::facts(&memory.group(&self.id), &pids.group(&self.id), acct)
             }
             Kind::V2(root) => v2::facts(&root.group(&self.id)),
+            Kind::None => Ok(children()?),
         }
     }
 
@@ -266,6 +279,18 @@ fn make_dir(dir: &Path) -> io::Result<()> {
         }
     }
     Err(last)
+}
+
+/// What this process's children used that have ended, and theirs that they waited for (getrusage(2)).
+fn children() -> io::Result<Facts> {
+    let used = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let micros = |time: TimeVal| u64::try_from(time.num_microseconds()).unwrap_or(0);
+    Ok(Facts {
+        cpu: Duration::from_micros(micros(used.user_time()) + micros(used.system_time())),
+        // Of the largest of them, in KiB.
+        peak_memory_bytes: u64::try_from(used.max_rss()).unwrap_or(0) * 1024,
+        ..Facts::default()
+    })
 }
 
 /// The path behind `N:controllers:path` (cgroups(7)).

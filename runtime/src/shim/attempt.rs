@@ -17,9 +17,9 @@ use super::stage::{self, Stage};
 use super::status::{self, Said};
 use super::watch::{self, Seen, Streams};
 use crate::attempt_dir::{RUN_FILE_BYTES, read_small, sync_dir};
-use crate::cgroup::{self, Group, Limits};
-use crate::slot::{self, Slot};
-use crate::{ExitRecord, Hardening, Network, StartError, StartErrorKind, clock};
+use crate::cgroup::{self, Facts, Group, Limits};
+use crate::slot::Ids;
+use crate::{ExitRecord, Hardening, LimitsBy, Network, StartError, StartErrorKind, clock, egress};
 
 /// How long the kernel may take to clear an emptied cgroup.
 const DESTROY: Duration = Duration::from_secs(5);
@@ -65,26 +65,32 @@ fn guarded(shim: &Shim, record: &mut ExitRecord) -> Result<(), StartError> {
 }
 
 fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), StartError> {
-    let slot = slot::take().map_err(|error| StartError::runtime("no user id range", error))?;
+    let ids = Ids::take().map_err(|error| StartError::runtime("no user id range", error))?;
     let mut stage =
         stage::enter(shim).map_err(|error| StartError::runtime("cannot prepare the mounts", error))?;
     let who = stage.who(shim)?;
-    make_run_files(&stage.io, slot.base + who.uid, slot.base + who.gid)
+    let (user, group_id) = (ids.owner(who.uid), ids.owner(who.gid));
+    make_run_files(&stage.io, user, group_id)
         .map_err(|error| StartError::runtime("cannot make the output files", error))?;
     stage
-        .give_files(slot.base + who.uid, slot.base + who.gid)
+        .give_files(user, group_id)
         .map_err(|error| StartError::runtime("cannot give the step its files", error))?;
-    stage.secrets = stage::secret_files(shim, slot.base + who.uid, slot.base + who.gid)
+    stage.secrets = stage::secret_files(shim, user, group_id)
         .map_err(|error| StartError::runtime("cannot make the files of secrets", error))?;
-    let pipes =
-        Pipes::new(slot.base + who.uid).map_err(|error| StartError::runtime("cannot make pipes", error))?;
+    let pipes = Pipes::new(user).map_err(|error| StartError::runtime("cannot make pipes", error))?;
     let streams = Streams::open(shim, pipes.out_read, pipes.err_read)
         .map_err(|error| StartError::runtime("cannot open the log files", error))?;
-    let plan = Plan::new(shim, &pipes.status_write, &pipes.alive_read, &pipes.alive_write)?;
+    let plan = Plan::new(
+        shim,
+        &who,
+        &pipes.status_write,
+        &pipes.alive_read,
+        &pipes.alive_write,
+    )?;
     let mut created = container::create(
         shim,
         &stage,
-        &slot,
+        &ids,
         &who,
         group,
         plan,
@@ -92,7 +98,7 @@ fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), 
         pipes.err_write,
     )?;
     drop(pipes.status_write);
-    let outcome = started(shim, group, record, &mut created, &slot, &stage);
+    let outcome = started(shim, group, record, &mut created, &ids, &stage);
     let (seen, setup_cpu) = match outcome {
         Ok(setup_cpu) => (watch::until_end(shim, created.pid, streams), setup_cpu),
         Err(error) => {
@@ -104,7 +110,7 @@ fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), 
     account(shim, group, record, &seen, setup_cpu);
     let said = status::read(pipes.status_read);
     collect(shim, &stage, record);
-    judge(record, &seen, said, &slot)
+    judge(record, &seen, said, &ids)
 }
 
 /// From created to started: limits, the last look at the stop wish, the durable marker, go. Returns the processor time
@@ -114,7 +120,7 @@ fn started(
     group: &Group,
     record: &mut ExitRecord,
     created: &mut Created,
-    slot: &Slot,
+    ids: &Ids,
     stage: &Stage,
 ) -> Result<Duration, StartError> {
     let spec = &shim.spec;
@@ -134,22 +140,24 @@ fn started(
         seccomp: 0,
         cap_effective: String::new(),
         cap_bounding: String::new(),
-        host_uid_base: slot.base,
+        host_uid_base: ids.first(),
         memory_limit_bytes: facts.memory_limit,
         pids_limit: facts.pids_limit,
+        limits: LimitsBy::default(),
     });
-    if facts.memory_limit.is_none_or(|limit| limit > spec.memory_bytes)
-        || facts.pids_limit != Some(limits.pids)
-    {
+    if group.is_there() && !in_force(&facts, limits) {
         return Err(StartError::new(
             StartErrorKind::Hardening,
             "the cgroup does not hold the limits that were set",
         ));
     }
-    let names = match spec.network {
-        Network::Egress => line::draw(slot, created.pid, &stage.resolvers)
+    let names = match (spec.network, ids) {
+        (Network::Egress, Ids::Slot(slot)) => line::draw(slot, created.pid, &stage.resolvers)
             .map_err(|error| StartError::runtime("cannot make the step's network", error))?,
-        Network::None | Network::Host => None,
+        (Network::Egress, Ids::Own { .. }) => {
+            return Err(StartError::new(StartErrorKind::Spec, egress::NOT_ROOT));
+        }
+        (Network::None | Network::Host, _) => None,
     };
     if shim.dir.stop().exists() {
         return Err(StartError::new(
@@ -170,6 +178,14 @@ fn started(
     }
     failpoint::reach("shim.start.post");
     Ok(facts.cpu)
+}
+
+/// What the kernel says of the limits that were set.
+fn in_force(facts: &Facts, limits: Limits) -> bool {
+    facts
+        .memory_limit
+        .is_some_and(|limit| limit <= limits.memory_bytes)
+        && facts.pids_limit == Some(limits.pids)
 }
 
 /// From here on the attempt may have run. The marker is an empty file: its directory entry is all there is to sync, and
@@ -260,15 +276,17 @@ fn collect(shim: &Shim, stage: &Stage, record: &mut ExitRecord) {
 }
 
 /// What our pid 1 said, beside what the kernel says of it.
-fn judge(record: &mut ExitRecord, seen: &Seen, said: Vec<Said>, slot: &Slot) -> Result<(), StartError> {
+fn judge(record: &mut ExitRecord, seen: &Seen, said: Vec<Said>, ids: &Ids) -> Result<(), StartError> {
     let mut told = false;
     for word in said {
         match word {
             Said::Hardening(mut hardening) => {
                 let limits = record.hardening.take();
-                hardening.host_uid_base = slot.base;
-                hardening.memory_limit_bytes = limits.as_ref().and_then(|h| h.memory_limit_bytes);
-                hardening.pids_limit = limits.as_ref().and_then(|h| h.pids_limit);
+                hardening.host_uid_base = ids.first();
+                if hardening.limits == LimitsBy::Cgroup {
+                    hardening.memory_limit_bytes = limits.as_ref().and_then(|h| h.memory_limit_bytes);
+                    hardening.pids_limit = limits.as_ref().and_then(|h| h.pids_limit);
+                }
                 record.hardening = Some(hardening);
                 record.started = true;
             }

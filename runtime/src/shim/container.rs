@@ -18,7 +18,7 @@ use super::setup::Shim;
 use super::stage::Stage;
 use super::who::Who;
 use crate::cgroup::Group;
-use crate::slot::Slot;
+use crate::slot::Ids;
 use crate::{StartError, sys};
 
 /// A container whose first process waits.
@@ -40,14 +40,14 @@ impl Created {
 pub(super) fn create(
     shim: &Shim,
     stage: &Stage,
-    slot: &Slot,
+    ids: &Ids,
     who: &Who,
     group: &Group,
     plan: Plan,
     stdout: OwnedFd,
     stderr: OwnedFd,
 ) -> Result<Created, StartError> {
-    let config = oci::config(shim, stage, slot, who).to_string();
+    let config = oci::config(shim, stage, ids, who).to_string();
     std::fs::write(stage.bundle.join("config.json"), config)
         .map_err(|error| StartError::runtime("cannot write the bundle", error))?;
     let built = group

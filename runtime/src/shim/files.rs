@@ -29,7 +29,7 @@ impl Files {
     /// In the shim's own mount namespace (what another has mounted cannot be bound), and before the stage covers a path.
     pub(super) fn open(shim: &Shim) -> io::Result<Self> {
         // By its path: the descriptor that the shim holds is of the namespace that it has left.
-        let dir = AttemptDir::new(std::fs::read_link(shim.dir.path())?);
+        let dir = AttemptDir::new(&shim.path);
         let open = |(n, file): (usize, &SpecFile)| {
             let path = dir.file(n);
             let found = fs_err::File::open(path)?.into_file();

@@ -4,6 +4,7 @@
 mod attempt;
 mod container;
 mod files;
+mod ground;
 mod init;
 mod line;
 mod oci;
@@ -13,6 +14,7 @@ mod resolver;
 mod setup;
 mod stage;
 mod status;
+mod user;
 mod watch;
 mod who;
 

@@ -10,7 +10,7 @@ use super::setup::Shim;
 use super::stage::Stage;
 use super::who::Who;
 use crate::skeleton::USR_LINKS;
-use crate::slot::{SIZE, Slot};
+use crate::slot::{Ids, SIZE};
 
 /// What of `/proc` tells of the host or steers it (the OCI default list; `/sys` is not mounted at all).
 const MASKED: &[&str] = &[
@@ -34,9 +34,24 @@ const READONLY: &[&str] = &[
 ];
 
 /// The configuration as JSON.
-pub(super) fn config(shim: &Shim, stage: &Stage, slot: &Slot, who: &Who) -> Value {
-    let mapping = json!([{ "containerID": 0, "hostID": slot.base, "size": SIZE }]);
-    let mut namespaces = vec!["pid", "mount", "ipc", "uts", "cgroup", "user"];
+pub(super) fn config(shim: &Shim, stage: &Stage, ids: &Ids, who: &Who) -> Value {
+    let mut namespaces = vec!["pid", "mount", "ipc", "uts", "cgroup"];
+    let mut kept: &[&str] = &[];
+    // Without root the shim has made it already, and pid 1 becomes the step's user itself. Until then it keeps the one
+    // capability that user_namespaces(7) asks of whoever maps a namespace's root.
+    let (mapping, user) = match ids {
+        Ids::Slot(slot) => {
+            namespaces.push("user");
+            (
+                json!([{ "containerID": 0, "hostID": slot.base, "size": SIZE }]),
+                json!({ "uid": who.uid, "gid": who.gid, "additionalGids": who.groups }),
+            )
+        }
+        Ids::Own { .. } => {
+            kept = &["CAP_SETFCAP"];
+            (json!([]), json!({ "uid": 0, "gid": 0 }))
+        }
+    };
     if shim.spec.network != Network::Host {
         namespaces.push("network");
     }
@@ -50,12 +65,12 @@ pub(super) fn config(shim: &Shim, stage: &Stage, slot: &Slot, who: &Who) -> Valu
         "hostname": "step",
         "process": {
             "terminal": false,
-            "user": { "uid": who.uid, "gid": who.gid, "additionalGids": who.groups },
+            "user": user,
             "args": ["step"],
             "cwd": "/",
             "noNewPrivileges": true,
             "capabilities": {
-                "bounding": [], "effective": [], "inheritable": [], "permitted": [], "ambient": [],
+                "bounding": kept, "effective": kept, "inheritable": [], "permitted": kept, "ambient": [],
             },
             "rlimits": [{ "type": "RLIMIT_CORE", "hard": 0, "soft": 0 }],
         },
@@ -72,15 +87,23 @@ pub(super) fn config(shim: &Shim, stage: &Stage, slot: &Slot, who: &Who) -> Valu
 }
 
 fn mounts(shim: &Shim, stage: &Stage) -> Vec<Value> {
-    let tmp = format!("size={}", shim.spec.tmp_bytes);
+    let memory = |flags: &[&str]| {
+        let mut options: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        options.extend(["mode=1777".to_owned(), format!("size={}", shim.spec.tmp_bytes)]);
+        if shim.rootless {
+            // Nobody counts what the kernel keeps of each file.
+            options.push(format!("nr_inodes={}", 64 + shim.spec.tmp_bytes / 1024));
+        }
+        options
+    };
     let mut mounts = vec![
         json!({ "destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"] }),
         json!({ "destination": "/dev", "type": "tmpfs", "source": "tmpfs",
                 "options": ["nosuid", "noexec", "mode=755", "size=64k"] }),
         json!({ "destination": "/dev/shm", "type": "tmpfs", "source": "tmpfs",
-                "options": ["nosuid", "noexec", "nodev", "mode=1777", &tmp] }),
+                "options": memory(&["nosuid", "noexec", "nodev"]) }),
         json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs",
-                "options": ["nosuid", "nodev", "mode=1777", &tmp] }),
+                "options": memory(&["nosuid", "nodev"]) }),
         json!({ "destination": "/run/firehall", "type": "bind", "source": stage.io,
                 "options": ["bind", "nosuid", "nodev", "noexec"] }),
     ];

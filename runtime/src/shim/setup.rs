@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{chdir, dup2_stdin, dup2_stdout, setsid};
+use nix::unistd::{chdir, dup2_stdin, dup2_stdout, geteuid, setsid};
 
 use crate::attempt_dir::{AttemptDir, start_time};
 use crate::{ContainerSpec, Rootfs, sys};
@@ -22,6 +22,8 @@ const SECRETS_BYTES: u64 = 16 * 1024 * 1024;
 pub(super) struct Shim {
     /// The attempt's directory by a descriptor: it stays reachable whatever is mounted over its path.
     pub dir: AttemptDir,
+    /// The same by its path.
+    pub path: PathBuf,
     _dir: OwnedFd,
     /// The lock; held until this process ends.
     _lock: File,
@@ -32,9 +34,11 @@ pub(super) struct Shim {
     /// Secret environment, name and value.
     pub secrets: Vec<(String, String)>,
     /// Where the shared root is.
-    pub skeleton: std::path::PathBuf,
+    pub skeleton: PathBuf,
     /// The image, when it does not run on the host's own system.
     pub rootfs: Option<Rootfs>,
+    /// Whether it is an ordinary user's: it does with namespaces of its own what root does without.
+    pub rootless: bool,
 }
 
 impl Shim {
@@ -50,7 +54,7 @@ impl Shim {
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(crate) struct Job {
     pub spec: ContainerSpec,
-    pub skeleton: std::path::PathBuf,
+    pub skeleton: PathBuf,
     #[serde(default)]
     pub rootfs: Option<Rootfs>,
 }
@@ -70,6 +74,7 @@ pub(super) fn setup(dir: &Path) -> io::Result<Shim> {
     prctl::set_child_subreaper(true)?;
     umask(Mode::from_bits_truncate(0o022));
     let handle = OwnedFd::from(fs_err::File::open(dir)?.into_file());
+    let path = fs_err::canonicalize(dir)?;
     let dir = AttemptDir::new(format!("/proc/self/fd/{}", handle.as_raw_fd()));
     chdir("/")?;
     sign(&lock)?;
@@ -82,6 +87,7 @@ pub(super) fn setup(dir: &Path) -> io::Result<Shim> {
     text.fill(0);
     Ok(Shim {
         dir,
+        path,
         _dir: handle,
         _lock: lock,
         signals,
@@ -89,6 +95,7 @@ pub(super) fn setup(dir: &Path) -> io::Result<Shim> {
         secrets,
         skeleton: job.skeleton,
         rootfs: job.rootfs,
+        rootless: !geteuid().is_root(),
     })
 }
 

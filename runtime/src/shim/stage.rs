@@ -16,9 +16,11 @@ use nix::sched::{CloneFlags, unshare};
 use types::{HostView, Network};
 
 use super::files::Files;
+use super::ground;
 use super::overlay::{self, Layers};
 use super::resolver;
 use super::setup::Shim;
+use super::user;
 use super::who::Who;
 use crate::attempt_dir::RUN_FILE_BYTES;
 use crate::{StartError, StartErrorKind, skeleton};
@@ -127,7 +129,11 @@ pub(super) fn enter(shim: &Shim) -> io::Result<Stage> {
             (vec![("resolv.conf", inside.into_bytes())], servers)
         }
     };
-    unshare(CloneFlags::CLONE_NEWNS)?;
+    if shim.rootless {
+        user::become_root()?;
+    } else {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+    }
     mount(
         None::<&str>,
         "/",
@@ -135,6 +141,9 @@ pub(super) fn enter(shim: &Shim) -> io::Result<Stage> {
         MsFlags::MS_REC | MsFlags::MS_PRIVATE,
         None::<&str>,
     )?;
+    if shim.rootless {
+        ground::lay()?;
+    }
     // Opened in this namespace (another's mounts cannot be bound) and before the stage can cover its path.
     let source = match &shim.rootfs {
         None => Source::Skeleton(skeleton::hold(&shim.skeleton)?),
@@ -176,7 +185,11 @@ pub(super) fn enter(shim: &Shim) -> io::Result<Stage> {
     };
     let io = dir("io", 0o755)?;
     tmpfs(&io, &format!("mode=0755,size={RUN_FILE_BYTES},nr_inodes=16"))?;
-    let cgroups = hide_cgroups(shim.spec.host_view.contains(&HostView::Sys))?;
+    let cgroups = if shim.rootless {
+        Vec::new()
+    } else {
+        hide_cgroups(shim.spec.host_view.contains(&HostView::Sys))?
+    };
     Ok(Stage {
         root,
         bundle: dir("bundle", 0o700)?,

@@ -286,6 +286,8 @@ pub struct AgentView {
     pub last_seen: Option<Timestamp>,
     /// Whether it is offered nothing new.
     pub draining: bool,
+    /// Which limits do not hold a step as a whole on its host; empty where all do.
+    pub limits: String,
 }
 
 /// Whether an agent is there.
@@ -509,6 +511,7 @@ impl AgentView {
             connections: agent.connections,
             last_seen: at(agent.last_seen_ms),
             draining: agent.draining,
+            limits: agent.limits,
         }
     }
 }

@@ -35,6 +35,9 @@ pub(crate) struct Facts {
     pub(crate) secrets: Vec<String>,
     pub(crate) connections: Vec<String>,
     pub(crate) grants: Vec<String>,
+    /// Which limits do not hold a step as a whole.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) limits: String,
     /// None when it says nothing of it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "shared")]
     pub(crate) policy: Option<Arc<Policy>>,

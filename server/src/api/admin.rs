@@ -38,6 +38,7 @@ fn info(agent: Listed) -> v1::AgentInfo {
         running: agent.running,
         runtimes: agent.facts.runtimes,
         grants: agent.facts.grants,
+        limits: agent.facts.limits,
         connections: agent.facts.connections,
         last_seen_ms: agent.last_seen.unix_ms(),
         draining: agent.draining,

@@ -42,6 +42,8 @@ const INVENTORY: usize = 100_000;
 /// Bytes of an agent's name, and of each name in its lists.
 const NAME_BYTES: usize = 200;
 const VERSION_BYTES: usize = 100;
+/// What it says of its host's limits.
+const LIMITS_BYTES: usize = 1_000;
 /// Entries of each of its lists.
 const LIST: usize = 1_000;
 /// Acknowledgements after which a session is renewed: each leaves a tombstone at the agent, which only a later session
@@ -200,6 +202,12 @@ fn check(hello: &v1::Hello) -> Result<(), Status> {
             format_args!("at most {VERSION_BYTES} bytes"),
         ));
     }
+    if hello.limits.len() > LIMITS_BYTES {
+        return Err(errors::invalid(
+            "hello.limits",
+            format_args!("at most {LIMITS_BYTES} bytes"),
+        ));
+    }
     let actions = hello.actions.iter().map(|action| action.name.as_str());
     let texts = |list: &[String]| (list.len(), list.iter().map(String::len).max().unwrap_or(0));
     for (field, (count, longest)) in [
@@ -235,6 +243,7 @@ fn introduction(hello: v1::Hello, held: &Inventories) -> Result<Introduction, St
         secrets: hello.secrets,
         connections: hello.connections,
         grants: hello.grants,
+        limits: hello.limits,
         policy: policy(&hello.policy_json)?,
     };
     Ok(Introduction {

@@ -16,6 +16,7 @@ mod incident;
 mod limits;
 mod operate;
 mod previous;
+mod rootless;
 mod secrets;
 mod slack_faults;
 mod thread;

@@ -3,7 +3,7 @@
 use ::agent::RuntimeChoice;
 use runtime::{Native, ShimCommand};
 
-use crate::{commands::doctor::docker_here, exit::Fault};
+use crate::{commands::doctor::docker_here, exit::Fault, out};
 
 /// What to start the agents with: one that was seen to work.
 ///
@@ -29,7 +29,12 @@ async fn native() -> Result<(), Fault> {
         .tempdir()
         .map_err(|error| Fault::failed(format!("no temporary directory: {error}")))?;
     match Native::probe(dir.path(), ShimCommand::current()).await {
-        Ok(_) => Ok(()),
+        Ok(support) => {
+            if let Some(looser) = support.looser {
+                out::note(&format!("without root: {looser}"));
+            }
+            Ok(())
+        }
         Err(unsupported) => Err(
             Fault::failed(format!("the demo cannot run here: {}", unsupported.reason))
                 .hint(unsupported.remedy),

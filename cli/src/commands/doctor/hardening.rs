@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use runtime::{Adopted, ContainerSpec, Ended, Hardening, Native, Network, ShimCommand};
+use runtime::{Adopted, ContainerSpec, Ended, Hardening, LimitsBy, Native, Network, ShimCommand, Support};
 
 use super::{finding::Report, said};
 
@@ -45,14 +45,17 @@ pub(super) async fn look(report: &mut Report) {
         }
     };
     match Native::probe(dir.path(), ShimCommand::current()).await {
-        Ok(support) => report.ok(
-            "runtime.native",
-            format!(
-                "a container ran and ended in {} ms, with {}",
-                support.took.as_millis(),
-                support.cgroups
-            ),
-        ),
+        Ok(support) => {
+            report.ok(
+                "runtime.native",
+                format!(
+                    "a container ran and ended in {} ms, with {}",
+                    support.took.as_millis(),
+                    support.cgroups
+                ),
+            );
+            loose(report, &support);
+        }
         Err(unsupported) => {
             report.error("runtime.native", unsupported.reason, unsupported.remedy);
             return none(report);
@@ -75,6 +78,26 @@ pub(super) async fn look(report: &mut Report) {
             );
             none(report);
         }
+    }
+}
+
+/// What this host does not hold or give, where that is so.
+fn loose(report: &mut Report, support: &Support) {
+    match support.looser {
+        None => report.ok("runtime.limits", "they hold a step as a whole, by its cgroup"),
+        Some(looser) => report.warning(
+            "runtime.limits",
+            looser,
+            "run the agent as root where steps must be held as a whole",
+        ),
+    }
+    // host.egress says the one of the network.
+    for cannot in support.cannot.iter().filter(|cannot| cannot.field != "network") {
+        report.warning(
+            "runtime.refuses",
+            format!("a step that asks for {} is refused", cannot.what),
+            cannot.why.clone(),
+        );
     }
 }
 
@@ -214,17 +237,21 @@ pub(super) fn judge(report: &mut Report, seen: &Seen, facts: &Facts<'_>) {
     );
     let user = of("User");
     let base = limits.map_or(0, |limits| limits.host_uid_base);
+    let own = limits.is_some_and(|limits| limits.limits == LimitsBy::Process);
     hold(
         "user",
-        if facts.apart {
+        if own {
+            "not root; on the host, where no root gives it another, the agent's own user"
+        } else if facts.apart {
             "a user of the step's own, neither root nor one of the host's"
         } else {
             "not root (that no user of the host has the number, too, is the daemon's userns-remap)"
         },
-        user != "0" && !user.is_empty() && (base >= 65_536 || !facts.apart),
+        user != "0" && !user.is_empty() && (base >= 65_536 || !facts.apart || own),
         format!(
             "user {user} inside, {} outside",
-            user.parse::<u32>().map_or(0, |user| base + user)
+            user.parse::<u32>()
+                .map_or(0, |user| if own { base } else { base + user })
         ),
     );
     let interfaces = of("Interfaces");
@@ -243,8 +270,9 @@ pub(super) fn judge(report: &mut Report, seen: &Seen, facts: &Facts<'_>) {
         match (memory, pids) {
             // Our pid 1 is not the step's.
             (Some(memory), Some(pids)) => format!(
-                "{memory} bytes, {} processes, by the cgroup",
-                pids.saturating_sub(1)
+                "{memory} bytes, {} processes, by {}",
+                pids.saturating_sub(1),
+                if own { "each process" } else { "the cgroup" }
             ),
             _ => "the cgroup does not say".to_owned(),
         },

@@ -33,12 +33,13 @@ pub(super) fn look(report: &mut Report, data_dir: Option<&Path>) {
         Err(error) => report.unknown("host.kernel", said(&error), "ask uname -a"),
     }
     if geteuid().is_root() {
-        report.ok("host.user", "running as root, as the agent must");
+        report.ok("host.user", "running as root");
     } else {
         report.warning(
             "host.user",
             format!("running as user {}, not as root", geteuid()),
-            "run this as root to see what the agent will see; a server needs no root",
+            "a server needs no root, and steps run without it, held more loosely (see runtime.limits); run this as the \
+             agent runs",
         );
     }
     user_namespaces(report);

@@ -32,7 +32,7 @@ use finding::Report;
 /// Say what works here and what does not, each with what to do.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Run it as the agent runs: as root, with the agent's environment. It starts a real container and reads from inside what of
+Run it as the agent runs: as its user, with its environment. It starts a real container and reads from inside what of
 the hardening is in force. It starts no run and posts nothing to Slack.
 
 Examples:

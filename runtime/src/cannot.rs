@@ -1,0 +1,61 @@
+//! What this host cannot give a step, and which limits it holds loosely: said by the agent before a step asks.
+
+use types::{HostView, Network};
+
+use crate::{ContainerSpec, cgroup, egress};
+
+/// How limits hold without cgroups.
+pub(crate) const LOOSER: &str = "no cgroups: memory is limited for each process, not for the step, and its end is a \
+    failed allocation, not an OOM; processes are counted by the step's user namespace; the processor is not limited";
+const NO_CPU: &str = "a limit of the processor needs cgroups, which this agent has not: leave `cpu` away, or run the \
+    agent as root";
+const NO_SYS: &str =
+    "the host's /sys can be shown only by an agent that is root: leave `sys` away, or run it as root";
+
+/// Something that a step may ask for and no step can have here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cannot {
+    /// Its name in a Hello: `network:egress`, `host-view:sys`, `cpu`.
+    pub what: &'static str,
+    /// The field of a spec that asks for it.
+    pub field: &'static str,
+    /// Why not, and the way out.
+    pub why: String,
+}
+
+impl Cannot {
+    /// Whether a spec asks for it.
+    pub(crate) fn is_asked_by(&self, spec: &ContainerSpec) -> bool {
+        match self.what {
+            "network:egress" => spec.network == Network::Egress,
+            "host-view:sys" => spec.host_view.contains(&HostView::Sys),
+            _ => spec.cpu_millis.is_some(),
+        }
+    }
+}
+
+pub(crate) fn cannot(layout: &cgroup::Layout) -> Vec<Cannot> {
+    let mut found = Vec::new();
+    if let Err(why) = egress::supported() {
+        found.push(Cannot {
+            what: "network:egress",
+            field: "network",
+            why,
+        });
+    }
+    if !nix::unistd::geteuid().is_root() {
+        found.push(Cannot {
+            what: "host-view:sys",
+            field: "host_view",
+            why: NO_SYS.to_owned(),
+        });
+    }
+    if matches!(layout, cgroup::Layout::None) {
+        found.push(Cannot {
+            what: "cpu",
+            field: "cpu_millis",
+            why: NO_CPU.to_owned(),
+        });
+    }
+    found
+}
