@@ -15,8 +15,8 @@ struct Outside {
     _alone: File,
 }
 
-const HERE: &str = "198.51.100.1";
-const THERE: &str = "198.51.100.2";
+const HERE: &str = "198.19.254.1";
+const THERE: &str = "198.19.254.2";
 const METADATA: &str = "169.254.169.254";
 
 /// The host has one route to that address: tests that make it (the other runtime's too) take turns.
@@ -52,14 +52,14 @@ impl Outside {
         ip(&[
             "link", "add", &near, "type", "veth", "peer", "name", &far, "netns", &made.name,
         ]);
-        ip(&["addr", "add", &format!("{HERE}/24"), "dev", &near]);
+        ip(&["addr", "add", &format!("{HERE}/30"), "dev", &near]);
         ip(&["link", "set", &near, "up"]);
         ip(&[
             "-n",
             &made.name,
             "addr",
             "add",
-            &format!("{THERE}/24"),
+            &format!("{THERE}/30"),
             "dev",
             &far,
         ]);

@@ -11,13 +11,15 @@ use runtime::Network;
 
 use crate::support::{Place, sh, until_says, wait};
 
-/// Of the range for documentation (RFC 5737): nothing else here has it.
-const WORLD: &str = "203.0.113.2";
+/// Of the range for benchmarks (RFC 2544): those for documentation are some machines' way to the internet.
+const WORLD: &str = "198.19.255.2";
+const HERE: &str = "198.19.255.1";
 const METADATA: &str = "169.254.169.254";
 
 /// The namespace and the pair of interfaces; both go with it.
 struct World {
     name: String,
+    /// Of a service in it; 0 until it listens.
     port: u16,
     _alone: File,
 }
@@ -46,12 +48,18 @@ impl World {
         let alone = alone();
         let name = format!("world{}", std::process::id());
         ip(&format!("netns add {name}"));
+        // From here on it is undone, whatever fails.
+        let mut made = Self {
+            name: name.clone(),
+            port: 0,
+            _alone: alone,
+        };
         ip(&format!("link add {name} type veth peer name eth0 netns {name}"));
-        ip(&format!("address add 203.0.113.1/24 dev {name}"));
+        ip(&format!("address add {HERE}/30 dev {name}"));
         ip(&format!("link set {name} up"));
         for line in [
             "link set lo up",
-            &format!("address add {WORLD}/24 dev eth0"),
+            &format!("address add {WORLD}/30 dev eth0"),
             &format!("address add {METADATA}/32 dev lo"),
             "link set eth0 up",
         ] {
@@ -70,12 +78,8 @@ impl World {
                 drop(writeln!(client, "welcome {from}"));
             }
         });
-        let port = port.recv_timeout(crate::support::PATIENCE).unwrap();
-        Self {
-            name,
-            port,
-            _alone: alone,
-        }
+        made.port = port.recv_timeout(crate::support::PATIENCE).unwrap();
+        made
     }
 }
 
@@ -127,7 +131,7 @@ fn a_step_reaches_the_world_and_neither_its_host_nor_metadata_nor_neighbours() {
          timeout 3 bash -c \"exec 3<>/dev/tcp/198.18.64.$n/7777\" 2>/dev/null && echo reached neighbour $n; done; \
          cat /proc/net/if_inet6 | wc -l; tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | sort; head -1 /etc/resolv.conf",
         visit(WORLD, world.port),
-        visit("203.0.113.1", ours),
+        visit(HERE, ours),
         visit("198.18.64.1", ours),
         visit("198.18.64.5", ours),
         visit("127.0.0.1", ours),
@@ -137,7 +141,7 @@ fn a_step_reaches_the_world_and_neither_its_host_nor_metadata_nor_neighbours() {
     let ran = place.run(&spec);
     assert_eq!(ran.record.start_error, None);
     let expected = format!(
-        "welcome 203.0.113.1\nnothing at 203.0.113.1\nnothing at 198.18.64.1\nnothing at 198.18.64.5\nnothing at 127.0.0.1\nnothing at {METADATA}\n0\neth0\nlo\nnameserver 127.0.0.1\n"
+        "welcome {HERE}\nnothing at {HERE}\nnothing at 198.18.64.1\nnothing at 198.18.64.5\nnothing at 127.0.0.1\nnothing at {METADATA}\n0\neth0\nlo\nnameserver 127.0.0.1\n"
     );
     assert_eq!(
         ran.out(),
