@@ -1,7 +1,7 @@
-//! Which runtime this agent has, found out by trying.
+//! Which runtimes this agent has, found out by trying.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -17,11 +17,15 @@ use crate::{
     data_dir::DataDir,
     error::{AgentError, tried},
     file::RegistryLogin,
+    runtimes::{self, Runtimes, Usable},
     secrets::Secrets,
 };
 
 /// What runs containers, or why nothing does.
-pub(crate) type Chosen = Result<Arc<dyn Runtime>, String>;
+pub(crate) type Chosen = Result<Runtimes, String>;
+
+/// One runtime, or why it does not work here.
+type One = Result<Arc<dyn Runtime>, String>;
 
 /// A trial step's limits.
 const TRIAL: Limits = Limits {
@@ -29,11 +33,11 @@ const TRIAL: Limits = Limits {
     pids: 16,
 };
 
-/// Opens the runtime that the configuration names, when a trial step shows that it works here.
+/// Opens the runtimes that the configuration names, where a trial step shows that they work here.
 ///
 /// # Errors
-/// Steps of the other runtime are in this data directory: only that one can look after them.
-pub(crate) async fn runtime(
+/// Steps of another runtime are in this data directory: only that one can look after them.
+pub(crate) async fn runtimes(
     config: &Config,
     dir: &DataDir,
     id: &AgentId,
@@ -43,50 +47,81 @@ pub(crate) async fn runtime(
         return Ok(Err("it was started without a runtime".to_owned()));
     }
     let before = before(dir)?;
-    let chosen = match (config.choice, before.as_deref()) {
-        (RuntimeChoice::Native, _) => native(config, dir).await,
-        (RuntimeChoice::Docker, _) => docker(config, dir, (id, secrets)).await,
-        // What runs already decides.
-        (RuntimeChoice::Auto, Some("docker")) => docker(config, dir, (id, secrets)).await,
-        (RuntimeChoice::Auto, Some(_)) => native(config, dir).await,
-        (RuntimeChoice::Auto, None) => match native(config, dir).await {
-            Ok(native) => Ok(native),
-            Err(why) => docker(config, dir, (id, secrets))
-                .await
-                .map_err(|error| format!("native: {why}; docker: {error}")),
-        },
-    };
-    if let Ok(runtime) = &chosen {
-        match before {
-            Some(before) if before != runtime.name() => {
-                return Err(AgentError::Config(format!(
-                    "steps of the {before} runtime are in this data directory: start the agent with --runtime {before} \
-                     until they have ended, then with --runtime {}",
-                    runtime.name()
-                )));
-            }
-            _ => fs_err::write(dir.runtime(), runtime.name())
-                .map_err(tried("cannot write down which runtime runs"))?,
+    let works = opened(config, dir, (id, secrets), &before).await;
+    let mut usable = Vec::new();
+    let mut why = Vec::new();
+    for (name, one) in works {
+        match one {
+            Ok(runtime) => usable.push(Usable::new(runtime).await),
+            Err(error) => why.push((name, error)),
         }
     }
-    Ok(chosen)
+    let Some(chosen) = Runtimes::new(usable) else {
+        let why: Vec<String> = match why.as_slice() {
+            [(_, only)] => vec![only.clone()],
+            many => many.iter().map(|(name, why)| format!("{name}: {why}")).collect(),
+        };
+        return Ok(Err(why.join("; ")));
+    };
+    if config.choice == RuntimeChoice::Both {
+        for (name, why) in &why {
+            tracing::warn!(
+                runtime = name,
+                why,
+                "one of both runtimes does not work here: steps that ask for it go elsewhere"
+            );
+        }
+    }
+    let stranded = before.iter().find(|before| chosen.named(before).is_none());
+    if let Some(before) = stranded {
+        return Err(AgentError::Config(format!(
+            "steps of the {before} runtime are in this data directory: start the agent with --runtime {before} \
+             until they have ended, then with --runtime {}",
+            config.choice
+        )));
+    }
+    let first = chosen
+        .iter()
+        .map(|one| one.runtime.name())
+        .next()
+        .unwrap_or_default();
+    fs_err::write(dir.runtime(), first).map_err(tried("cannot write down which runtime runs"))?;
+    Ok(Ok(chosen))
 }
 
-/// Which runtime the attempts belong to that lie in the data directory; none when there are no attempts.
-fn before(dir: &DataDir) -> Result<Option<String>, AgentError> {
-    let is_empty = fs_err::read_dir(dir.attempts())
-        .map_err(tried("cannot look for attempts"))?
-        .next()
-        .is_none();
-    if is_empty {
-        return Ok(None);
+/// The runtimes in question, in the order in which they are taken, each tried.
+async fn opened(
+    config: &Config,
+    dir: &DataDir,
+    who: (&AgentId, &Arc<Secrets>),
+    before: &BTreeSet<String>,
+) -> Vec<(&'static str, One)> {
+    let native = || async { ("native", native(config, dir).await) };
+    let docker = || async { ("docker", docker(config, dir, who).await) };
+    // What runs already is looked after.
+    let runs = |name| before.contains(name);
+    match config.choice {
+        RuntimeChoice::Native => vec![native().await],
+        RuntimeChoice::Docker => vec![docker().await],
+        RuntimeChoice::Both => vec![native().await, docker().await],
+        RuntimeChoice::Auto if runs("native") && runs("docker") => vec![native().await, docker().await],
+        RuntimeChoice::Auto if runs("docker") => vec![docker().await],
+        RuntimeChoice::Auto => match native().await {
+            works @ (_, Ok(_)) => vec![works],
+            fails if runs("native") => vec![fails],
+            fails => vec![fails, docker().await],
+        },
     }
-    match fs_err::read_to_string(dir.runtime()) {
-        Ok(name) => Ok(Some(name)),
+}
+
+/// Which runtimes the attempts belong to that lie in the data directory; none when there are no attempts.
+fn before(dir: &DataDir) -> Result<BTreeSet<String>, AgentError> {
+    let noted = || match fs_err::read_to_string(dir.runtime()) {
         // Written by a version that had the native one only.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some("native".to_owned())),
-        Err(error) => Err(tried("cannot read which runtime ran")(error)),
-    }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("native".to_owned()),
+        read => read,
+    };
+    runtimes::in_care(&dir.attempts(), noted).map_err(tried("cannot look for attempts"))
 }
 
 /// The logins of the agent's file, with passwords as they are when an image is fetched.
@@ -113,7 +148,7 @@ impl Logins for Own {
     }
 }
 
-async fn native(config: &Config, dir: &DataDir) -> Chosen {
+async fn native(config: &Config, dir: &DataDir) -> One {
     let Some(shim) = &config.shim else {
         return Err("it was started without a runtime".to_owned());
     };
@@ -141,7 +176,7 @@ async fn native(config: &Config, dir: &DataDir) -> Chosen {
     Ok(Arc::new(native.with_images(Arc::new(images))))
 }
 
-async fn docker(config: &Config, dir: &DataDir, (id, secrets): (&AgentId, &Arc<Secrets>)) -> Chosen {
+async fn docker(config: &Config, dir: &DataDir, (id, secrets): (&AgentId, &Arc<Secrets>)) -> One {
     let host = match &config.docker_host {
         Some(host) => host.clone(),
         None => docker::Host::find().map_err(|error| error.to_string())?,

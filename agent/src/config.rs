@@ -34,13 +34,13 @@ pub struct Config {
     pub shim: Option<runtime::ShimCommand>,
     /// How the native runtime reaches registries.
     pub registries: images::Access,
-    /// Which runtime runs containers.
+    /// Which runtimes run containers.
     pub choice: RuntimeChoice,
     /// The daemon of the docker runtime; none: the one that this host has.
     pub docker_host: Option<docker::Host>,
 }
 
-/// Which runtime runs containers.
+/// Which runtimes run containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RuntimeChoice {
     /// The native one.
@@ -50,6 +50,8 @@ pub enum RuntimeChoice {
     Docker,
     /// The native one where it works, else a daemon.
     Auto,
+    /// Each of the two that works; the native one for steps that do not ask.
+    Both,
 }
 
 impl FromStr for RuntimeChoice {
@@ -59,9 +61,12 @@ impl FromStr for RuntimeChoice {
             "native" => Ok(Self::Native),
             "docker" => Ok(Self::Docker),
             "auto" => Ok(Self::Auto),
+            "both" => Ok(Self::Both),
             other => {
                 let shown: String = other.chars().take(80).collect();
-                Err(format!("unknown runtime {shown:?} (known: native, docker, auto)"))
+                Err(format!(
+                    "unknown runtime {shown:?} (known: native, docker, auto, both)"
+                ))
             }
         }
     }
@@ -73,6 +78,7 @@ impl fmt::Display for RuntimeChoice {
             Self::Native => "native",
             Self::Docker => "docker",
             Self::Auto => "auto",
+            Self::Both => "both",
         })
     }
 }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use node::config::Place;
-use runtime::Runtime;
 use types::{AgentId, Labels, Policy};
 
 use crate::{
@@ -14,6 +13,7 @@ use crate::{
     data_dir::DataDir,
     mask::Masker,
     registries::Registries,
+    runtimes::Runtimes,
     secrets::{Kept, Masks, Secrets},
     vendors::Vendors,
 };
@@ -44,7 +44,7 @@ pub(crate) struct Context {
     pub actions: actions::Registry,
     pub vendors: Vendors,
     /// What runs containers, or why nothing does.
-    pub runtime: Result<Arc<dyn Runtime>, String>,
+    pub runtimes: Result<Runtimes, String>,
 }
 
 impl Context {

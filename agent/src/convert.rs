@@ -7,7 +7,11 @@ use protocol::{
 };
 use types::{AttemptKey, AttemptReport};
 
-use crate::{context::Context, spool::Meta};
+use crate::{
+    context::Context,
+    runtimes::{Runtimes, Usable},
+    spool::Meta,
+};
 
 /// The protocol's number.
 const PROTOCOL: u32 = 1;
@@ -100,6 +104,17 @@ pub(crate) fn report(
     })
 }
 
+fn runtimes(context: &Context) -> impl Iterator<Item = &Usable> {
+    context.runtimes.iter().flat_map(Runtimes::iter)
+}
+
+fn offers(usable: &Usable) -> v1::RuntimeOffers {
+    v1::RuntimeOffers {
+        runtime: usable.runtime.name().to_owned(),
+        words: usable.offers.iter().map(|word| (*word).to_owned()).collect(),
+    }
+}
+
 /// The Hello.
 pub(crate) fn hello(context: &Context, dial: u64, inventory: Vec<v1::InventoryItem>) -> v1::SessionUp {
     let catalogue = context.actions.catalogue();
@@ -125,11 +140,10 @@ pub(crate) fn hello(context: &Context, dial: u64, inventory: Vec<v1::InventoryIt
             })
             .collect(),
         capacity: context.capacity,
-        runtimes: context
-            .runtime
-            .iter()
-            .map(|runtime| runtime.name().to_owned())
+        runtimes: runtimes(context)
+            .map(|one| one.runtime.name().to_owned())
             .collect(),
+        runtime_offers: runtimes(context).map(offers).collect(),
         actions: catalogue.0.values().filter(allowed).map(action).collect(),
         secrets: context.secrets.names().cloned().collect(),
         connections: context.vendors.names().to_vec(),
@@ -138,10 +152,7 @@ pub(crate) fn hello(context: &Context, dial: u64, inventory: Vec<v1::InventoryIt
         inventory,
         dial,
         instance: context.instance.clone(),
-        limits: context
-            .runtime
-            .iter()
-            .find_map(|runtime| runtime.looser())
+        limits: runtimes(context).find_map(|one| one.runtime.looser())
             .unwrap_or_default()
             .to_owned(),
     };

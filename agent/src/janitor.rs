@@ -9,7 +9,7 @@ use runtime::{Found, RuntimeError, Stray};
 use tokio::sync::{mpsc, oneshot};
 use types::LeaseToken;
 
-use crate::{context::Context, supervisor::Event, sweep};
+use crate::{context::Context, runtimes::Runtimes, supervisor::Event, sweep};
 
 /// Between two looks. What is seen in two of them in a row is left behind: within a minute of its end it is gone.
 const EVERY: Duration = Duration::from_secs(20);
@@ -26,8 +26,8 @@ pub(crate) struct Janitor {
 enum Leftover {
     /// A directory, perhaps with a container that runs.
     Attempt(LeaseToken),
-    /// What the runtime holds of one whose directory is gone.
-    Stray(Stray),
+    /// What a runtime, by its name, holds of one whose directory is gone.
+    Stray(&'static str, Stray),
 }
 
 impl Leftover {
@@ -35,7 +35,7 @@ impl Leftover {
     fn belongs_to(&self, kept: &BTreeSet<LeaseToken>) -> bool {
         match self {
             Self::Attempt(token) => kept.contains(token),
-            Self::Stray(stray) => kept.iter().any(|token| token.as_str() == stray.id),
+            Self::Stray(_, stray) => kept.iter().any(|token| token.as_str() == stray.id),
         }
     }
 }
@@ -62,11 +62,12 @@ impl Janitor {
     async fn look(&self) -> Option<BTreeSet<Leftover>> {
         // Looked for before the supervisor is asked: an attempt is in its books before anything of it is made.
         let mut found = self.directories();
-        if let Ok(runtime) = &self.context.runtime {
-            match runtime.strays().await {
-                Ok(strays) => found.extend(strays.into_iter().map(Leftover::Stray)),
+        for one in self.context.runtimes.iter().flat_map(Runtimes::iter) {
+            let name = one.runtime.name();
+            match one.runtime.strays().await {
+                Ok(strays) => found.extend(strays.into_iter().map(|stray| Leftover::Stray(name, stray))),
                 Err(error) => {
-                    tracing::warn!(%error, "cannot look for containers that were left behind; trying again");
+                    tracing::warn!(runtime = name, %error, "cannot look for containers that were left behind; trying again");
                 }
             }
         }
@@ -99,11 +100,11 @@ impl Janitor {
         for leftover in leftovers {
             let (id, what) = match leftover {
                 Leftover::Attempt(token) => (token.as_str(), "its directory"),
-                Leftover::Stray(stray) => (stray.id.as_str(), stray.what.as_str()),
+                Leftover::Stray(_, stray) => (stray.id.as_str(), stray.what.as_str()),
             };
             let done = match leftover {
                 Leftover::Attempt(token) => self.bury(token).await,
-                Leftover::Stray(stray) => self.clear(stray).await,
+                Leftover::Stray(runtime, stray) => self.clear(runtime, stray).await,
             };
             match done {
                 Ok(()) => {
@@ -123,8 +124,9 @@ impl Janitor {
     }
 
     async fn bury(&self, token: &LeaseToken) -> Result<(), RuntimeError> {
-        if let Ok(runtime) = &self.context.runtime {
+        if let Ok(runtimes) = &self.context.runtimes {
             let dir = self.context.dir.attempt(token);
+            let runtime = runtimes.of(&dir)?;
             if let Found::Running(running) = runtime.adopt(&dir).await? {
                 runtime.stop(&dir).await?;
                 match tokio::time::timeout(PATIENCE, running.wait()).await {
@@ -136,11 +138,12 @@ impl Janitor {
         sweep::try_remove(&self.context, token).await
     }
 
-    async fn clear(&self, stray: &Stray) -> Result<(), RuntimeError> {
-        match &self.context.runtime {
-            Ok(runtime) => runtime.clear(stray).await,
+    async fn clear(&self, runtime: &str, stray: &Stray) -> Result<(), RuntimeError> {
+        let runtimes = self.context.runtimes.as_ref().ok();
+        match runtimes.and_then(|runtimes| runtimes.named(runtime)) {
+            Some(runtime) => runtime.clear(stray).await,
             // It came from a runtime, so there is one.
-            Err(_) => Ok(()),
+            None => Ok(()),
         }
     }
 }

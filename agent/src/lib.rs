@@ -27,6 +27,7 @@ mod mask;
 mod outputs;
 mod registries;
 mod run;
+mod runtimes;
 mod secrets;
 mod session;
 mod spool;

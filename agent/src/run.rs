@@ -20,6 +20,7 @@ use crate::{
     logs::Shipper,
     mask::SECRET_MIN_BYTES,
     registries::Registries,
+    runtimes::{Runtimes, Usable},
     secrets::{Kept, Masks, SECRET_BYTES, Secrets},
     session::Session,
     spool::Spool,
@@ -155,12 +156,13 @@ async fn context(mut config: Config, given: Option<Arc<dyn Runtime>>) -> Result<
         kept.file("registries.json"),
     );
     config.registries.credentials = registries.credentials();
-    let runtime = match given {
-        Some(runtime) => Ok(runtime),
-        None => choose::runtime(&config, &dir, &id, &secrets).await?,
+    let runtimes = match given {
+        Some(runtime) => Runtimes::new(vec![Usable::new(runtime).await])
+            .ok_or_else(|| "it was started without a runtime".to_owned()),
+        None => choose::runtimes(&config, &dir, &id, &secrets).await?,
     };
-    match &runtime {
-        Ok(runtime) => tracing::info!(%id, name = config.name, runtime = runtime.name(), "agent"),
+    match &runtimes {
+        Ok(runtimes) => tracing::info!(%id, name = config.name, runtime = runtimes.names(), "agent"),
         Err(why) => {
             tracing::warn!(%id, name = config.name, why, "agent without a runtime: it takes actions only")
         }
@@ -186,7 +188,7 @@ async fn context(mut config: Config, given: Option<Arc<dyn Runtime>>) -> Result<
         registries,
         actions: config.actions,
         vendors: config.vendors,
-        runtime,
+        runtimes,
     })
 }
 

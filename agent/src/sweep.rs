@@ -26,8 +26,8 @@ pub(crate) async fn remove(context: &Context, token: &LeaseToken) {
 
 pub(crate) async fn try_remove(context: &Context, token: &LeaseToken) -> Result<(), RuntimeError> {
     let dir = context.dir.attempt(token);
-    match &context.runtime {
-        Ok(runtime) => runtime.remove(&dir).await?,
+    match &context.runtimes {
+        Ok(runtimes) => runtimes.of(&dir)?.remove(&dir).await?,
         Err(_) => match fs_err::remove_dir_all(&dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(RuntimeError(error.to_string()));

@@ -85,6 +85,23 @@ pub(crate) async fn ensure(connection: &Connection) -> Result<&'static str, Star
     Ok(NETWORK)
 }
 
+/// Whether steps of a daemon on this host can have `network: egress`: whether this program may look at the host's firewall,
+/// which it must to change it.
+///
+/// # Errors
+/// Why not, with the way out.
+pub async fn egress_supported() -> Result<(), String> {
+    possible().await.map_err(|error| error.message)
+}
+
+pub(crate) async fn possible() -> Result<(), StartError> {
+    let read = iptables("-S", &["INPUT"]).await?;
+    if read.status.success() {
+        return Ok(());
+    }
+    Err(refused(String::from_utf8_lossy(&read.stderr).trim()))
+}
+
 /// A step whose isolation is not in force is not run.
 fn refused(why: impl std::fmt::Display) -> StartError {
     let message = format!(

@@ -42,5 +42,6 @@ mod wire;
 
 pub use auth::{Credentials, Logins, Registries};
 pub use connection::{DockerError, Host, HostError};
+pub use egress::egress_supported;
 pub use probe::{Limits, Seen, probe};
 pub use runtime_impl::{Docker, Owned, Settings};

@@ -1,6 +1,6 @@
 //! The runtime that the agent holds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +13,7 @@ use crate::attempt::Files;
 use crate::auth::Registries;
 use crate::body::{self, LABEL_ATTEMPT, LABEL_DIR, LABEL_OWNER};
 use crate::connection::{CALL, Connection, DockerError, Host};
+use crate::egress;
 use crate::follow::Running;
 use crate::image::Fetching;
 use crate::kit::{self, Kit};
@@ -209,6 +210,16 @@ impl Runtime for Docker {
     /// Nothing for good: what a daemon cannot do shows when it is asked.
     fn refuses(&self, _: &ContainerSpec) -> Option<String> {
         None
+    }
+
+    async fn offers(&self) -> BTreeSet<&'static str> {
+        match egress::possible().await {
+            Ok(()) => BTreeSet::from([types::OFFER_EGRESS]),
+            Err(error) => {
+                tracing::info!(why = error.message, "no network: egress on the docker runtime");
+                BTreeSet::new()
+            }
+        }
     }
 
     async fn start(&self, dir: &Path, spec: ContainerSpec, secrets: Secrets) -> Result<Found, RuntimeError> {

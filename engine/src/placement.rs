@@ -5,7 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use types::{AgentId, HostView, Labels, Network, Policy, SessionId, Whose, Work, WorkBody};
+use types::{
+    AgentId, ContainerWork, HostView, Labels, Network, Policy, RuntimeName, SessionId, Whose, Work, WorkBody,
+};
 
 /// The agents as of now.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,8 +37,8 @@ pub struct Candidate {
     pub grants: BTreeSet<String>,
     /// What its operator lets steps ask for; none when it does not say.
     pub policy: Option<Arc<Policy>>,
-    /// Its usable runtimes.
-    pub runtimes: BTreeSet<String>,
+    /// Its usable runtimes, each with what it offers beyond what all do; none when the agent does not say.
+    pub runtimes: BTreeMap<String, Option<BTreeSet<String>>>,
     /// Whether its operator wants it to be offered nothing new.
     pub draining: bool,
     /// Slots that are free for offers.
@@ -147,6 +149,9 @@ fn missing(agent: &Candidate, wanted: &Wanted<'_>) -> Option<String> {
             if agent.runtimes.is_empty() {
                 return Some("no usable container runtime".to_owned());
             }
+            if let Some(lack) = no_runtime(agent, container) {
+                return Some(lack);
+            }
             if let Some(secret) = container.secrets.values().find(|s| !agent.secrets.contains(*s)) {
                 return Some(format!(
                     "no secret {secret} (`[secrets.{secret}]` or `--secret-env {secret}`)"
@@ -156,7 +161,7 @@ fn missing(agent: &Candidate, wanted: &Wanted<'_>) -> Option<String> {
                 .host_view
                 .iter()
                 .map(|v| format!("host-view:{}", HostView::as_str(*v)));
-            // Egress is nobody's to grant: an agent whose host cannot give it says why.
+            // Egress is nobody's to grant: a runtime offers it, or its host cannot.
             let network = (container.network == Network::Host)
                 .then(|| format!("network:{}", container.network.as_str()));
             views
@@ -166,6 +171,32 @@ fn missing(agent: &Candidate, wanted: &Wanted<'_>) -> Option<String> {
                 .or_else(|| refused(agent, wanted))
         }
     }
+}
+
+/// Which runtime is asked for and not there, or what none of those that could take it offers on that host.
+fn no_runtime(agent: &Candidate, container: &ContainerWork) -> Option<String> {
+    let asked = container.runtime.map(RuntimeName::as_str);
+    let mut could = agent
+        .runtimes
+        .iter()
+        .filter(|(name, _)| asked.is_none_or(|asked| *name == asked))
+        .peekable();
+    if could.peek().is_none() {
+        let asked = asked.unwrap_or_default();
+        return Some(format!("no runtime {asked} (`--runtime {asked}`, or `both`)"));
+    }
+    let lacks = |offers: &Option<BTreeSet<String>>| {
+        let offers = offers.as_ref()?;
+        container.wants_offered().find(|word| !offers.contains(*word))
+    };
+    let lacking: Vec<Option<&str>> = could.map(|(_, offers)| lacks(offers)).collect();
+    let first = lacking.first().copied().flatten()?;
+    lacking.iter().all(Option::is_some).then(|| match asked {
+        Some(asked) => {
+            format!("its runtime {asked} does not offer {first} (`firehall doctor` there says why)")
+        }
+        None => format!("no runtime of its offers {first} (`firehall doctor` there says why)"),
+    })
 }
 
 /// What the agent's own policy would refuse.

@@ -91,6 +91,7 @@ pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, Eval
             workdir,
             user,
             output_from,
+            runtime,
         } => {
             let argv = argv
                 .iter()
@@ -113,6 +114,7 @@ pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, Eval
                 workdir: workdir.clone(),
                 user: *user,
                 output_from: *output_from,
+                runtime: *runtime,
             };
             (WorkBody::Container(work), None)
         }

@@ -1,5 +1,6 @@
 //! What runs containers, as the agent sees it: image and spec in, streams as files and an exit record out.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -21,6 +22,9 @@ pub trait Runtime: Send + Sync {
     fn looser(&self) -> Option<&'static str> {
         None
     }
+    /// What it can give on this host now that not every runtime on every host can, by the words of
+    /// `types::ContainerWork::wants_offered`; placement looks at it.
+    async fn offers(&self) -> BTreeSet<&'static str>;
     /// Starts it, or finds what was started under this name before. Returns once the program is about to run, which
     /// may take as long as the image takes to be fetched.
     ///
@@ -112,6 +116,12 @@ impl Runtime for Native {
 
     fn looser(&self) -> Option<&'static str> {
         Self::looser(self)
+    }
+
+    async fn offers(&self) -> BTreeSet<&'static str> {
+        // Why not, `doctor` and a step that comes all the same are told.
+        let egress = crate::egress::supported().is_ok();
+        egress.then_some(types::OFFER_EGRESS).into_iter().collect()
     }
 
     async fn start(&self, dir: &Path, spec: ContainerSpec, secrets: Secrets) -> Result<Found, RuntimeError> {

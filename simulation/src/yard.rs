@@ -2,7 +2,7 @@
 //! their attempt's directory. It also is the witness of every start.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::Write,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -161,6 +161,10 @@ impl Runtime for Yard {
 
     fn refuses(&self, _: &ContainerSpec) -> Option<String> {
         None
+    }
+
+    async fn offers(&self) -> BTreeSet<&'static str> {
+        BTreeSet::new()
     }
 
     async fn start(&self, dir: &Path, spec: ContainerSpec, _: Secrets) -> Result<Found, RuntimeError> {

@@ -39,8 +39,8 @@ pub use signature::{Catalogue, Effect, IfLost, Output, Param, Signature, Trust};
 pub use time::{Millis, Timestamp};
 pub use ty::{Field, Type, TypeError, TypeParseError};
 pub use work::{
-    ActionWork, ContainerWork, HostView, Network, OutputDecl, OutputFrom, Pull, Resources, Retry, RetryOn,
-    Work, WorkBody,
+    ActionWork, ContainerWork, HostView, Network, OFFER_EGRESS, OutputDecl, OutputFrom, Pull, Resources,
+    Retry, RetryOn, RuntimeName, Work, WorkBody,
 };
 
 /// A value of the workflow language in its JSON form.

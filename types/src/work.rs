@@ -86,6 +86,42 @@ pub struct ContainerWork {
     /// Where outputs are read from.
     #[serde(default)]
     pub output_from: OutputFrom,
+    /// The runtime that it must run on; none for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<RuntimeName>,
+}
+
+/// What of a container not every runtime on every host can give, by the word that an agent offers it under.
+pub const OFFER_EGRESS: &str = "network:egress";
+
+impl ContainerWork {
+    /// Words that a runtime must offer to take this.
+    pub fn wants_offered(&self) -> impl Iterator<Item = &'static str> {
+        (self.network == Network::Egress)
+            .then_some(OFFER_EGRESS)
+            .into_iter()
+    }
+}
+
+/// What runs containers on an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuntimeName {
+    /// The agent's own, without a daemon.
+    Native,
+    /// A Docker or Podman daemon of the agent's host.
+    Docker,
+}
+
+impl RuntimeName {
+    /// The word of the language and of the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Docker => "docker",
+        }
+    }
 }
 
 /// Limits of one container.

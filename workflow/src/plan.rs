@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use types::{
-    HostView, IfLost, Millis, Network, Object, OutputDecl, OutputFrom, Pull, Resources, Retry, Type, Value,
+    HostView, IfLost, Millis, Network, Object, OutputDecl, OutputFrom, Pull, Resources, Retry, RuntimeName,
+    Type, Value,
 };
 
 use crate::eval::{Expr, Template};
@@ -214,6 +215,9 @@ pub enum Body {
         /// Where outputs are read from.
         #[serde(default, skip_serializing_if = "lean::is_least")]
         output_from: OutputFrom,
+        /// The runtime that it must run on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        runtime: Option<RuntimeName>,
     },
 }
 

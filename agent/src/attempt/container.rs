@@ -16,11 +16,18 @@ pub(super) async fn start(job: &Job, work: &Work) {
     let WorkBody::Container(container) = &work.body else {
         return;
     };
-    let runtime = match &job.context.runtime {
-        Ok(runtime) => Arc::clone(runtime),
+    let runtimes = match &job.context.runtimes {
+        Ok(runtimes) => runtimes,
         Err(why) => {
             let message = format!("agent {} cannot run containers: {why}", job.context.name);
             return job.fail(Failure::new(FailureKind::Start, message)).await;
+        }
+    };
+    let runtime = match runtimes.take(&job.dir(), container) {
+        Ok(runtime) => runtime,
+        Err(why) => {
+            let message = format!("agent {} cannot run this: {why}", job.context.name);
+            return job.fail(Failure::new(FailureKind::Refused, message)).await;
         }
     };
     let made = tokio::select! {
@@ -46,6 +53,10 @@ pub(super) async fn start(job: &Job, work: &Work) {
         let message = format!("what the step is to get cannot be kept for a restart of the agent: {error}");
         return job.fail(Failure::new(FailureKind::Start, message)).await;
     }
+    if let Err(error) = runtimes.note(&job.dir(), runtime.as_ref()) {
+        let message = format!("which runtime runs the step cannot be noted: {error}");
+        return job.fail(Failure::new(FailureKind::Start, message)).await;
+    }
     job.context
         .masks
         .hold(&job.token, secrets.iter().map(|(_, secret)| secret));
@@ -55,7 +66,7 @@ pub(super) async fn start(job: &Job, work: &Work) {
     match begin(job, runtime.as_ref(), spec, secrets).await {
         Ok(Found::Running(running)) => {
             job.tell(Told::Started).await;
-            follow(job, work, running).await;
+            attend(job, work, runtime.as_ref(), running).await;
         }
         Ok(Found::Ended(ended)) => over(job, work, ended).await,
         Err(error) => {
@@ -83,12 +94,25 @@ async fn begin(
 
 /// Waits for its end, and ends it when it is told to.
 pub(super) async fn follow(job: &Job, work: &Work, running: Box<dyn Attached>) {
-    let Ok(runtime) = &job.context.runtime else { return };
+    let Ok(runtimes) = &job.context.runtimes else {
+        return;
+    };
+    match runtimes.of(&job.dir()) {
+        Ok(runtime) => attend(job, work, runtime.as_ref(), running).await,
+        // It was found by that runtime.
+        Err(error) => {
+            tracing::error!(attempt = %job.meta.key, %error, "nothing can look after a container");
+            vanished(job).await;
+        }
+    }
+}
+
+async fn attend(job: &Job, work: &Work, runtime: &dyn Runtime, running: Box<dyn Attached>) {
     let mut failed = 0;
     loop {
         let ended = tokio::select! {
             ended = running.wait() => ended,
-            () = stop(job, runtime.as_ref()) => running.wait().await,
+            () = stop(job, runtime) => running.wait().await,
         };
         match ended {
             Ok(ended) => return over(job, work, ended).await,

@@ -57,6 +57,8 @@ pub(crate) fn of_exit(
         Some(verdict) => (verdict, Object::new()),
         None => success(context, work, &files, record),
     };
+    let runtimes = context.runtimes.as_ref().ok();
+    let runtime = runtimes.and_then(|runtimes| runtimes.of(dir).ok());
     let exit = ExitStatus {
         code: record.code,
         signal: record.signal,
@@ -69,7 +71,7 @@ pub(crate) fn of_exit(
         exit: record.started.then_some(exit),
         usage,
         finished_at: types::Timestamp::from_unix_ms(record.finished_at_ms),
-        runtime: context.runtime.as_ref().ok().map(|runtime| {
+        runtime: runtime.map(|runtime| {
             let name = runtime.name();
             record
                 .hardening

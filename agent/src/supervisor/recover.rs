@@ -60,7 +60,7 @@ impl Supervisor {
         &self,
         held: &std::collections::BTreeMap<LeaseToken, Held>,
     ) -> Result<(), AgentError> {
-        let Err(why) = &self.context.runtime else {
+        let Err(why) = &self.context.runtimes else {
             return Ok(());
         };
         let is_container = |held: &&Held| {
@@ -140,8 +140,14 @@ impl Supervisor {
         };
         let Some(work) = work else { return absent };
         let dir = self.context.dir.attempt(token);
-        let runtime = match (&work.body, &self.context.runtime) {
-            (WorkBody::Container(_), Ok(runtime)) => Arc::clone(runtime),
+        let runtime = match (&work.body, &self.context.runtimes) {
+            (WorkBody::Container(_), Ok(runtimes)) => match runtimes.of(&dir) {
+                Ok(runtime) => Arc::clone(runtime),
+                Err(error) => {
+                    tracing::error!(attempt = %held.meta.key, %error, "cannot find out what became of a container");
+                    return Seen::Unknown;
+                }
+            },
             // It lived in the process that is gone; without its directory it had not begun.
             (WorkBody::Action(_), _) if dir.exists() => return Seen::Unknown,
             _ => return absent,

@@ -24,6 +24,7 @@ pub(crate) fn container(text: &str) -> ContainerWork {
         workdir: None,
         user: None,
         output_from: OutputFrom::File,
+        runtime: None,
     }
 }
 

@@ -84,7 +84,7 @@ pub(crate) struct WhatArgs {
     secret_env: Vec<String>,
     #[command(flatten)]
     http: HttpArgs,
-    /// What runs steps: native, docker (a Docker or Podman daemon of this host), auto (native where it works, else docker)
+    /// What runs steps: native, docker (a Docker or Podman daemon of this host), auto (native where it works, else docker), both, both
     #[arg(
         long,
         env = "FIREHALL_RUNTIME",

@@ -21,8 +21,8 @@ use crate::{
 
 Below the list stands which limits an agent's host does not hold a step to as a whole.
 
-With -o json, an array of {id, name, version, state, labels, capacity, running, runtimes, grants, connections, last_seen,
-draining, limits}."
+With -o json, an array of {id, name, version, state, labels, capacity, running, runtimes, runtime_offers, grants,
+connections, last_seen, draining, limits}. runtime_offers: by runtime what it can give on its host that not every one can."
 )]
 pub(crate) struct AgentsArgs {
     #[command(subcommand)]
@@ -48,6 +48,7 @@ pub(crate) async fn main(args: AgentsArgs) -> Done {
                 "AGENT",
                 "STATE",
                 "RUNNING",
+                "RUNTIMES",
                 "LABELS",
                 "GRANTS",
                 "CONNECTIONS",
@@ -75,9 +76,22 @@ fn row(agent: &AgentView) -> Vec<String> {
         agent.name.clone(),
         state.to_owned(),
         format!("{}/{}", agent.running, agent.capacity),
+        runtimes(agent),
         agent.labels.join(" "),
         agent.grants.join(" "),
         agent.connections.join(" "),
         agent.id.clone(),
     ]
+}
+
+/// The usable runtimes, each with what it offers beyond what all do.
+fn runtimes(agent: &AgentView) -> String {
+    let shown = agent
+        .runtimes
+        .iter()
+        .map(|name| match agent.runtime_offers.get(name) {
+            Some(words) if !words.is_empty() => format!("{name}({})", words.join(",")),
+            _ => name.clone(),
+        });
+    shown.collect::<Vec<_>>().join(" ")
 }

@@ -17,6 +17,7 @@ pub(super) fn wants(plan: &PlanStep, runs_on: BTreeMap<String, Foreseen>) -> Whe
         runs_on,
         action: None,
         runtime: false,
+        runtime_named: None,
         connection: None,
         secrets: BTreeSet::new(),
         grants: BTreeSet::new(),
@@ -33,9 +34,11 @@ pub(super) fn wants(plan: &PlanStep, runs_on: BTreeMap<String, Foreseen>) -> Whe
             secrets,
             network,
             host_view,
+            runtime,
             ..
         } => {
             wants.runtime = true;
+            wants.runtime_named = *runtime;
             wants.secrets = secrets.values().cloned().collect();
             let views = host_view
                 .iter()
@@ -122,6 +125,7 @@ fn work(plan: &PlanStep) -> Work {
             workdir,
             user,
             output_from,
+            runtime,
             ..
         } => WorkBody::Container(ContainerWork {
             image: image(plan).unwrap_or_default().to_owned(),
@@ -137,6 +141,7 @@ fn work(plan: &PlanStep) -> Work {
             workdir: workdir.clone(),
             user: *user,
             output_from: *output_from,
+            runtime: *runtime,
         }),
     };
     Work {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use types::{HostView, IfLost, Millis, Network, Value};
+use types::{HostView, IfLost, Millis, Network, RuntimeName, Value};
 
 /// What a run would do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -214,6 +214,9 @@ pub struct Where {
     pub action: Option<String>,
     /// A usable container runtime.
     pub runtime: bool,
+    /// Which one it must be; absent for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_named: Option<RuntimeName>,
     /// A connection.
     pub connection: Option<String>,
     /// Secrets by their names on the agent.

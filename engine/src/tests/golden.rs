@@ -72,6 +72,7 @@ fn run_started() -> Event {
                 workdir: Some("/tmp".to_owned()),
                 user: Some(1_000),
                 output_from: OutputFrom::StdoutJson,
+                runtime: None,
             };
         }),
         step("post", |s| {
@@ -130,6 +131,7 @@ fn queued() -> Event {
             workdir: Some("/tmp".to_owned()),
             user: Some(1_000),
             output_from: OutputFrom::File,
+            runtime: None,
         }),
         outputs,
         timeout_ms: 20_000,

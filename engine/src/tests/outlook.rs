@@ -232,6 +232,7 @@ fn effects_come_by_level_and_what_is_certainly_skipped_has_none() {
                 workdir: None,
                 user: None,
                 output_from: types::OutputFrom::File,
+                runtime: None,
             };
         }),
     ]);

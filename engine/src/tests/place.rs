@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use types::{
-    ActionWork, ContainerWork, HostView, Labels, Network, Object, Pattern, Policy, Whose, Work, WorkBody,
+    ActionWork, ContainerWork, HostView, Labels, Network, Object, Pattern, Policy, RuntimeName, Whose, Work,
+    WorkBody,
 };
 
 use super::bench::{agent, session};
@@ -20,7 +21,7 @@ pub(super) fn candidate(n: u64, free: u32) -> Candidate {
         connections: BTreeSet::new(),
         grants: BTreeSet::new(),
         policy: None,
-        runtimes: BTreeSet::from(["native".to_owned()]),
+        runtimes: BTreeMap::from([("native".to_owned(), None)]),
         draining: false,
         free,
     }
@@ -60,6 +61,7 @@ fn container(with: impl FnOnce(&mut ContainerWork)) -> Work {
         workdir: None,
         user: None,
         output_from: types::OutputFrom::File,
+        runtime: None,
     };
     with(&mut container);
     work(WorkBody::Container(container))
@@ -134,6 +136,67 @@ fn a_container_needs_what_the_operator_grants() {
     bare.runtimes.clear();
     let why = placed(vec![bare], &container(|_| {}), &[], None).unwrap_err();
     assert!(why.contains("no usable container runtime"), "{why}");
+}
+
+#[test]
+fn a_container_goes_where_its_runtime_is_and_where_that_offers_what_it_wants() {
+    let with = |n, runtimes: &[(&str, Option<&[&str]>)]| {
+        let mut agent = candidate(n, 1);
+        let owned = |offers: &[&str]| offers.iter().map(|word| (*word).to_owned()).collect();
+        agent.runtimes = runtimes
+            .iter()
+            .map(|(name, offers)| ((*name).to_owned(), offers.map(owned)))
+            .collect();
+        agent
+    };
+    let egress: Option<&[&str]> = Some(&["network:egress"]);
+    let old = with(1, &[("native", None)]);
+    let bare = with(2, &[("native", Some(&[]))]);
+    let docker = with(3, &[("docker", egress)]);
+    let both = with(4, &[("docker", Some(&[])), ("native", egress)]);
+    let asks = |runtime, network| container(|c| (c.runtime, c.network) = (runtime, network));
+    let (native, on_docker) = (Some(RuntimeName::Native), Some(RuntimeName::Docker));
+    let (none, out) = (Network::None, Network::Egress);
+    for (runtime, network, fit) in [
+        (None, none, "1 2 3 4"),
+        (native, none, "1 2 4"),
+        (on_docker, none, "3 4"),
+        // One that does not say may have it; which of two runtimes is asked decides whose offer counts.
+        (None, out, "1 3 4"),
+        (native, out, "1 4"),
+        (on_docker, out, "3"),
+    ] {
+        let all = [&old, &bare, &docker, &both];
+        let work = asks(runtime, network);
+        let takes = all
+            .into_iter()
+            .filter(|agent| placed(vec![(*agent).clone()], &work, &[], None).is_ok());
+        let takes: Vec<&str> = takes
+            .map(|agent| agent.name.trim_start_matches("agent-"))
+            .collect();
+        assert_eq!(takes.join(" "), fit, "{runtime:?} {network:?}");
+    }
+    for (agent, runtime, network, why) in [
+        (
+            &old,
+            on_docker,
+            none,
+            "no runtime docker (`--runtime docker`, or `both`)",
+        ),
+        (&bare, None, out, "no runtime of its offers network:egress"),
+        (
+            &both,
+            on_docker,
+            out,
+            "its runtime docker does not offer network:egress",
+        ),
+    ] {
+        let said = placed(vec![agent.clone()], &asks(runtime, network), &[], None).unwrap_err();
+        assert!(
+            said.starts_with("no agent fits: ") && said.contains(why),
+            "{said}"
+        );
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Answers of the server as typed views; their JSON form is what `-o json` prints.
 
+use std::collections::BTreeMap;
+
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use types::{Object, RunOutcome, StepOutcome, Timestamp};
@@ -277,6 +279,8 @@ pub struct AgentView {
     pub running: u32,
     /// Usable runtimes.
     pub runtimes: Vec<String>,
+    /// What each of them offers beyond what all do (`network:egress`); one that is not here does not say.
+    pub runtime_offers: BTreeMap<String, Vec<String>>,
     /// What its operator's policy grants.
     pub grants: Vec<String>,
     /// Connections that it holds, by name.
@@ -507,6 +511,11 @@ impl AgentView {
             capacity: agent.capacity,
             running: agent.running,
             runtimes: agent.runtimes,
+            runtime_offers: agent
+                .runtime_offers
+                .into_iter()
+                .map(|one| (one.runtime, one.words))
+                .collect(),
             grants: agent.grants,
             connections: agent.connections,
             last_seen: at(agent.last_seen_ms),

@@ -31,6 +31,9 @@ pub(crate) struct Facts {
     pub(crate) version: String,
     pub(crate) capacity: u32,
     pub(crate) runtimes: Vec<String>,
+    /// What they offer beyond what all do; one that is not here does not say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) offers: BTreeMap<String, BTreeSet<String>>,
     pub(crate) actions: BTreeMap<String, String>,
     pub(crate) secrets: Vec<String>,
     pub(crate) connections: Vec<String>,
@@ -457,6 +460,11 @@ impl Book {
     }
 }
 
+fn runtimes(facts: &Facts) -> BTreeMap<String, Option<BTreeSet<String>>> {
+    let offers = |name: &String| (name.clone(), facts.offers.get(name).cloned());
+    facts.runtimes.iter().map(offers).collect()
+}
+
 fn candidate(id: &AgentId, agent: &Agent, draining: bool, now: u64) -> placement::Candidate {
     let session = agent.session.as_ref().filter(|_| is_connected(agent, now));
     placement::Candidate {
@@ -469,7 +477,7 @@ fn candidate(id: &AgentId, agent: &Agent, draining: bool, now: u64) -> placement
         connections: agent.facts.connections.iter().cloned().collect(),
         grants: agent.facts.grants.iter().cloned().collect(),
         policy: agent.facts.policy.clone(),
-        runtimes: agent.facts.runtimes.iter().cloned().collect(),
+        runtimes: runtimes(&agent.facts),
         draining,
         free: if session.is_some() { agent.free() } else { 0 },
     }

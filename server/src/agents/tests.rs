@@ -22,6 +22,7 @@ fn work() -> Work {
         workdir: None,
         user: None,
         output_from: types::OutputFrom::default(),
+        runtime: None,
     };
     Work {
         body: WorkBody::Container(container),
@@ -50,6 +51,7 @@ fn open_as(agents: &Agents, agent: u8, session: u8, dial: u64, instance: &str) -
         labels: Labels::default(),
         facts: Facts {
             runtimes: vec!["native".to_owned()],
+            offers: BTreeMap::new(),
             ..Facts::default()
         },
         dial,

@@ -37,6 +37,15 @@ fn info(agent: Listed) -> v1::AgentInfo {
         capacity: agent.facts.capacity,
         running: agent.running,
         runtimes: agent.facts.runtimes,
+        runtime_offers: agent
+            .facts
+            .offers
+            .into_iter()
+            .map(|(runtime, words)| v1::RuntimeOffers {
+                runtime,
+                words: words.into_iter().collect(),
+            })
+            .collect(),
         grants: agent.facts.grants,
         limits: agent.facts.limits,
         connections: agent.facts.connections,

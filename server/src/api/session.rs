@@ -217,6 +217,7 @@ fn check(hello: &v1::Hello) -> Result<(), Status> {
             (hello.actions.len(), actions.map(str::len).max().unwrap_or(0)),
         ),
         ("runtimes", texts(&hello.runtimes)),
+        ("runtime_offers", (hello.runtime_offers.len(), 0)),
         ("secrets", texts(&hello.secrets)),
         ("connections", texts(&hello.connections)),
         ("grants", texts(&hello.grants)),
@@ -224,6 +225,13 @@ fn check(hello: &v1::Hello) -> Result<(), Status> {
         if count > LIST || longest > NAME_BYTES {
             let why = format!("at most {LIST} entries of at most {NAME_BYTES} bytes");
             return Err(errors::invalid(format!("hello.{field}"), why));
+        }
+    }
+    for offered in &hello.runtime_offers {
+        let (count, longest) = texts(&offered.words);
+        if count > LIST || longest.max(offered.runtime.len()) > NAME_BYTES {
+            let why = format!("at most {LIST} words of at most {NAME_BYTES} bytes");
+            return Err(errors::invalid("hello.runtime_offers", why));
         }
     }
     Ok(())
@@ -234,6 +242,11 @@ fn introduction(hello: v1::Hello, held: &Inventories) -> Result<Introduction, St
     let facts = Facts {
         version: hello.version,
         capacity: hello.capacity,
+        offers: hello
+            .runtime_offers
+            .into_iter()
+            .map(|one| (one.runtime, one.words.into_iter().collect()))
+            .collect(),
         runtimes: hello.runtimes,
         actions: hello
             .actions

@@ -55,6 +55,7 @@ impl World {
             labels: Labels::default(),
             facts: Facts {
                 runtimes: vec!["native".to_owned()],
+                offers: std::collections::BTreeMap::new(),
                 ..Facts::default()
             },
             dial: u64::from(n),

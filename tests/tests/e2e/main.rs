@@ -17,6 +17,7 @@ mod limits;
 mod operate;
 mod previous;
 mod rootless;
+mod runtimes;
 mod secrets;
 mod slack_faults;
 mod thread;

@@ -28,6 +28,7 @@ fn container(with: impl FnOnce(&mut ContainerWork)) -> Work {
         workdir: None,
         user: None,
         output_from: OutputFrom::File,
+        runtime: None,
     };
     with(&mut container);
     work(WorkBody::Container(container))

@@ -334,6 +334,7 @@ fn own_action(def: &ActionDef, given: BTreeMap<String, Template>) -> Body {
         workdir: container.workdir.clone(),
         user: container.user,
         output_from: container.output_from,
+        runtime: container.runtime,
     }
 }
 
@@ -444,6 +445,7 @@ fn container_body(checker: &mut Checker<'_>, container: &ContainerSpec) -> Body 
         workdir: container.workdir.clone(),
         user: container.user,
         output_from: container.output_from,
+        runtime: container.runtime,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
-use types::{IfLost, Millis, OutputDecl, OutputFrom, Resources, Retry};
+use types::{IfLost, Millis, OutputDecl, OutputFrom, Resources, Retry, RuntimeName};
 
 use super::{Index, depends, summary::script, text::written};
 use crate::{Body, FanOut, LocalUse, Plan, PlanFile, PlanFileFrom, PlanStep, Template};
@@ -126,6 +126,8 @@ struct Container<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<u32>,
     output_from: OutputFrom,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runtime: Option<RuntimeName>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -228,6 +230,7 @@ fn executor(body: &Body) -> Executor<'_> {
             workdir,
             user,
             output_from,
+            runtime,
         } => Executor::Container(Container {
             action: action.as_ref(),
             image: written(image),
@@ -247,6 +250,7 @@ fn executor(body: &Body) -> Executor<'_> {
             workdir: workdir.as_deref(),
             user: *user,
             output_from: *output_from,
+            runtime: *runtime,
         }),
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     yaml::{Data, Entry, Node},
 };
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "name",
     "description",
     "inputs",
@@ -37,6 +37,7 @@ const KEYS: [&str; 20] = [
     "host-view",
     "workdir",
     "user",
+    "runtime",
     "output-from",
     "timeout",
     "if-lost",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use types::{HostView, Network, OutputFrom, Pull, Resources, Value, limits};
+use types::{HostView, Network, OutputFrom, Pull, Resources, RuntimeName, Value, limits};
 
 use super::{
     BodySpec, ContainerSpec,
@@ -170,6 +170,7 @@ fn rest(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ContainerSpec {
         workdir: None,
         user: None,
         output_from: OutputFrom::default(),
+        runtime: None,
     };
     if let Some(entry) = fields.get("pull") {
         let words = [Pull::Missing, Pull::Always, Pull::Never].map(|pull| (pull.as_str(), pull));
@@ -217,6 +218,10 @@ fn rest(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ContainerSpec {
         spec.output_from = reader
             .word(&entry.value, "`output-from`", &words)
             .unwrap_or_default();
+    }
+    if let Some(entry) = fields.get("runtime") {
+        let words = [RuntimeName::Native, RuntimeName::Docker].map(|runtime| (runtime.as_str(), runtime));
+        spec.runtime = reader.word(&entry.value, "`runtime`", &words);
     }
     spec
 }

@@ -12,7 +12,9 @@ mod workflow;
 
 use std::collections::BTreeSet;
 
-use types::{HostView, IfLost, Millis, Network, OutputFrom, Pull, Resources, Retry, Type, Value};
+use types::{
+    HostView, IfLost, Millis, Network, OutputFrom, Pull, Resources, Retry, RuntimeName, Type, Value,
+};
 
 use crate::{
     diagnostic::Loc,
@@ -119,6 +121,7 @@ pub(crate) struct ContainerSpec {
     pub(crate) workdir: Option<String>,
     pub(crate) user: Option<u32>,
     pub(crate) output_from: OutputFrom,
+    pub(crate) runtime: Option<RuntimeName>,
 }
 
 /// A file of a container, by its path.

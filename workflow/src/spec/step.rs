@@ -15,7 +15,7 @@ use crate::{
     yaml::{Data, Entry, Node},
 };
 
-pub(super) const KEYS: [&str; 31] = [
+pub(super) const KEYS: [&str; 32] = [
     "name",
     "uses",
     "with",
@@ -31,6 +31,7 @@ pub(super) const KEYS: [&str; 31] = [
     "host-view",
     "workdir",
     "user",
+    "runtime",
     "needs",
     "when",
     "foreach",
@@ -60,7 +61,7 @@ pub(super) const PLANNED: [&str; 9] = [
     "gate",
 ];
 /// Keys of containers only.
-const CONTAINER: [&str; 14] = [
+const CONTAINER: [&str; 15] = [
     "image",
     "pull",
     "run",
@@ -73,6 +74,7 @@ const CONTAINER: [&str; 14] = [
     "host-view",
     "workdir",
     "user",
+    "runtime",
     "output-from",
     "outputs",
 ];

@@ -50,7 +50,7 @@ pub(crate) struct DemoArgs {
     /// Which Slack: the emulator, or the one that SLACK_BOT_TOKEN (and SLACK_API_URL) name
     #[arg(long, value_enum, default_value = "emulator")]
     slack: SlackChoice,
-    /// What runs the steps: native, docker (a Docker or Podman daemon of this host), auto
+    /// What runs the steps: native, docker (a Docker or Podman daemon of this host), auto, both
     #[arg(long, value_name = "RUNTIME", default_value = "native")]
     runtime: RuntimeChoice,
     /// Whom to call, instead of the demo's own people. Repeatable

@@ -13,6 +13,10 @@ pub(super) async fn runtime(choice: RuntimeChoice) -> Result<RuntimeChoice, Faul
     match choice {
         RuntimeChoice::Native => native().await.map(|()| RuntimeChoice::Native),
         RuntimeChoice::Docker => docker().await.map(|()| RuntimeChoice::Docker),
+        RuntimeChoice::Both => {
+            native().await?;
+            docker().await.map(|()| RuntimeChoice::Both)
+        }
         RuntimeChoice::Auto => match native().await {
             Ok(()) => Ok(RuntimeChoice::Native),
             Err(without) => docker()

@@ -84,6 +84,7 @@ pub(super) async fn look(report: &mut Report) {
                     here.seen.took.as_millis()
                 ),
             );
+            egress(report).await;
             let facts = Facts {
                 prefix: "docker",
                 apart: false,
@@ -91,5 +92,16 @@ pub(super) async fn look(report: &mut Report) {
             };
             hardening::judge(report, &hardening::read(&here.seen.output), &facts);
         }
+    }
+}
+
+async fn egress(report: &mut Report) {
+    match docker::egress_supported().await {
+        Ok(()) => report.ok("docker.egress", "steps can have network: egress"),
+        Err(why) => report.warning(
+            "docker.egress",
+            why,
+            "without it only steps with network: none or host run on this daemon",
+        ),
     }
 }

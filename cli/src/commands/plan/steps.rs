@@ -181,8 +181,10 @@ fn place(step: &StepOutlook) -> Option<String> {
     if let Some(connection) = &place.connection {
         wants.push(format!("connection {connection}"));
     }
-    if place.runtime {
-        wants.push("a container runtime".to_owned());
+    match place.runtime_named {
+        Some(runtime) => wants.push(format!("the runtime {}", runtime.as_str())),
+        None if place.runtime => wants.push("a container runtime".to_owned()),
+        None => {}
     }
     wants.extend(place.secrets.iter().map(|secret| format!("secret {secret}")));
     wants.extend(place.grants.iter().map(|grant| format!("granted {grant}")));

@@ -109,6 +109,7 @@ fn body(body: &Body, fact: &mut impl FnMut(&'static str, String)) {
             host_view,
             workdir,
             user,
+            runtime,
             ..
         } => {
             let of = |own: &workflow::LocalUse| format!("{}, SHA-256 {}", own.uses, own.digest);
@@ -135,6 +136,12 @@ fn body(body: &Body, fact: &mut impl FnMut(&'static str, String)) {
                 ),
             );
             fact("Network", network.as_str().to_owned());
+            fact(
+                "Runtime",
+                runtime
+                    .map(|runtime| runtime.as_str().to_owned())
+                    .unwrap_or_default(),
+            );
             let views: Vec<&str> = host_view.iter().map(|view| view.as_str()).collect();
             fact("Sees of the host", views.join(", "));
             fact("Working directory", workdir.clone().unwrap_or_default());

@@ -1,0 +1,276 @@
+//! Docker daemons of tests: asked by their socket as an operator asks them, and one of a test's own that can be killed,
+//! hung and started again.
+
+use std::{
+    fs::File,
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::{process, wait};
+
+/// How long a daemon may take to come up or to leave, on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// How long it may take for one answer.
+const ANSWER: Duration = Duration::from_secs(30);
+/// The label of what an agent made, with the agent's id.
+const OWNER: &str = "io.firehall.owner";
+
+/// A daemon, by its socket.
+#[derive(Debug, Clone)]
+pub struct Operator(PathBuf);
+
+/// A container as the daemon lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// `created`, `running`, `paused`, `exited`.
+    pub state: String,
+}
+
+impl Operator {
+    /// The one that runs on this machine for all tests.
+    #[must_use]
+    pub fn shared() -> Self {
+        Self("/var/run/docker.sock".into())
+    }
+
+    /// For `--docker-host`.
+    #[must_use]
+    pub fn host(&self) -> String {
+        format!("unix://{}", self.0.display())
+    }
+
+    /// Asks it; the status and the body.
+    ///
+    /// # Errors
+    /// It cannot be reached, or does not answer in time.
+    pub fn ask(&self, method: &str, path: &str) -> std::io::Result<(u16, Vec<u8>)> {
+        let mut stream = UnixStream::connect(&self.0)?;
+        stream.set_read_timeout(Some(ANSWER))?;
+        stream.set_write_timeout(Some(ANSWER))?;
+        // Of version 1.0, so that the answer comes in one piece and ends.
+        write!(
+            stream,
+            "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Length: 0\r\n\r\n"
+        )?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let head = answer.windows(4).position(|four| four == b"\r\n\r\n");
+        let head = head.ok_or_else(|| std::io::Error::other("an answer without a head"))?;
+        let status = String::from_utf8_lossy(&answer[..head]);
+        let status = status.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status = status.ok_or_else(|| std::io::Error::other("an answer without a status"))?;
+        Ok((status, answer.split_off(head + 4)))
+    }
+
+    /// Does something to a container: `POST /containers/ID/kill`.
+    ///
+    /// # Panics
+    /// When the daemon does not do it.
+    pub fn does(&self, method: &str, path: &str) {
+        let (status, body) = self.ask(method, path).expect("the daemon answers");
+        let said = String::from_utf8_lossy(&body);
+        assert!((200..300).contains(&status), "{method} {path}: {status} {said}");
+    }
+
+    /// Whether it answers.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.ask("GET", "/_ping").is_ok_and(|(status, _)| status == 200)
+    }
+
+    /// The containers of an agent, by its id.
+    ///
+    /// # Panics
+    /// When the daemon does not answer.
+    #[must_use]
+    pub fn containers(&self, agent: &str) -> Vec<Container> {
+        let filter = format!("%7B%22label%22%3A%5B%22{OWNER}%3D{agent}%22%5D%7D");
+        let asked = self.ask("GET", &format!("/containers/json?all=1&filters={filter}"));
+        let (status, body) = asked.expect("the daemon answers");
+        assert_eq!(status, 200);
+        let listed: Value = serde_json::from_slice(&body).expect("JSON");
+        let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
+        let listed = listed.as_array().expect("a list").iter();
+        listed
+            .map(|one| Container {
+                id: text(one, "Id"),
+                state: text(one, "State"),
+            })
+            .collect()
+    }
+
+    /// Waits for the only container of an agent to be in a state.
+    ///
+    /// # Panics
+    /// When it does not come to it.
+    #[must_use]
+    pub fn only(&self, agent: &str, state: &str) -> String {
+        wait::until(&format!("a container to be {state}"), PATIENCE, || {
+            match self.containers(agent).as_slice() {
+                [one] if one.state == state => Some(one.id.clone()),
+                _ => None,
+            }
+        })
+    }
+
+    /// Removes what an agent left: a test's own, by its label.
+    pub fn sweep(&self, agent: &str) {
+        for container in self.containers(agent) {
+            // Gone meanwhile is gone.
+            drop(self.ask("DELETE", &format!("/containers/{}?force=1&v=1", container.id)));
+        }
+    }
+}
+
+/// A daemon of a test's own.
+#[derive(Debug)]
+pub struct Dockerd {
+    dir: tempfile::TempDir,
+    child: Option<Child>,
+    live_restore: bool,
+}
+
+impl Dockerd {
+    /// Starts one; `live_restore` says whether containers outlive it.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    pub fn start(live_restore: bool) -> Self {
+        let dir = tempfile::Builder::new().prefix("fh-dockerd-").tempdir();
+        let mut daemon = Self {
+            dir: dir.expect("a directory"),
+            child: None,
+            live_restore,
+        };
+        daemon.up();
+        daemon
+    }
+
+    /// As an operator sees it.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        Operator(self.at("s"))
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// What it said, for failing tests.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let all = std::fs::read(self.at("log")).unwrap_or_default();
+        let from = all.len().saturating_sub(8_000);
+        String::from_utf8_lossy(&all[from..]).into_owned()
+    }
+
+    /// Starts it (again) and waits until it answers.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn up(&mut self) {
+        let until = Instant::now() + PATIENCE;
+        self.spawn();
+        while !self.operator().is_up() {
+            assert!(Instant::now() < until, "no daemon:\n{}", self.said());
+            let child = self.child.as_mut().expect("it was started");
+            if child.try_wait().expect("a child").is_some() {
+                // What the killed one left was in its way: it says so in its log.
+                std::thread::sleep(Duration::from_millis(500));
+                self.spawn();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn spawn(&mut self) {
+        let log = File::options().append(true).create(true).open(self.at("log"));
+        let log = log.expect("a log");
+        let child = Command::new("dockerd")
+            .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
+            .args(["--ip-forward=false", "--ip-masq=false"])
+            .arg(format!("--live-restore={}", self.live_restore))
+            .args(["--host", &self.operator().host()])
+            .args(["--data-root".as_ref(), self.at("data").as_os_str()])
+            .args(["--exec-root".as_ref(), self.at("exec").as_os_str()])
+            .args(["--pidfile".as_ref(), self.at("pid").as_os_str()])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .spawn();
+        self.child = Some(child.expect("dockerd is installed"));
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn signal(&self, signal: i32) {
+        process::signal(self.child.as_ref().expect("it runs").id(), signal);
+    }
+
+    /// Ends it as a crash does.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn kill9(&mut self) {
+        self.signal(libc::SIGKILL);
+        let ended = self.child.take().expect("it runs").wait();
+        ended.expect("it can be waited for");
+        // What is left of it is in the way of the next one.
+        for file in ["pid", "s"] {
+            drop(std::fs::remove_file(self.at(file)));
+        }
+    }
+
+    /// Ends it as its unit does.
+    ///
+    /// # Panics
+    /// When it does not run or does not end.
+    pub fn stop(&mut self) {
+        self.signal(libc::SIGTERM);
+        let mut child = self.child.take().expect("it runs");
+        wait::until("the daemon to end", PATIENCE, || {
+            child.try_wait().expect("a child")
+        });
+    }
+}
+
+impl Drop for Dockerd {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("== dockerd\n{}", self.said());
+        }
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
+        process::signal(child.id(), libc::SIGCONT);
+        process::signal(child.id(), libc::SIGTERM);
+        let until = Instant::now() + PATIENCE;
+        while matches!(child.try_wait(), Ok(None)) {
+            if Instant::now() > until {
+                drop(child.kill());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        unmount(self.dir.path());
+    }
+}
+
+/// What it left mounted, or its directory cannot go.
+fn unmount(below: &Path) {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    for point in points.filter(|point| Path::new(point).starts_with(below)) {
+        drop(Command::new("umount").args(["--lazy", point]).status());
+    }
+}

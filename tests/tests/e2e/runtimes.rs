@@ -1,0 +1,157 @@
+//! Which runtime a step gets, and an agent that has both.
+
+use std::time::Duration;
+
+use e2e::{
+    Stack,
+    docker::Operator,
+    scene::{cleaned, history},
+    stack::PATIENCE,
+    wait,
+};
+use serde_json::Value;
+
+/// What an agent left on the daemon that all tests share, removed with this value.
+struct Swept(String);
+
+impl Drop for Swept {
+    fn drop(&mut self) {
+        Operator::shared().sweep(&self.0);
+    }
+}
+
+/// One more agent; its id.
+fn agent(stack: &mut Stack, name: &str, runtime: &str) -> Swept {
+    let host = Operator::shared().host();
+    stack.agent(name, &["--runtime", runtime, "--docker-host", &host], &[]);
+    let agents = stack.json(&["agents", "-o", "json"]).unwrap();
+    let found = agents.as_array().unwrap().iter().find(|one| one["name"] == name);
+    Swept(found.unwrap()["id"].as_str().unwrap().to_owned())
+}
+
+fn submit(stack: &Stack, name: &str, definition: &str) -> String {
+    let file = stack.file(&format!("{name}.yaml"), definition);
+    let output = stack.cli(&["run", &file]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// What ran each step of a run that has ended, by its history: the agent's report.
+fn ran_by(stack: &Stack, run: &str) -> Vec<(String, String)> {
+    let history = history(stack, run);
+    let finished = history.iter().filter(|event| event["kind"] == "attempt.finished");
+    let mut by: Vec<(String, String)> = finished
+        .map(|event| {
+            let said = event["body"]["report"]["runtime"].as_str().unwrap_or_default();
+            let word = said.split(':').next().unwrap_or_default();
+            (
+                event["body"]["step"].as_str().unwrap().to_owned(),
+                word.to_owned(),
+            )
+        })
+        .collect();
+    by.sort();
+    by
+}
+
+fn of(agents: &Value, name: &str) -> Value {
+    let found = agents.as_array().unwrap().iter().find(|one| one["name"] == name);
+    found.unwrap().clone()
+}
+
+const THREE: &str = "
+name: three
+steps:
+  any: { image: host, run: 'true' }
+  daemon: { image: host, runtime: docker, run: 'true' }
+  alone: { image: host, runtime: native, run: 'true' }
+";
+
+#[test]
+fn a_step_goes_to_an_agent_with_the_runtime_that_it_asks_for() {
+    let mut stack = Stack::server();
+    let _native = agent(&mut stack, "plain", "native");
+    let refused = "
+name: refused
+steps:
+  daemon: { image: host, runtime: docker, pickup: 1s, run: 'true' }
+";
+    let run = submit(&stack, "refused", refused);
+    let view = stack.finished(&run);
+    assert_eq!(view["outcome"], "failed");
+    assert!(
+        view["reasons"]
+            .to_string()
+            .contains("no runtime docker (`--runtime docker`, or `both`) (1 of 1)"),
+        "{view:#}"
+    );
+    // One that waits is taken by the first agent that has it.
+    let run = submit(&stack, "three", THREE);
+    let _docker = agent(&mut stack, "moby", "docker");
+    assert_eq!(stack.finished(&run)["outcome"], "succeeded", "{}", stack.said());
+    let by = ran_by(&stack, &run);
+    let daemon = ("daemon".to_owned(), "docker".to_owned());
+    let alone = ("alone".to_owned(), "native".to_owned());
+    assert!(by.contains(&daemon) && by.contains(&alone), "{by:?}");
+    let agents = stack.json(&["agents", "-o", "json"]).unwrap();
+    assert_eq!(of(&agents, "plain")["runtimes"], serde_json::json!(["native"]));
+    assert_eq!(of(&agents, "moby")["runtimes"], serde_json::json!(["docker"]));
+    let file = stack.file("three.yaml", THREE);
+    let plan = String::from_utf8(stack.cli(&["plan", &file]).stdout).unwrap();
+    assert!(plan.contains("an agent with the runtime docker"), "{plan}");
+    cleaned(&stack);
+}
+
+/// Both at once, over a kill of the agent, each with its own.
+#[test]
+fn an_agent_with_both_runtimes_adopts_what_each_of_them_runs() {
+    let mut stack = Stack::server();
+    let both = agent(&mut stack, "both", "both");
+    let text = String::from_utf8(stack.cli(&["agents"]).stdout).unwrap();
+    assert!(
+        text.contains("native") && text.contains("docker") && text.contains("RUNTIMES"),
+        "{text}"
+    );
+    let slow = "echo begun; sleep 4; echo ended; exit 7";
+    let definition = format!(
+        "
+name: both
+steps:
+  any: {{ image: host, run: '{slow}' }}
+  daemon: {{ image: host, runtime: docker, run: '{slow}' }}
+"
+    );
+    let run = submit(&stack, "both", &definition);
+    for step in ["any", "daemon"] {
+        wait::until("both to have begun", PATIENCE, || {
+            (stack.logs(&run, step) == b"begun\n").then_some(())
+        });
+    }
+    assert_eq!(Operator::shared().containers(&both.0).len(), 1);
+    stack.agent_process("both").kill9();
+    std::thread::sleep(Duration::from_millis(500));
+    stack.start_agent("both");
+    let view = stack.finished(&run);
+    assert_eq!(view["outcome"], "failed");
+    assert_eq!(
+        ran_by(&stack, &run),
+        [("any", "native"), ("daemon", "docker")].map(|(step, by)| (step.to_owned(), by.to_owned()))
+    );
+    let history = history(&stack, &run);
+    let finished = history.iter().filter(|event| event["kind"] == "attempt.finished");
+    let codes: Vec<&Value> = finished
+        .map(|event| &event["body"]["report"]["exit"]["code"])
+        .collect();
+    assert_eq!(codes, [7, 7], "{history:#?}");
+    for step in ["any", "daemon"] {
+        assert_eq!(stack.logs(&run, step), b"begun\nended\n");
+    }
+    cleaned(&stack);
+    wait::until("the container to go", PATIENCE, || {
+        Operator::shared().containers(&both.0).is_empty().then_some(())
+    });
+}
