@@ -152,7 +152,8 @@ pub(crate) fn hello(context: &Context, dial: u64, inventory: Vec<v1::InventoryIt
         inventory,
         dial,
         instance: context.instance.clone(),
-        limits: runtimes(context).find_map(|one| one.runtime.looser())
+        limits: runtimes(context)
+            .find_map(|one| one.runtime.looser())
             .unwrap_or_default()
             .to_owned(),
     };

@@ -193,6 +193,20 @@ impl Files {
         serde_json::from_slice(&text).map(Some).map_err(io::Error::other)
     }
 
+    /// Whether our pid 1 wrote that it was never told to go: the marker then says more than was done.
+    pub(crate) fn never_began(&self) -> bool {
+        matches!(self.left(), Ok(Some(Left::NeverBegan)))
+    }
+
+    /// Takes the marker of a start that never was away, before its record goes.
+    pub(crate) fn unmark(&self) -> io::Result<()> {
+        if self.started().is_some() && self.never_began() {
+            std::fs::remove_file(self.common.started())?;
+            sync_dir(self.path())?;
+        }
+        Ok(())
+    }
+
     /// Writes the wish to stop, then tells our pid 1. One that is not there yet reads the wish before it is told to go.
     pub(crate) fn wish_stop(&self) -> io::Result<()> {
         if !self.common.stop().exists() {

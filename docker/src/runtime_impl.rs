@@ -233,11 +233,11 @@ impl Runtime for Docker {
             Ok(None) => {}
             Err(error) => return Err(RuntimeError(format!("cannot read the exit record: {error}"))),
         }
-        if files.started().is_some() {
+        if files.started().is_some() && !files.never_began() {
             // It may have run: what became of it is for the one who waits, with all the daemon's time.
             return Ok(Found::Running(Box::new(Running::new(self.clone(), files))));
         }
-        // Without the marker it was never told to go. What waits at its door gives up; `remove` takes it away.
+        // Without the marker it was never told to go, or its own record says so. What waits at its door gives up; `remove` takes it away.
         Ok(Found::Ended(Ended::NeverStarted(String::new())))
     }
 
@@ -262,7 +262,9 @@ impl Runtime for Docker {
             return Ok(());
         }
         let files = Files::new(dir);
-        if files.started().is_some() && files.common.exit_record().is_ok_and(|record| record.is_none()) {
+        let has_ended =
+            files.never_began() || files.common.exit_record().is_ok_and(|record| record.is_some());
+        if files.started().is_some() && !has_ended {
             return Err(RuntimeError("the attempt is still running".to_owned()));
         }
         if let Some(order) = files.order() {

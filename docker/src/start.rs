@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bollard::query_parameters::{CreateContainerOptionsBuilder, LogsOptionsBuilder};
 use futures::StreamExt;
-use runtime::kit::{sync_dir, wall_ms, write_durably};
+use runtime::kit::{boot, sync_dir, wall_ms, write_durably};
 use runtime::{
     ContainerSpec, Ended, ExitRecord, Found, Image, Network, RuntimeError, Secrets, StartError,
     StartErrorKind,
@@ -23,6 +23,8 @@ use crate::image::{Images, Usable, stopped};
 use crate::runtime_impl::Docker;
 use crate::wire::{Answer, Job};
 
+/// How long the container of an earlier try may take to end.
+const FORMER: Duration = Duration::from_secs(20);
 /// How long our pid 1 may take from its container's start to the door.
 const KNOCK: Duration = Duration::from_secs(60);
 
@@ -112,6 +114,9 @@ impl Docker {
         files
             .make()
             .map_err(unable("cannot make the attempt's directory"))?;
+        files
+            .unmark()
+            .map_err(unable("cannot take back the marker of a start that never was"))?;
         let image = self.image(&spec, stop).await?;
         let from_registry = spec.image != Image::Host;
         record.image_digest = from_registry.then(|| image.digest.clone());
@@ -126,9 +131,11 @@ impl Docker {
             .give(&spec.files, body::user(&spec))
             .map_err(unable("cannot give the step its files"))?;
         let door = Door::open(files).map_err(unable("cannot open the door"))?;
-        let handed = files.hand().map_err(unable("cannot make the attempt's files"))?;
         let name = body::name(&spec.id);
+        self.end_former(&name, files).await?;
+        let handed = files.hand().map_err(unable("cannot make the attempt's files"))?;
         self.create(&name, &spec, &image, files).await?;
+        failpoint::reach("docker.create.post");
         if stop.is_cancelled() || files.common.stop().exists() {
             return Err(stopped().into());
         }
@@ -152,7 +159,31 @@ impl Docker {
             Ok(Err(error)) => return Err(self.no_caller(&name, &error.to_string()).await),
             Err(_) => return Err(self.no_caller(&name, "it did not come in time").await),
         };
+        failpoint::reach("docker.start.post");
         go(files, stop, caller).await
+    }
+
+    /// One that was made before and never told to go, by an agent that died, is ended first: it holds the same files until
+    /// then, and its last word would be taken for the new one's.
+    async fn end_former(&self, name: &str, files: &Files) -> Result<(), Not> {
+        if !files.lives() {
+            return Ok(());
+        }
+        match self.remove_container(name).await {
+            // It is on its way out already.
+            Err(error) if error.status() == Some(409) => {}
+            removed => removed?,
+        }
+        let until = boot() + FORMER;
+        while files.lives() {
+            if boot() >= until {
+                return Err(Not::Able(
+                    "another container of this attempt does not end".to_owned(),
+                ));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
     }
 
     async fn image(&self, spec: &ContainerSpec, stop: &CancellationToken) -> Result<Usable, Not> {
@@ -259,6 +290,7 @@ async fn go(files: &Files, stop: &CancellationToken, caller: Caller) -> Result<(
         files
             .mark_started()
             .map_err(unable("cannot write the started marker"))?;
+        failpoint::reach("docker.marked");
         // It may have run from here on: one that died before this reads as never begun by its own record.
         if let Err(error) = caller.go() {
             tracing::warn!(%error, "the container's first process was gone when it was told to go");

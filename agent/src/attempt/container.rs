@@ -162,7 +162,7 @@ async fn over(job: &Job, work: &Work, ended: Ended) {
             };
             job.fail(Failure::new(
                 FailureKind::Start,
-                format!("the container's shim ended before it started it: {words}"),
+                format!("the container ended before its program was started: {words}"),
             ))
             .await;
         }

@@ -76,22 +76,10 @@ fn row(agent: &AgentView) -> Vec<String> {
         agent.name.clone(),
         state.to_owned(),
         format!("{}/{}", agent.running, agent.capacity),
-        runtimes(agent),
+        agent.runtimes.join(" "),
         agent.labels.join(" "),
         agent.grants.join(" "),
         agent.connections.join(" "),
         agent.id.clone(),
     ]
-}
-
-/// The usable runtimes, each with what it offers beyond what all do.
-fn runtimes(agent: &AgentView) -> String {
-    let shown = agent
-        .runtimes
-        .iter()
-        .map(|name| match agent.runtime_offers.get(name) {
-            Some(words) if !words.is_empty() => format!("{name}({})", words.join(",")),
-            _ => name.clone(),
-        });
-    shown.collect::<Vec<_>>().join(" ")
 }

@@ -7,6 +7,7 @@ mod alone;
 mod cancel;
 mod clock;
 mod disk;
+mod docker;
 mod freeze;
 mod identity;
 mod links;

@@ -33,7 +33,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("runtime", &["types", "failpoint"]),
-    ("docker", &["types", "runtime"]),
+    ("docker", &["types", "runtime", "failpoint"]),
     ("conformance", &["types", "runtime"]),
     ("images", &["types", "runtime"]),
     (
