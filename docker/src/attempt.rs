@@ -159,7 +159,6 @@ impl Files {
             fresh(self.common.stderr())?,
             fresh(run.join("output"))?,
             fresh(run.join("degraded"))?,
-            fresh(self.file("ready"))?,
         ])
     }
 

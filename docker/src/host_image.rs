@@ -70,7 +70,6 @@ fn id(id: Option<String>) -> Result<Usable, StartError> {
     Ok(Usable {
         digest: id.clone(),
         id,
-        command: Vec::new(),
     })
 }
 

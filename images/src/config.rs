@@ -1,4 +1,5 @@
-//! What an image says of how it wants to be run. Its own command is for services: a step always says what it runs.
+//! What an image says of how it wants to be run. Its entrypoint and its command are not among it: a step always says
+//! what it runs.
 
 use oci_client::config::ConfigFile;
 use serde::{Deserialize, Serialize};
@@ -12,9 +13,6 @@ pub struct ImageConfig {
     pub workdir: String,
     /// `user`, `uid`, `user:group` or `uid:gid`; empty when it says none.
     pub user: String,
-    /// Its entrypoint and its command; empty when it says neither, and of an image that an older agent unpacked.
-    #[serde(default)]
-    pub command: Vec<String>,
 }
 
 impl ImageConfig {
@@ -31,12 +29,6 @@ impl ImageConfig {
                 .collect(),
             workdir: config.working_dir.clone().unwrap_or_default(),
             user: config.user.clone().unwrap_or_default(),
-            command: [&config.entrypoint, &config.cmd]
-                .into_iter()
-                .flatten()
-                .flatten()
-                .cloned()
-                .collect(),
         }
     }
 }

@@ -67,23 +67,15 @@ impl Program {
     }
 
     /// Installs the filters in this process and proves that they, no new privileges and no capabilities hold: a step that
-    /// is not contained is not run. The limits are left open. A process without a program is contained alike.
+    /// is not contained is not run. The limits are left open.
     ///
     /// # Errors
     /// Something is not in force.
-    pub fn contain(program: Option<&Self>) -> Result<Hardening, StartError> {
+    pub fn contain(&self) -> Result<Hardening, StartError> {
         let failed = |what: &str, cause: String| {
             StartError::new(StartErrorKind::Hardening, format!("{what}: {cause}"))
         };
-        let own;
-        let filters = match program {
-            Some(program) => &program.filters,
-            None => {
-                own = seccomp::programs().map_err(|error| failed("seccomp", error.to_string()))?;
-                &own
-            }
-        };
-        for filter in filters {
+        for filter in &self.filters {
             seccompiler::apply_filter(filter).map_err(|error| failed("seccomp", error.to_string()))?;
         }
         let status = std::fs::read_to_string("/proc/self/status")

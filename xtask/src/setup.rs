@@ -12,6 +12,20 @@ pub(crate) struct Need {
     why: &'static str,
 }
 
+/// For a guest with another kernel.
+pub(crate) const GUEST: &[Need] = &[
+    Need {
+        program: "qemu-system-x86_64",
+        package: "qemu-system-x86",
+        why: "it runs the guest",
+    },
+    Need {
+        program: "busybox",
+        package: "busybox-static",
+        why: "the guest starts with it",
+    },
+];
+
 /// For building and testing.
 pub(crate) const TEST: &[Need] = &[
     Need {

@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use types::{ActionWork, Failure, FailureKind, Millis, Object, OutputDecl, Usage, Verdict, limits};
 
 use super::{Job, Told, report};
-use crate::logs::{Ends, StreamEnd};
+use crate::logs::StreamEnd;
 
 /// Lines that may wait for the disk.
 const LINES: usize = 64;
@@ -55,11 +55,7 @@ pub(super) async fn run(
     let mut report = report::of(verdict, usage);
     report.outputs = outputs;
     report.runtime = Some("action".to_owned());
-    let ends = Ends {
-        step: [log.end, StreamEnd::default()],
-        ..Ends::default()
-    };
-    job.logs.finished(&job.token, ends);
+    job.logs.finished(&job.token, [log.end, StreamEnd::default()]);
     job.tell(Told::Ended(Box::new(report))).await;
 }
 

@@ -4,7 +4,6 @@ mod action;
 mod admit;
 mod container;
 mod files;
-pub(crate) mod pod;
 mod report;
 mod spec;
 
@@ -13,8 +12,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use async_trait::async_trait;
-use runtime::{Attached, Ended, ExitRecord, RuntimeError};
+use runtime::Attached;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use types::{AttemptReport, Failure, LeaseToken, Usage, Verdict, Work, WorkBody};
@@ -55,16 +53,6 @@ pub(crate) struct Job {
     pub reins: Reins,
     pub events: mpsc::Sender<Event>,
     pub logs: Logs,
-}
-
-/// A container that had ended before it was found.
-pub(crate) struct Over(pub Box<ExitRecord>);
-
-#[async_trait]
-impl Attached for Over {
-    async fn wait(&self) -> Result<Ended, RuntimeError> {
-        Ok(Ended::Finished(self.0.clone()))
-    }
 }
 
 /// What becomes of an attempt.
@@ -126,17 +114,10 @@ impl Job {
         self.ended_before(Verdict::Failed { failure }).await;
     }
 
-    /// Nothing more is written to its logs, nor to its services'.
-    fn logs_end(&self) {
-        self.logs
-            .finished(&self.token, crate::sweep::ends(&self.context, &self.token));
-    }
-
     /// Reports an end before anything was run.
     async fn ended_before(&self, verdict: Verdict) {
-        let mut report = report::of(verdict, Usage::default());
-        report.services = pod::down(&self.context, &self.dir()).await;
-        self.logs_end();
+        let report = report::of(verdict, Usage::default());
+        self.logs.finished(&self.token, stream_ends(None));
         self.tell(Told::Ended(Box::new(report))).await;
     }
 }

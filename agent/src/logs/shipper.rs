@@ -222,16 +222,15 @@ impl Shipper {
                 token,
                 key,
                 by_itself,
-                services,
             } => {
                 let dir = self.context.dir.attempt(&token);
                 self.sources
                     .entry(token.clone())
-                    .or_insert_with(|| Source::open(&dir, &token, &key, by_itself, &services));
+                    .or_insert_with(|| Source::open(&dir, &token, &key, by_itself));
             }
             Word::Finished { token, ends } => {
                 if let Some(source) = self.sources.get_mut(&token) {
-                    source.finish(&ends);
+                    source.finish(ends);
                 }
             }
             Word::Acknowledged { token } => {

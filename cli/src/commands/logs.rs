@@ -18,8 +18,7 @@ use crate::{
 Examples:
   firehall logs run_01jx…                        all steps in order
   firehall logs run_01jx… checks --index 2 -f    one item, until it has ended
-  firehall logs run_01jx… checks --stderr --attempt 1
-  firehall logs run_01jx… checks --service db    what stood beside it"
+  firehall logs run_01jx… checks --stderr --attempt 1"
 )]
 pub(crate) struct LogsArgs {
     #[command(flatten)]
@@ -40,9 +39,6 @@ pub(crate) struct LogsArgs {
     /// Standard error instead of standard output
     #[arg(long)]
     stderr: bool,
-    /// What this service of the step wrote, instead of the step itself
-    #[arg(long, value_name = "NAME", requires = "step")]
-    service: Option<String>,
 }
 
 pub(crate) async fn main(args: LogsArgs) -> Done {
@@ -58,18 +54,13 @@ pub(crate) async fn main(args: LogsArgs) -> Done {
             LogStream::Stdout
         },
         follow: args.follow,
-        service: args.service.unwrap_or_default(),
     };
     let mut last: Option<AttemptKey> = None;
     let mut print = |piece: LogPiece| -> Result<(), Fault> {
         if piece.attempt != last {
             // With more than one source the bytes need a name; alone they need none.
             if let (true, Some(attempt)) = (last.is_some() || of.step.is_empty(), &piece.attempt) {
-                let source = match of.service.as_str() {
-                    "" => String::new(),
-                    name => format!(" service:{name}"),
-                };
-                out::note(&format!("==> {attempt}{source} <=="));
+                out::note(&format!("==> {attempt} <=="));
             }
             last.clone_from(&piece.attempt);
         }

@@ -1,6 +1,5 @@
 //! The cases, a file for each thing they look at.
 
-mod beside;
 mod ends;
 mod environment;
 mod escapes;
@@ -19,7 +18,6 @@ mod streams;
 use crate::Case;
 
 pub(crate) const ALL: &[&[Case]] = &[
-    beside::CASES,
     ends::CASES,
     environment::CASES,
     escapes::CASES,

@@ -24,8 +24,6 @@ pub(super) struct Files {
     pub err: File,
     pub output: File,
     pub degraded: File,
-    /// Gets a line once it is ready.
-    pub ready: File,
 }
 
 /// The agent at the other end.
@@ -81,7 +79,7 @@ fn files(stream: &UnixStream) -> io::Result<Files> {
             );
         }
     }
-    let [record, alive, halt, out, err, output, degraded, ready] = <[File; FILES.len()]>::try_from(owned)
+    let [record, alive, halt, out, err, output, degraded] = <[File; FILES.len()]>::try_from(owned)
         .map_err(|got| io::Error::other(format!("{} came, {} were to come", got.len(), FILES.len())))?;
     Ok(Files {
         record,
@@ -91,6 +89,5 @@ fn files(stream: &UnixStream) -> io::Result<Files> {
         err,
         output,
         degraded,
-        ready,
     })
 }

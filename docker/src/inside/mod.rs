@@ -13,7 +13,6 @@ use std::process::ExitCode;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use runtime::kit::{NO_COMMAND, Prober};
 use runtime::{Image, Program, StartError, StartErrorKind};
 
 use crate::kit::PRELOADED;
@@ -47,7 +46,7 @@ fn run() -> io::Result<u8> {
     let signals = block_signals()?;
     let (door, job) = Door::knock()?;
     let prepared = prepare(&job);
-    let (programs, hardening) = match prepared {
+    let (program, hardening) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             door.answer(&Answer::Refused(error))?;
@@ -60,18 +59,11 @@ fn run() -> io::Result<u8> {
         results::leave(files.record, &Left::NeverBegan)?;
         return Ok(NOT_EXECUTED);
     }
-    life::live(files, &job.spec, programs, hardening, &signals)
+    life::live(files, &job.spec, &program, hardening, &signals)
 }
 
-/// What is run.
-struct Programs {
-    /// None: it holds what others join, until it is told to end.
-    main: Option<Program>,
-    prober: Option<Prober>,
-}
-
-/// The programs and the proof that they will be contained.
-fn prepare(job: &Job) -> Result<(Programs, runtime::Hardening), StartError> {
+/// The program and the proof that it will be contained.
+fn prepare(job: &Job) -> Result<(Program, runtime::Hardening), StartError> {
     let mut spec = job.spec.clone();
     if spec.workdir.is_none() {
         // Where the daemon started us: the image's own working directory.
@@ -79,22 +71,12 @@ fn prepare(job: &Job) -> Result<(Programs, runtime::Hardening), StartError> {
             .ok()
             .and_then(|dir| dir.to_str().map(str::to_owned));
     }
-    if spec.argv.is_empty() {
-        spec.argv.clone_from(&job.command);
-    }
-    if spec.argv.is_empty() && !spec.pod.holds {
-        return Err(StartError::new(StartErrorKind::Spec, NO_COMMAND));
-    }
-    let base = brought(&spec.image);
-    let main = (!spec.pod.holds)
-        .then(|| Program::new(&spec, &base, &job.secrets))
-        .transpose()?;
-    let prober = Prober::new(&spec, &base, &job.secrets)?;
+    let program = Program::new(&spec, &brought(&spec.image), &job.secrets)?;
     account::surroundings(&spec)?;
     secrets::lay(&spec, &job.secrets)?;
-    let mut hardening = Program::contain(main.as_ref())?;
+    let mut hardening = program.contain()?;
     account::complete(&spec, &mut hardening)?;
-    Ok((Programs { main, prober }, hardening))
+    Ok((program, hardening))
 }
 
 /// What the daemon puts into an environment by itself.

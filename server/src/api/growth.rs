@@ -36,8 +36,6 @@ pub(crate) fn log_growth(core: Core, attempt: AttemptKey, stream: LogStream, off
     let wanted = watch::Wanted {
         attempt,
         stream,
-        // Only what grows is asked for.
-        service: String::new(),
         offset,
         follow: true,
     };

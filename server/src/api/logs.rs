@@ -48,17 +48,10 @@ pub(super) fn receive(
     })
 }
 
-/// An attempt, and the services of its step.
-#[derive(Debug, Clone)]
-struct Whose {
-    key: AttemptKey,
-    services: Vec<String>,
-}
-
 struct Intake {
     core: Core,
     /// Tokens that were checked, with whose they are.
-    fences: HashMap<LeaseToken, Whose>,
+    fences: HashMap<LeaseToken, AttemptKey>,
 }
 
 impl Intake {
@@ -100,17 +93,13 @@ impl Intake {
             let mut ack = v1::LogAck {
                 token: token.to_string(),
                 stream: chunk.stream,
-                service: chunk.service.clone(),
                 ..v1::LogAck::default()
             };
             match self.fence(&token, &chunk).await? {
-                Ok(whose) => match convert::service(&whose.services, &chunk.service) {
-                    Ok(service) => {
-                        pieces.push(piece(whose.key, service, chunk)?);
-                        acks.push(ack);
-                    }
-                    Err(why) => return Err(super::errors::invalid("service", why)),
-                },
+                Ok(attempt) => {
+                    pieces.push(piece(attempt, chunk)?);
+                    acks.push(ack);
+                }
                 Err(why) => {
                     ack.refused = why;
                     out.send(ack).await?;
@@ -146,9 +135,9 @@ impl Intake {
         &mut self,
         token: &LeaseToken,
         chunk: &v1::LogChunk,
-    ) -> Result<Result<Whose, String>, Status> {
-        if let Some(whose) = self.fences.get(token) {
-            return Ok(Ok(whose.clone()));
+    ) -> Result<Result<AttemptKey, String>, Status> {
+        if let Some(key) = self.fences.get(token) {
+            return Ok(Ok(key.clone()));
         }
         let (run, at) = convert::attempt(chunk.attempt.clone())?;
         let state = match load(&self.core.store, &run).await {
@@ -170,23 +159,20 @@ impl Intake {
         if self.fences.len() >= FENCES {
             self.fences.clear();
         }
-        let whose = Whose {
-            key: convert::key(&run, &at),
-            services: convert::services(&state, &at.step),
-        };
-        self.fences.insert(token.clone(), whose.clone());
-        Ok(Ok(whose))
+        let key = convert::key(&run, &at);
+        self.fences.insert(token.clone(), key.clone());
+        Ok(Ok(key))
     }
 }
 
-fn piece(attempt: AttemptKey, service: Option<u8>, chunk: v1::LogChunk) -> Result<LogPiece, Status> {
+fn piece(attempt: AttemptKey, chunk: v1::LogChunk) -> Result<LogPiece, Status> {
     if chunk.data.len() > limits::LOG_CHUNK_BYTES {
         return Err(super::errors::invalid(
             "data",
             format_args!("a chunk has at most {} bytes", limits::LOG_CHUNK_BYTES),
         ));
     }
-    let stream = convert::log_stream(chunk.stream, service)?;
+    let stream = convert::log_stream(chunk.stream)?;
     Ok(LogPiece {
         attempt,
         stream,

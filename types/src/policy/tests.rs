@@ -29,7 +29,6 @@ fn container(with: impl FnOnce(&mut ContainerWork)) -> Work {
         user: None,
         output_from: OutputFrom::File,
         runtime: None,
-        services: BTreeMap::new(),
     };
     with(&mut container);
     work(WorkBody::Container(container))

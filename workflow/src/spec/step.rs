@@ -15,7 +15,7 @@ use crate::{
     yaml::{Data, Entry, Node},
 };
 
-pub(super) const KEYS: [&str; 33] = [
+pub(super) const KEYS: [&str; 32] = [
     "name",
     "uses",
     "with",
@@ -32,7 +32,6 @@ pub(super) const KEYS: [&str; 33] = [
     "workdir",
     "user",
     "runtime",
-    "services",
     "needs",
     "when",
     "foreach",
@@ -50,18 +49,19 @@ pub(super) const KEYS: [&str; 33] = [
     "allow-failure",
     "if-lost",
 ];
-pub(super) const PLANNED: [&str; 8] = [
+pub(super) const PLANNED: [&str; 9] = [
     "workflow",
     "wait",
     "finally",
     "undo",
     "concurrency",
     "schedule",
+    "services",
     "artifacts",
     "gate",
 ];
 /// Keys of containers only.
-const CONTAINER: [&str; 16] = [
+const CONTAINER: [&str; 15] = [
     "image",
     "pull",
     "run",
@@ -75,7 +75,6 @@ const CONTAINER: [&str; 16] = [
     "workdir",
     "user",
     "runtime",
-    "services",
     "output-from",
     "outputs",
 ];

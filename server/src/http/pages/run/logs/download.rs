@@ -28,8 +28,7 @@ pub(in super::super) async fn download(
         Ok::<_, Status>((room.chosen(&asked).await?, offset))
     };
     let (chosen, offset) = begin.await.map_err(|status| room.refuse(status))?;
-    let stream = chosen.address.stream.replace(':', ".");
-    let name = format!("{}.{stream}.txt", chosen.key.name());
+    let name = format!("{}.{}.txt", chosen.key.name(), chosen.address.stream);
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
         (
