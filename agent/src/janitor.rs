@@ -9,7 +9,7 @@ use runtime::{Found, RuntimeError, Stray};
 use tokio::sync::{mpsc, oneshot};
 use types::LeaseToken;
 
-use crate::{context::Context, runtimes::Runtimes, supervisor::Event, sweep};
+use crate::{attempt::pod, context::Context, runtimes::Runtimes, supervisor::Event, sweep};
 
 /// Between two looks. What is seen in two of them in a row is left behind: within a minute of its end it is gone.
 const EVERY: Duration = Duration::from_secs(20);
@@ -31,11 +31,13 @@ enum Leftover {
 }
 
 impl Leftover {
-    /// A container's id is its attempt's token.
+    /// A container's id is its attempt's token, or begins with it where it stands beside a step.
     fn belongs_to(&self, kept: &BTreeSet<LeaseToken>) -> bool {
         match self {
             Self::Attempt(token) => kept.contains(token),
-            Self::Stray(_, stray) => kept.iter().any(|token| token.as_str() == stray.id),
+            Self::Stray(_, stray) => kept
+                .iter()
+                .any(|token| token.as_str() == pod::token_of(&stray.id)),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Nothing of a finished attempt stays behind.
 
-use std::{io, time::Duration};
+use std::{io, path::Path, time::Duration};
 
 use runtime::{AttemptDir, RuntimeError};
 use types::LeaseToken;
 
-use crate::context::Context;
+use crate::{attempt::pod, context::Context, logs::Ends};
 
 /// Waits between tries to remove an attempt: a shim that has told the end is still on its way out for a moment, and on a
 /// loaded host that moment is long. What stays longer is the janitor's.
@@ -27,7 +27,11 @@ pub(crate) async fn remove(context: &Context, token: &LeaseToken) {
 pub(crate) async fn try_remove(context: &Context, token: &LeaseToken) -> Result<(), RuntimeError> {
     let dir = context.dir.attempt(token);
     match &context.runtimes {
-        Ok(runtimes) => runtimes.of(&dir)?.remove(&dir).await?,
+        Ok(runtimes) => {
+            let runtime = runtimes.of(&dir)?;
+            pod::remove(runtime, &dir).await?;
+            runtime.remove(&dir).await?;
+        }
         Err(_) => match fs_err::remove_dir_all(&dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(RuntimeError(error.to_string()));
@@ -40,8 +44,19 @@ pub(crate) async fn try_remove(context: &Context, token: &LeaseToken) -> Result<
     Ok(())
 }
 
-/// How the streams of an attempt in a container ended, by its exit record.
-pub(crate) fn ends(context: &Context, token: &LeaseToken) -> [crate::logs::StreamEnd; 2] {
-    let record = AttemptDir::new(context.dir.attempt(token)).exit_record();
-    crate::attempt::stream_ends(record.ok().flatten().as_ref())
+/// How the streams of an attempt ended, by its exit record, and then those of its services, by theirs.
+pub(crate) fn ends(context: &Context, token: &LeaseToken) -> Ends {
+    let dir = context.dir.attempt(token);
+    let of = |dir: &Path| {
+        let record = AttemptDir::new(dir).exit_record();
+        crate::attempt::stream_ends(record.ok().flatten().as_ref())
+    };
+    let services = pod::services_in(&dir).into_iter().map(|name| {
+        let ends = of(&pod::service_dir(&dir, &name));
+        (name, ends)
+    });
+    Ends {
+        services: services.collect(),
+        step: of(&dir),
+    }
 }

@@ -285,6 +285,7 @@ pub(crate) fn exec(argv: &[&str]) -> ContainerSpec {
         timeout_ms: 50_000,
         grace_ms: 5_000,
         log_cap_bytes: 1024 * 1024,
+        pod: runtime::Pod::default(),
     }
 }
 

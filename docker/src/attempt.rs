@@ -159,6 +159,7 @@ impl Files {
             fresh(self.common.stderr())?,
             fresh(run.join("output"))?,
             fresh(run.join("degraded"))?,
+            fresh(self.file("ready"))?,
         ])
     }
 

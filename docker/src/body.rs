@@ -70,7 +70,8 @@ pub(crate) fn create(
         _ => None,
     };
     ContainerCreateBody {
-        hostname: (spec.network != Network::Host).then(|| "step".to_owned()),
+        // In another's network it has that one's name.
+        hostname: (spec.network != Network::Host && spec.pod.network_of.is_none()).then(|| "step".to_owned()),
         user: Some(format!("{user}:{user}")),
         attach_stdin: Some(false),
         attach_stdout: Some(false),
@@ -140,6 +141,11 @@ fn host_config(
         ipc_mode: Some("private".to_owned()),
         cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
         network_mode: Some(network.to_owned()),
+        // Who joins another's network sees that one's names.
+        extra_hosts: spec.pod.network_of.is_none().then(|| {
+            let hosts = spec.pod.hosts.iter();
+            hosts.map(|name| format!("{name}:127.0.0.1")).collect()
+        }),
         shm_size: Some(signed(tmp)),
         tmpfs: Some(tmpfs),
         mounts: Some(mounts(spec, kit, files, api)),

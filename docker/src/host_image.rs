@@ -70,6 +70,7 @@ fn id(id: Option<String>) -> Result<Usable, StartError> {
     Ok(Usable {
         digest: id.clone(),
         id,
+        command: Vec::new(),
     })
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Usable {
     pub id: String,
     /// For the history: `name@sha256:…`, or the id of one that came from no registry.
     pub digest: String,
+    /// What it runs by itself: its entrypoint and its command.
+    pub command: Vec<String>,
 }
 
 /// What is being fetched, by its name: one fetch of an image at a time.
@@ -163,7 +165,13 @@ impl Images<'_> {
                 .is_some_and(|(name, _)| name.ends_with(reference.name.trim_start_matches("docker.io/")))
         };
         let digest = digests.iter().find(named).cloned().unwrap_or_else(|| id.clone());
-        Ok(Usable { id, digest })
+        let config = found.config.unwrap_or_default();
+        let command = [config.entrypoint, config.cmd];
+        Ok(Usable {
+            id,
+            digest,
+            command: command.into_iter().flatten().flatten().collect(),
+        })
     }
 }
 

@@ -49,6 +49,7 @@ pub async fn probe(docker: &Docker, state: &Path, script: &str, spec: Limits) ->
         timeout_ms: 30_000,
         grace_ms: 100,
         log_cap_bytes: 16 * 1024,
+        pod: runtime::Pod::default(),
     };
     let begun = Instant::now();
     let ended = run(docker, &dir, spec).await;

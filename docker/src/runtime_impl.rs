@@ -214,10 +214,10 @@ impl Runtime for Docker {
 
     async fn offers(&self) -> BTreeSet<&'static str> {
         match egress::possible().await {
-            Ok(()) => BTreeSet::from([types::OFFER_EGRESS]),
+            Ok(()) => BTreeSet::from([types::OFFER_EGRESS, types::OFFER_SERVICES]),
             Err(error) => {
                 tracing::info!(why = error.message, "no network: egress on the docker runtime");
-                BTreeSet::new()
+                BTreeSet::from([types::OFFER_SERVICES])
             }
         }
     }

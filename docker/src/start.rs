@@ -143,13 +143,21 @@ impl Docker {
             .iter()
             .map(|(name, value)| (name.clone(), value.expose().to_owned()))
             .collect();
-        let job = Job { spec, secrets };
+        let job = Job {
+            spec,
+            command: image.command,
+            secrets,
+        };
         let connection = &self.inner.connection;
         let starting = connection.client.start_container(&name, None);
         let started = connection.call("cannot start the container", START, starting);
-        let (started, answered) =
-            tokio::join!(started, tokio::time::timeout(KNOCK, door.answer(job, handed)));
-        started.map_err(|error| Not::Begun(StartError::runtime("the container was not started", error)))?;
+        // A container that was not started does not come to the door: nobody waits for it there.
+        let started = async {
+            let refused = |error| Not::Begun(StartError::runtime("the container was not started", error));
+            started.await.map_err(refused)
+        };
+        let answered = async { Ok(tokio::time::timeout(KNOCK, door.answer(job, handed)).await) };
+        let ((), answered) = tokio::try_join!(started, answered)?;
         let caller = match answered {
             Ok(Ok((Answer::Ready(hardening), caller))) => {
                 record.hardening = Some(*hardening);
@@ -210,10 +218,15 @@ impl Docker {
         image: &Usable,
         files: &Files,
     ) -> Result<(), Not> {
-        let network = match spec.network {
-            Network::Host => "host",
-            Network::None => "none",
-            Network::Egress => egress::ensure(&self.inner.connection).await?,
+        let joined;
+        let network = match (&spec.pod.network_of, spec.network) {
+            (Some(holder), _) => {
+                joined = holders(holder)?;
+                joined.as_str()
+            }
+            (None, Network::Host) => "host",
+            (None, Network::None) => "none",
+            (None, Network::Egress) => egress::ensure(&self.inner.connection).await?,
         };
         let inner = &self.inner;
         let body = || {
@@ -277,6 +290,17 @@ impl Docker {
             "the container's first process did not come for its job",
             said,
         ))
+    }
+}
+
+/// The network of a container that holds it for others.
+fn holders(dir: &Path) -> Result<String, Not> {
+    match Files::new(dir).order() {
+        Some(order) => Ok(format!("container:{}", body::name(&order.spec.id))),
+        None => Err(Not::Able(format!(
+            "the step's network cannot be joined: nothing in {} says who holds it",
+            dir.display()
+        ))),
     }
 }
 

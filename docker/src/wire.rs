@@ -13,12 +13,23 @@ pub(crate) const SOCKET: &str = "s";
 const MESSAGE_BYTES: u32 = 16 * 1024 * 1024;
 
 /// The open files that come with the job, in this order.
-pub(crate) const FILES: [&str; 7] = ["inside.json", "alive", "halt", "out", "err", "output", "degraded"];
+pub(crate) const FILES: [&str; 8] = [
+    "inside.json",
+    "alive",
+    "halt",
+    "out",
+    "err",
+    "output",
+    "degraded",
+    "ready",
+];
 
 /// The work, handed over once.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Job {
     pub spec: ContainerSpec,
+    /// What the image runs by itself.
+    pub command: Vec<String>,
     /// Name and value.
     pub secrets: Vec<(String, String)>,
 }

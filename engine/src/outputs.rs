@@ -1,6 +1,8 @@
 //! An agent's report is checked again: the agent did it, so that retries apply, but it may lie.
 
-use types::{AttemptReport, Failure, FailureKind, Object, Value, Verdict, Work, limits};
+use std::collections::BTreeSet;
+
+use types::{AttemptReport, Failure, FailureKind, Object, Value, Verdict, Work, WorkBody, limits};
 
 /// How deep a value may be nested that a run keeps: well below what readers of JSON take (serde_json: 128).
 pub(crate) const VALUE_DEPTH: usize = 64;
@@ -31,6 +33,23 @@ pub(crate) fn checked(mut report: AttemptReport, work: &Work) -> AttemptReport {
         }
         Verdict::Failed { failure } => cut(&mut failure.message),
         Verdict::Succeeded | Verdict::Cancelled { .. } => {}
+    }
+    let known = match &work.body {
+        WorkBody::Action(_) => None,
+        WorkBody::Container(container) => Some(&container.services),
+    };
+    // Of services that the step does not have nothing is kept, and of each it is said once.
+    let mut told = BTreeSet::new();
+    report.services.retain(|service| {
+        known.is_some_and(|known| known.contains_key(&service.name)) && told.insert(service.name.clone())
+    });
+    for service in &mut report.services {
+        if let Some(end) = &mut service.ended {
+            cut(&mut end.message);
+        }
+        if let Some(digest) = &mut service.image_digest {
+            cut(digest);
+        }
     }
     report
 }

@@ -152,7 +152,12 @@ fn missing(agent: &Candidate, wanted: &Wanted<'_>) -> Option<String> {
             if let Some(lack) = no_runtime(agent, container) {
                 return Some(lack);
             }
-            if let Some(secret) = container.secrets.values().find(|s| !agent.secrets.contains(*s)) {
+            let beside = container
+                .services
+                .values()
+                .flat_map(|service| service.secrets.values());
+            let mut secrets = container.secrets.values().chain(beside);
+            if let Some(secret) = secrets.find(|s| !agent.secrets.contains(*s)) {
                 return Some(format!(
                     "no secret {secret} (`[secrets.{secret}]` or `--secret-env {secret}`)"
                 ));

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use types::{ActionWork, ContainerWork, FileFrom, Object, Value, Work, WorkBody, WorkFile, limits};
-use workflow::{Body, EvalError, PlanFile, PlanFileFrom, PlanStep, Scope, Template};
+use types::{
+    ActionWork, ContainerWork, FileFrom, Object, ServiceWork, Value, Work, WorkBody, WorkFile, limits,
+};
+use workflow::{Body, EvalError, PlanFile, PlanFileFrom, PlanService, PlanStep, Scope, Template};
 
 use crate::outputs::{VALUE_DEPTH, is_shallow};
 
@@ -51,11 +53,6 @@ fn fits(files: &BTreeMap<String, WorkFile>) -> Result<(), String> {
 type Evaluated = (Work, BTreeMap<String, String>, Option<String>);
 
 pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, EvalError> {
-    let texts = |map: &BTreeMap<String, Template>| -> Result<BTreeMap<String, String>, EvalError> {
-        map.iter()
-            .map(|(key, template)| Ok((key.clone(), text(template, scope)?)))
-            .collect()
-    };
     let (body, connection) = match &plan.body {
         Body::Action {
             action,
@@ -92,16 +89,16 @@ pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, Eval
             user,
             output_from,
             runtime,
+            services,
         } => {
-            let argv = argv
-                .iter()
-                .map(|part| text(part, scope))
-                .collect::<Result<_, _>>()?;
             let work = ContainerWork {
                 image: text(image, scope)?,
                 pull: *pull,
-                argv,
-                env: texts(env)?,
+                argv: argv
+                    .iter()
+                    .map(|part| text(part, scope))
+                    .collect::<Result<_, _>>()?,
+                env: texts(env, scope)?,
                 secrets: secrets.clone(),
                 secret_files: secret_files.clone(),
                 files: files
@@ -115,6 +112,10 @@ pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, Eval
                 user: *user,
                 output_from: *output_from,
                 runtime: *runtime,
+                services: services
+                    .iter()
+                    .map(|(name, service)| Ok((name.clone(), beside(service, scope)?)))
+                    .collect::<Result<_, EvalError>>()?,
             };
             (WorkBody::Container(work), None)
         }
@@ -126,7 +127,33 @@ pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, Eval
         grace_ms: plan.grace_ms,
         disconnect_ms: plan.disconnect_ms,
     };
-    Ok((work, texts(&plan.runs_on)?, connection))
+    Ok((work, texts(&plan.runs_on, scope)?, connection))
+}
+
+/// A service.
+fn beside(service: &PlanService, scope: &Scope) -> Result<ServiceWork, EvalError> {
+    Ok(ServiceWork {
+        image: text(&service.image, scope)?,
+        pull: service.pull,
+        argv: service
+            .argv
+            .iter()
+            .map(|part| text(part, scope))
+            .collect::<Result<_, _>>()?,
+        env: texts(&service.env, scope)?,
+        secrets: service.secrets.clone(),
+        secret_files: service.secret_files.clone(),
+        resources: service.resources,
+        workdir: service.workdir.clone(),
+        user: service.user,
+        ready: service.ready.clone(),
+    })
+}
+
+fn texts(map: &BTreeMap<String, Template>, scope: &Scope) -> Result<BTreeMap<String, String>, EvalError> {
+    map.iter()
+        .map(|(key, template)| Ok((key.clone(), text(template, scope)?)))
+        .collect()
 }
 
 /// A file with its bytes.

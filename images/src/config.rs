@@ -1,5 +1,4 @@
-//! What an image says of how it wants to be run. Its entrypoint and its command are not among it: a step always says
-//! what it runs.
+//! What an image says of how it wants to be run. Its own command is for services: a step always says what it runs.
 
 use oci_client::config::ConfigFile;
 use serde::{Deserialize, Serialize};
@@ -13,6 +12,9 @@ pub struct ImageConfig {
     pub workdir: String,
     /// `user`, `uid`, `user:group` or `uid:gid`; empty when it says none.
     pub user: String,
+    /// Its entrypoint and its command; empty when it says neither, and of an image that an older agent unpacked.
+    #[serde(default)]
+    pub command: Vec<String>,
 }
 
 impl ImageConfig {
@@ -29,6 +31,12 @@ impl ImageConfig {
                 .collect(),
             workdir: config.working_dir.clone().unwrap_or_default(),
             user: config.user.clone().unwrap_or_default(),
+            command: [&config.entrypoint, &config.cmd]
+                .into_iter()
+                .flatten()
+                .flatten()
+                .cloned()
+                .collect(),
         }
     }
 }

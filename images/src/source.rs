@@ -27,6 +27,7 @@ fn rootfs(image: Image) -> Rootfs {
         env: image.config.env,
         workdir: image.config.workdir,
         user: image.config.user,
+        command: image.config.command,
     }
 }
 

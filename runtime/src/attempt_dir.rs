@@ -7,12 +7,18 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
+use types::Millis;
 
 use crate::ExitRecord;
 
 /// What a step may write to `$FIREHALL_OUTPUT` and `$FIREHALL_DEGRADED` together, in bytes: a write beyond it fails in
 /// the step (no space left).
 pub const RUN_FILE_BYTES: u64 = 1024 * 1024;
+
+/// The file that says that it is ready.
+pub(crate) const READY: &str = "ready";
+/// It holds a number.
+const READY_BYTES: u64 = 64;
 
 /// The paths of one attempt.
 #[derive(Debug, Clone)]
@@ -113,6 +119,24 @@ impl AttemptDir {
     #[must_use]
     pub fn started(&self) -> PathBuf {
         self.path.join("started")
+    }
+
+    /// How long it took to be ready, once it is.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not one of ours.
+    pub fn ready(&self) -> io::Result<Option<Millis>> {
+        let bytes = read_small(&self.path.join(READY), READY_BYTES)?;
+        // The newline says that it is whole.
+        match bytes.strip_suffix(b"\n") {
+            Some(line) => serde_json::from_slice(line).map(Some).map_err(io::Error::other),
+            None => Ok(None),
+        }
+    }
+
+    /// Where the first process of a container that others join is written down.
+    pub(crate) fn init(&self) -> PathBuf {
+        self.path.join("init")
     }
 
     /// See the table of this crate.

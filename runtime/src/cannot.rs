@@ -12,10 +12,13 @@ const NO_CPU: &str = "a limit of the processor needs cgroups, which this agent h
 const NO_SYS: &str =
     "the host's /sys can be shown only by an agent that is root: leave `sys` away, or run it as root";
 
+const NO_SERVICES: &str = "services share a network, which only an agent that is root can let them join: run the agent as root, \
+    or send the step to one with Docker";
+
 /// Something that a step may ask for and no step can have here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cannot {
-    /// Its name in a Hello: `network:egress`, `host-view:sys`, `cpu`.
+    /// Its name in a Hello: `network:egress`, `host-view:sys`, `services`, `cpu`.
     pub what: &'static str,
     /// The field of a spec that asks for it.
     pub field: &'static str,
@@ -29,6 +32,7 @@ impl Cannot {
         match self.what {
             "network:egress" => spec.network == Network::Egress,
             "host-view:sys" => spec.host_view.contains(&HostView::Sys),
+            "services" => spec.pod.holds || spec.pod.network_of.is_some(),
             _ => spec.cpu_millis.is_some(),
         }
     }
@@ -48,6 +52,11 @@ pub(crate) fn cannot(layout: &cgroup::Layout) -> Vec<Cannot> {
             what: "host-view:sys",
             field: "host_view",
             why: NO_SYS.to_owned(),
+        });
+        found.push(Cannot {
+            what: "services",
+            field: "services",
+            why: NO_SERVICES.to_owned(),
         });
     }
     if matches!(layout, cgroup::Layout::None) {

@@ -121,7 +121,12 @@ impl Runtime for Native {
     async fn offers(&self) -> BTreeSet<&'static str> {
         // Why not, `doctor` and a step that comes all the same are told.
         let egress = crate::egress::supported().is_ok();
-        egress.then_some(types::OFFER_EGRESS).into_iter().collect()
+        let services = nix::unistd::geteuid().is_root();
+        let egress = egress.then_some(types::OFFER_EGRESS);
+        egress
+            .into_iter()
+            .chain(services.then_some(types::OFFER_SERVICES))
+            .collect()
     }
 
     async fn start(&self, dir: &Path, spec: ContainerSpec, secrets: Secrets) -> Result<Found, RuntimeError> {

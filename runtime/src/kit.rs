@@ -3,5 +3,6 @@
 
 pub use crate::attempt_dir::{read_small, sync_dir, write_durably};
 pub use crate::clock::{boot, wall_ms};
-pub use crate::shim::Pump;
+pub use crate::ready::{Prober, Readiness};
+pub use crate::shim::{NO_COMMAND, Pump};
 pub use crate::sys::fork_single_threaded;

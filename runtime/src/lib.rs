@@ -17,6 +17,7 @@
 //! | `out`, `err` | the step's streams, capped; see [`StreamRecord`] for what was dropped and where |
 //! | `run/output`, `run/degraded` | what the step wrote to `$FIREHALL_OUTPUT` and `$FIREHALL_DEGRADED`, copied at its end |
 //! | `stop` | the wish to stop |
+//! | `ready` | how long it took to be ready, where somebody asked; see [`Pod`] |
 //! | `exit.json` | the [`ExitRecord`]: written, synced, renamed, directory synced |
 //! | `shim.log` | what the shim could not tell otherwise |
 
@@ -33,6 +34,7 @@ mod ledger;
 mod native;
 mod probe;
 mod program;
+mod ready;
 mod record;
 mod rootfs;
 mod seccomp;
@@ -52,6 +54,6 @@ pub use probe::{Support, Unsupported};
 pub use program::Program;
 pub use record::{ExitRecord, Hardening, LimitsBy, StartError, StartErrorKind, StreamRecord};
 pub use rootfs::{ImageSource, Rootfs};
-pub use spec::{ContainerSpec, Image, SpecError, SpecFile};
+pub use spec::{ContainerSpec, Image, Pod, SpecError, SpecFile};
 pub use strays::Stray;
 pub use types::{HostView, Network, Pull};

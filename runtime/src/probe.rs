@@ -171,6 +171,7 @@ async fn trial(native: &Native, state: &Path) -> Result<ExitRecord, Unsupported>
         timeout_ms: 10_000,
         grace_ms: 100,
         log_cap_bytes: 4096,
+        pod: crate::Pod::default(),
     };
     let remedy = "look into the agent's log, or use the docker runtime";
     let began = native

@@ -67,15 +67,23 @@ impl Program {
     }
 
     /// Installs the filters in this process and proves that they, no new privileges and no capabilities hold: a step that
-    /// is not contained is not run. The limits are left open.
+    /// is not contained is not run. The limits are left open. A process without a program is contained alike.
     ///
     /// # Errors
     /// Something is not in force.
-    pub fn contain(&self) -> Result<Hardening, StartError> {
+    pub fn contain(program: Option<&Self>) -> Result<Hardening, StartError> {
         let failed = |what: &str, cause: String| {
             StartError::new(StartErrorKind::Hardening, format!("{what}: {cause}"))
         };
-        for filter in &self.filters {
+        let own;
+        let filters = match program {
+            Some(program) => &program.filters,
+            None => {
+                own = seccomp::programs().map_err(|error| failed("seccomp", error.to_string()))?;
+                &own
+            }
+        };
+        for filter in filters {
             seccompiler::apply_filter(filter).map_err(|error| failed("seccomp", error.to_string()))?;
         }
         let status = std::fs::read_to_string("/proc/self/status")

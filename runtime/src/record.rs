@@ -44,6 +44,9 @@ pub struct ExitRecord {
     /// Who ended it, when neither the step nor we did: it is no success then, whatever its exit code.
     #[serde(default)]
     pub ended_by: Option<String>,
+    /// It was ended because it was not ready in time: what the last look said.
+    #[serde(default)]
+    pub not_ready: Option<String>,
 }
 
 /// One stream's account. The file holds the first bytes and, after a loss, the last ones.

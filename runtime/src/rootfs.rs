@@ -24,6 +24,9 @@ pub struct Rootfs {
     pub workdir: String,
     /// The image's user: a name or number of its own, with a group behind a colon perhaps; empty when it says none.
     pub user: String,
+    /// What the image runs by itself: its entrypoint and its command; empty when it says none.
+    #[serde(default)]
+    pub command: Vec<String>,
 }
 
 /// Who keeps images.

@@ -1,9 +1,10 @@
 //! What one attempt's container is asked to be.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use types::{FILE_MODES, HostView, Millis, Network, Pull, UserRange, check_file_path, limits};
+use types::{FILE_MODES, HostView, Millis, Network, Pull, Ready, UserRange, check_file_path, limits};
 
 /// The least memory a step may be given: below it the kernel cannot even set the container up.
 const MEMORY_MIN_BYTES: u64 = 8 * 1024 * 1024;
@@ -25,7 +26,8 @@ pub struct ContainerSpec {
     /// When the image is fetched.
     #[serde(default)]
     pub pull: Pull,
-    /// The program and its arguments; a program without `/` is looked up in the step's `PATH`.
+    /// The program and its arguments; a program without `/` is looked up in the step's `PATH`. Empty: what the image runs
+    /// by itself.
     pub argv: Vec<String>,
     /// Environment in order; a later name wins. `PATH`, `HOME`, `FIREHALL_OUTPUT`, `FIREHALL_DEGRADED` have defaults.
     pub env: Vec<(String, String)>,
@@ -61,6 +63,26 @@ pub struct ContainerSpec {
     pub grace_ms: Millis,
     /// What is kept of each stream, in bytes; see [`crate::StreamRecord`].
     pub log_cap_bytes: u64,
+    /// What it shares with the other containers of its attempt.
+    #[serde(default)]
+    pub pod: Pod,
+}
+
+/// A container's place among those of its attempt. By default it is alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pod {
+    /// Names that lead to its own loopback, where all of them are.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// The directory of the container whose network it joins; that one must be ready.
+    #[serde(default)]
+    pub network_of: Option<PathBuf>,
+    /// It runs no program: its first process only holds what others join, until it is told to end.
+    #[serde(default)]
+    pub holds: bool,
+    /// When it counts as ready; see [`crate::AttemptDir::ready`].
+    #[serde(default)]
+    pub ready: Option<Ready>,
 }
 
 /// A file that a container gets.
@@ -122,6 +144,7 @@ impl ContainerSpec {
     pub fn validate(&self) -> Result<(), SpecError> {
         validate_id(&self.id)?;
         match self.argv.first() {
+            None if self.pod.holds || self.image != Image::Host => {}
             None => return Err(fault("argv", "is empty")),
             Some(program) if program.is_empty() => return Err(fault("argv", "has an empty program name")),
             Some(_) => {}
@@ -161,6 +184,23 @@ impl ContainerSpec {
         }
         if self.timeout_ms == 0 {
             return Err(fault("timeout_ms", "must be at least 1"));
+        }
+        self.pod.validate()
+    }
+}
+
+impl Pod {
+    fn validate(&self) -> Result<(), SpecError> {
+        if let Some(name) = self.hosts.iter().find(|name| !types::is_service_name(name)) {
+            return Err(fault("pod.hosts", format!("{name:?} is no host's name")));
+        }
+        if let Some(ready) = &self.ready {
+            ready.within_language().map_err(|why| fault("pod.ready", why))?;
+            if let types::ReadyCheck::Command(argv) = &ready.check
+                && argv.iter().any(|arg| arg.contains('\0'))
+            {
+                return Err(fault("pod.ready", "has a NUL byte, which no program can receive"));
+            }
         }
         Ok(())
     }

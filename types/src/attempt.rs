@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentId, LeaseToken, Millis, Object, RunId, SessionId, Timestamp};
+use crate::{AgentId, LeaseToken, Millis, Object, RunId, ServiceReport, SessionId, Timestamp};
 
 /// Which try this is. The token of its lease fences it; this key names it for people and on disk.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -230,4 +230,7 @@ pub struct AttemptReport {
     /// The digest of the image that ran, for an image from a registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_digest: Option<String>,
+    /// What became of its services, by name in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceReport>,
 }

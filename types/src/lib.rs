@@ -13,6 +13,7 @@ mod people;
 mod policy;
 mod record;
 mod secret;
+mod service;
 mod signature;
 pub mod text;
 mod time;
@@ -35,12 +36,13 @@ pub use policy::{
 };
 pub use record::{AttemptRecord, RunRecord, StepRecord};
 pub use secret::Secret;
+pub use service::{Ready, ReadyCheck, ServiceEnd, ServiceReport, ServiceWork, is_service_name};
 pub use signature::{Catalogue, Effect, IfLost, Output, Param, Signature, Trust};
 pub use time::{Millis, Timestamp};
 pub use ty::{Field, Type, TypeError, TypeParseError};
 pub use work::{
-    ActionWork, ContainerWork, HostView, Network, OFFER_EGRESS, OutputDecl, OutputFrom, Pull, Resources,
-    Retry, RetryOn, RuntimeName, Work, WorkBody,
+    ActionWork, ContainerWork, HostView, Network, OFFER_EGRESS, OFFER_SERVICES, OutputDecl, OutputFrom, Pull,
+    Resources, Retry, RetryOn, RuntimeName, Work, WorkBody,
 };
 
 /// A value of the workflow language in its JSON form.

@@ -57,6 +57,24 @@ pub const GRACE_MAX_MS: Millis = 10 * 60_000;
 pub const PIDS_MAX: u32 = 65_536;
 /// The highest user inside a container.
 pub const USER_MAX: u32 = 65_534;
+/// Services beside one step.
+pub const SERVICES: usize = 4;
+/// A service's name.
+pub const SERVICE_NAME_BYTES: usize = 32;
+/// Between two looks whether a service is ready, by default.
+pub const READY_INTERVAL_MS: Millis = 500;
+/// The shortest time between two looks.
+pub const READY_INTERVAL_MIN_MS: Millis = 50;
+/// The longest time between two looks.
+pub const READY_INTERVAL_MAX_MS: Millis = 60_000;
+/// From a service's start until it must be ready, by default.
+pub const READY_TIMEOUT_MS: Millis = 60_000;
+/// The shortest time to get ready that a definition may ask for.
+pub const READY_TIMEOUT_MIN_MS: Millis = 1_000;
+/// The longest time to get ready that a definition may ask for.
+pub const READY_TIMEOUT_MAX_MS: Millis = 10 * 60_000;
+/// One look whether a service is ready; it is ended then.
+pub const READY_LOOK_MS: Millis = 10_000;
 /// Unary heartbeats of an agent.
 pub const HEARTBEAT_MS: Millis = 5_000;
 /// Missed heartbeats after which an agent shows as disconnected.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FailureKind, Millis, Object, Type, WorkFile, limits};
+use crate::{FailureKind, Millis, Object, ServiceWork, Type, WorkFile, limits};
 
 /// One attempt's work, fully evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,6 +86,9 @@ pub struct ContainerWork {
     /// Where outputs are read from.
     #[serde(default)]
     pub output_from: OutputFrom,
+    /// What runs beside it, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<String, ServiceWork>,
     /// The runtime that it must run on; none for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimeName>,
@@ -93,13 +96,15 @@ pub struct ContainerWork {
 
 /// What of a container not every runtime on every host can give, by the word that an agent offers it under.
 pub const OFFER_EGRESS: &str = "network:egress";
+/// The other one: several containers in one network.
+pub const OFFER_SERVICES: &str = "services";
 
 impl ContainerWork {
     /// Words that a runtime must offer to take this.
     pub fn wants_offered(&self) -> impl Iterator<Item = &'static str> {
-        (self.network == Network::Egress)
-            .then_some(OFFER_EGRESS)
-            .into_iter()
+        let egress = (self.network == Network::Egress).then_some(OFFER_EGRESS);
+        let services = (!self.services.is_empty()).then_some(OFFER_SERVICES);
+        egress.into_iter().chain(services)
     }
 }
 

@@ -30,7 +30,9 @@ pub use local::{
     ActionFiles, CompiledAll, LocalAction, bundle, compile_with, is_local, local_uses, main_of, read_action,
 };
 pub use near::nearest;
-pub use plan::{Body, FanOut, Input, InputError, LocalUse, OnAlert, Plan, PlanFile, PlanFileFrom, PlanStep};
+pub use plan::{
+    Body, FanOut, Input, InputError, LocalUse, OnAlert, Plan, PlanFile, PlanFileFrom, PlanService, PlanStep,
+};
 pub use reads::Reads;
 pub use render::{Look, count, render, render_text};
 pub use report::{Checked, FileReport, sarif};

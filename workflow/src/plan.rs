@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use types::{
-    HostView, IfLost, Millis, Network, Object, OutputDecl, OutputFrom, Pull, Resources, Retry, RuntimeName,
-    Type, Value,
+    HostView, IfLost, Millis, Network, Object, OutputDecl, OutputFrom, Pull, Ready, Resources, Retry,
+    RuntimeName, Type, Value,
 };
 
 use crate::eval::{Expr, Template};
@@ -155,6 +155,10 @@ pub enum FanOut {
 }
 
 /// What a step does.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most steps are containers, and a plan has each once"
+)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Body {
@@ -218,6 +222,9 @@ pub enum Body {
         /// The runtime that it must run on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         runtime: Option<RuntimeName>,
+        /// What runs beside it, by name.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        services: BTreeMap<String, PlanService>,
     },
 }
 
@@ -237,6 +244,60 @@ pub struct PlanFile {
 pub enum PlanFileFrom {
     /// A value: text as it is, anything else as JSON.
     Content(Template),
+}
+
+/// A container beside a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanService {
+    /// The image, a trusted text.
+    pub image: Template,
+    /// When it is fetched.
+    #[serde(default, skip_serializing_if = "lean::is_least")]
+    pub pull: Pull,
+    /// The program and its arguments, each a trusted text; empty: what the image runs by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub argv: Vec<Template>,
+    /// Environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, Template>,
+    /// Environment names whose value is an agent's secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
+    /// Those of them that are files below `/run/secrets` and not in the environment.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub secret_files: BTreeSet<String>,
+    /// Limits.
+    #[serde(default = "lean::resources", skip_serializing_if = "lean::is_resources")]
+    pub resources: Resources,
+    /// Working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workdir: Option<String>,
+    /// Numeric user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<u32>,
+    /// When the step may start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Ready>,
+}
+
+impl PlanService {
+    /// Its values that may hold expressions.
+    pub fn templates(&self) -> impl Iterator<Item = &Template> {
+        std::iter::once(&self.image)
+            .chain(&self.argv)
+            .chain(self.env.values())
+    }
+}
+
+impl Body {
+    /// What runs beside it, by name in order.
+    #[must_use]
+    pub fn services(&self) -> Option<&BTreeMap<String, PlanService>> {
+        match self {
+            Self::Action { .. } => None,
+            Self::Container { services, .. } => Some(services),
+        }
+    }
 }
 
 /// An action of a team's own, pinned: the plan holds all that it is.
@@ -351,13 +412,15 @@ impl PlanStep {
                 argv,
                 env,
                 files,
+                services,
                 ..
             } => {
                 let in_file = |file: &PlanFile| match &file.from {
                     PlanFileFrom::Content(content) => in_template(content),
                 };
-                let values = env.values().any(in_template) || files.values().any(in_file);
-                in_template(image) || argv.iter().any(in_template) || values
+                let beside = services.values().flat_map(PlanService::templates);
+                let mut values = argv.iter().chain(env.values()).chain(beside);
+                in_template(image) || values.any(in_template) || files.values().any(in_file)
             }
         };
         let items = matches!(&self.fan_out, Some(FanOut::Each { items, .. }) if in_template(items));

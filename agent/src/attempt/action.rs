@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use types::{ActionWork, Failure, FailureKind, Millis, Object, OutputDecl, Usage, Verdict, limits};
 
 use super::{Job, Told, report};
-use crate::logs::StreamEnd;
+use crate::logs::{Ends, StreamEnd};
 
 /// Lines that may wait for the disk.
 const LINES: usize = 64;
@@ -55,7 +55,11 @@ pub(super) async fn run(
     let mut report = report::of(verdict, usage);
     report.outputs = outputs;
     report.runtime = Some("action".to_owned());
-    job.logs.finished(&job.token, [log.end, StreamEnd::default()]);
+    let ends = Ends {
+        step: [log.end, StreamEnd::default()],
+        ..Ends::default()
+    };
+    job.logs.finished(&job.token, ends);
     job.tell(Told::Ended(Box::new(report))).await;
 }
 

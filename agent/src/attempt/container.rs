@@ -5,7 +5,12 @@ use std::{sync::Arc, time::Duration};
 use runtime::{Attached, ContainerSpec, Ended, Found, Runtime, RuntimeError, Secrets};
 use types::{Failure, FailureKind, Work, WorkBody};
 
-use super::{Job, Told, files, of_exit, report, spec, stream_ends};
+use super::{
+    Job, Told, files, of_exit,
+    pod::{self, NotUp},
+    report,
+    spec::{self, Made},
+};
 
 /// Between two tries of what the runtime could not do.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -16,6 +21,7 @@ pub(super) async fn start(job: &Job, work: &Work) {
     let WorkBody::Container(container) = &work.body else {
         return;
     };
+    let dir = job.dir();
     let runtimes = match &job.context.runtimes {
         Ok(runtimes) => runtimes,
         Err(why) => {
@@ -23,33 +29,40 @@ pub(super) async fn start(job: &Job, work: &Work) {
             return job.fail(Failure::new(FailureKind::Start, message)).await;
         }
     };
-    let runtime = match runtimes.take(&job.dir(), container) {
+    let runtime = match runtimes.take(&dir, container) {
         Ok(runtime) => runtime,
         Err(why) => {
             let message = format!("agent {} cannot run this: {why}", job.context.name);
             return job.fail(Failure::new(FailureKind::Refused, message)).await;
         }
     };
+    let of = spec::Of {
+        context: &job.context,
+        runtime: runtime.as_ref(),
+        key: &job.meta.key,
+        token: &job.token,
+        dir: &dir,
+        work,
+    };
     let made = tokio::select! {
-        made = spec::make(
-            &job.context,
-            runtime.as_ref(),
-            &job.meta.key,
-            &job.token,
-            work,
-            container,
-        ) => made,
+        made = of.make(container) => made,
         // Secrets may take a while; nothing has begun.
         () = job.reins.stop.cancelled() => {
             let verdict = report::stopped_by(job.reins.cause(), work);
             return job.ended_before(verdict).await;
         }
     };
-    let (spec, secrets) = match made {
+    let Made {
+        spec,
+        secrets,
+        beside,
+    } = match made {
         Ok(made) => made,
         Err(failure) => return job.fail(failure).await,
     };
-    if let Err(error) = job.context.kept.save(&job.token, &secrets) {
+    let theirs = beside.iter().flat_map(|part| &part.secrets);
+    let all: Secrets = secrets.iter().chain(theirs).cloned().collect();
+    if let Err(error) = job.context.kept.save(&job.token, &all) {
         let message = format!("what the step is to get cannot be kept for a restart of the agent: {error}");
         return job.fail(Failure::new(FailureKind::Start, message)).await;
     }
@@ -59,9 +72,19 @@ pub(super) async fn start(job: &Job, work: &Work) {
     }
     job.context
         .masks
-        .hold(&job.token, secrets.iter().map(|(_, secret)| secret));
-    if let Err(failure) = files::put(&job.dir(), container).await {
+        .hold(&job.token, all.iter().map(|(_, secret)| secret));
+    if let Err(failure) = files::put(&dir, container).await {
         return job.fail(failure).await;
+    }
+    if !beside.is_empty() {
+        match pod::up(&job.context, runtime.as_ref(), &dir, beside, &job.reins.stop).await {
+            Ok(()) => {}
+            Err(NotUp::Stopped) => {
+                let verdict = report::stopped_by(job.reins.cause(), work);
+                return job.ended_before(verdict).await;
+            }
+            Err(NotUp::Failed(why)) => return job.fail(Failure::new(FailureKind::Start, why)).await,
+        }
     }
     match begin(job, runtime.as_ref(), spec, secrets).await {
         Ok(Found::Running(running)) => {
@@ -141,13 +164,18 @@ async fn stop(job: &Job, runtime: &dyn Runtime) {
 async fn over(job: &Job, work: &Work, ended: Ended) {
     match ended {
         Ended::Finished(record) => {
-            job.logs.finished(&job.token, stream_ends(Some(&record)));
+            let services = pod::down(&job.context, &job.dir()).await;
+            job.logs_end();
             let (context, dir, work) = (Arc::clone(&job.context), job.dir(), work.clone());
             let cause = job.reins.cause().cloned();
             let made =
                 node::blocking::run(move || of_exit(&context, &work, &dir, &record, cause.as_ref())).await;
             match made {
-                Ok(report) => job.tell(Told::Ended(Box::new(report))).await,
+                Ok(mut report) => {
+                    report.verdict = pod::judged(report.verdict, &services);
+                    report.services = services;
+                    job.tell(Told::Ended(Box::new(report))).await;
+                }
                 Err(error) => {
                     let message = format!("the report could not be made: {error}");
                     job.fail(Failure::new(FailureKind::Internal, message)).await;
@@ -171,6 +199,7 @@ async fn over(job: &Job, work: &Work, ended: Ended) {
 }
 
 async fn vanished(job: &Job) {
-    job.logs.finished(&job.token, stream_ends(None));
+    pod::down(&job.context, &job.dir()).await;
+    job.logs_end();
     job.tell(Told::Vanished).await;
 }

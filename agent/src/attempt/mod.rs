@@ -4,6 +4,7 @@ mod action;
 mod admit;
 mod container;
 mod files;
+pub(crate) mod pod;
 mod report;
 mod spec;
 
@@ -12,7 +13,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use runtime::Attached;
+use async_trait::async_trait;
+use runtime::{Attached, Ended, ExitRecord, RuntimeError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use types::{AttemptReport, Failure, LeaseToken, Usage, Verdict, Work, WorkBody};
@@ -53,6 +55,16 @@ pub(crate) struct Job {
     pub reins: Reins,
     pub events: mpsc::Sender<Event>,
     pub logs: Logs,
+}
+
+/// A container that had ended before it was found.
+pub(crate) struct Over(pub Box<ExitRecord>);
+
+#[async_trait]
+impl Attached for Over {
+    async fn wait(&self) -> Result<Ended, RuntimeError> {
+        Ok(Ended::Finished(self.0.clone()))
+    }
 }
 
 /// What becomes of an attempt.
@@ -114,10 +126,17 @@ impl Job {
         self.ended_before(Verdict::Failed { failure }).await;
     }
 
+    /// Nothing more is written to its logs, nor to its services'.
+    fn logs_end(&self) {
+        self.logs
+            .finished(&self.token, crate::sweep::ends(&self.context, &self.token));
+    }
+
     /// Reports an end before anything was run.
     async fn ended_before(&self, verdict: Verdict) {
-        let report = report::of(verdict, Usage::default());
-        self.logs.finished(&self.token, stream_ends(None));
+        let mut report = report::of(verdict, Usage::default());
+        report.services = pod::down(&self.context, &self.dir()).await;
+        self.logs_end();
         self.tell(Told::Ended(Box::new(report))).await;
     }
 }

@@ -24,6 +24,7 @@ pub(super) fn of(verdict: Verdict, usage: Usage) -> AttemptReport {
         finished_at: clock::wall(),
         runtime: None,
         image_digest: None,
+        services: Vec::new(),
     }
 }
 
@@ -79,6 +80,7 @@ pub(crate) fn of_exit(
                 .map_or_else(|| name.to_owned(), |hardening| in_force(name, hardening))
         }),
         image_digest: record.image_digest.clone(),
+        services: Vec::new(),
     }
 }
 

@@ -10,7 +10,7 @@ mod shipper;
 mod source;
 mod stream;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::{
     Notify,
@@ -29,6 +29,14 @@ pub(crate) struct StreamEnd {
     pub gap_at: Option<u64>,
 }
 
+/// How the streams of an attempt ended: standard output and standard error of each source.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Ends {
+    pub step: [StreamEnd; 2],
+    /// By name.
+    pub services: BTreeMap<String, [StreamEnd; 2]>,
+}
+
 /// What the shipper is told.
 #[derive(Debug)]
 enum Word {
@@ -37,9 +45,10 @@ enum Word {
         token: LeaseToken,
         key: AttemptKey,
         by_itself: bool,
+        services: Vec<String>,
     },
     /// Nothing more is written.
-    Finished { token: LeaseToken, ends: [StreamEnd; 2] },
+    Finished { token: LeaseToken, ends: Ends },
     /// Its result is acknowledged: its logs are waited for within reason only.
     Acknowledged { token: LeaseToken },
 }
@@ -52,15 +61,17 @@ pub(crate) struct Logs {
 }
 
 impl Logs {
-    pub(crate) fn add(&self, token: &LeaseToken, key: &AttemptKey, by_itself: bool) {
+    /// `services` stand beside it, by name in order, and write by themselves.
+    pub(crate) fn add(&self, token: &LeaseToken, key: &AttemptKey, by_itself: bool, services: Vec<String>) {
         self.say(Word::Added {
             token: token.clone(),
             key: key.clone(),
             by_itself,
+            services,
         });
     }
 
-    pub(crate) fn finished(&self, token: &LeaseToken, ends: [StreamEnd; 2]) {
+    pub(crate) fn finished(&self, token: &LeaseToken, ends: Ends) {
         self.say(Word::Finished {
             token: token.clone(),
             ends,

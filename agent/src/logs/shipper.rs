@@ -222,15 +222,16 @@ impl Shipper {
                 token,
                 key,
                 by_itself,
+                services,
             } => {
                 let dir = self.context.dir.attempt(&token);
                 self.sources
                     .entry(token.clone())
-                    .or_insert_with(|| Source::open(&dir, &token, &key, by_itself));
+                    .or_insert_with(|| Source::open(&dir, &token, &key, by_itself, &services));
             }
             Word::Finished { token, ends } => {
                 if let Some(source) = self.sources.get_mut(&token) {
-                    source.finish(ends);
+                    source.finish(&ends);
                 }
             }
             Word::Acknowledged { token } => {

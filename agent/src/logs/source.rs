@@ -1,4 +1,4 @@
-//! One attempt's two streams.
+//! One attempt's streams: the step's two, and two of each of its services.
 
 use std::{io, path::Path};
 
@@ -7,19 +7,38 @@ use proto::v1;
 use types::{AttemptKey, LeaseToken, Millis};
 
 use super::{
-    StreamEnd,
+    Ends,
     stream::{Behind, Stream},
 };
-use crate::{convert, mask::Masker};
+use crate::{attempt::pod, convert, mask::Masker};
 
 /// How long the logs of an acknowledged result are kept for a server that does not take them.
 const PATIENCE_MS: Millis = 15 * 60_000;
+
+/// One of them.
+#[derive(Debug)]
+struct One {
+    kind: v1::LogStream,
+    /// Whose it is; empty for the step itself.
+    service: String,
+    stream: Stream,
+}
+
+impl One {
+    fn both(dir: &Path, service: &str) -> [Self; 2] {
+        [(v1::LogStream::Stdout, "out"), (v1::LogStream::Stderr, "err")].map(|(kind, name)| Self {
+            kind,
+            service: service.to_owned(),
+            stream: Stream::open(dir, name),
+        })
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Source {
     token: String,
     attempt: v1::AttemptRef,
-    streams: [(v1::LogStream, Stream); 2],
+    streams: Vec<One>,
     /// Written by another process, which tells nobody.
     pub by_itself: bool,
     pub finished: bool,
@@ -27,25 +46,41 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn open(dir: &Path, token: &LeaseToken, key: &AttemptKey, by_itself: bool) -> Self {
-        let stream = |kind, name| (kind, Stream::open(dir, name));
+    pub(super) fn open(
+        dir: &Path,
+        token: &LeaseToken,
+        key: &AttemptKey,
+        by_itself: bool,
+        services: &[String],
+    ) -> Self {
+        let mut streams = Vec::from(One::both(dir, ""));
+        for name in services {
+            streams.extend(One::both(&pod::service_dir(dir, name), name));
+        }
         Self {
             token: token.to_string(),
             attempt: convert::attempt(key),
-            streams: [
-                stream(v1::LogStream::Stdout, "out"),
-                stream(v1::LogStream::Stderr, "err"),
-            ],
+            streams,
             by_itself,
             finished: false,
             give_up: None,
         }
     }
 
-    pub(super) fn finish(&mut self, ends: [StreamEnd; 2]) {
+    pub(super) fn finish(&mut self, ends: &Ends) {
         self.finished = true;
-        for ((_, stream), end) in self.streams.iter_mut().zip(ends) {
-            stream.finish(end);
+        for one in &mut self.streams {
+            let ends = match one.service.as_str() {
+                "" => ends.step,
+                // One that was never begun wrote nothing.
+                name => ends.services.get(name).copied().unwrap_or_default(),
+            };
+            let [out, err] = ends;
+            one.stream.finish(if one.kind == v1::LogStream::Stderr {
+                err
+            } else {
+                out
+            });
         }
     }
 
@@ -54,24 +89,29 @@ impl Source {
     }
 
     pub(super) fn is_done(&self) -> bool {
-        let all = self.finished && self.streams.iter().all(|(_, stream)| stream.is_done());
+        let all = self.finished && self.streams.iter().all(|one| one.stream.is_done());
         all || self.give_up.is_some_and(|at| Boot::now() >= at)
     }
 
     pub(super) fn lingers(&self) -> bool {
-        self.streams.iter().any(|(_, stream)| stream.lingers())
+        self.streams.iter().any(|one| one.stream.lingers())
     }
 
     pub(super) fn rewind(&mut self) {
-        self.streams.iter_mut().for_each(|(_, stream)| stream.rewind());
+        self.streams.iter_mut().for_each(|one| one.stream.rewind());
     }
 
     pub(super) fn refuse(&mut self) {
-        self.streams.iter_mut().for_each(|(_, stream)| stream.refuse());
+        self.streams.iter_mut().for_each(|one| one.stream.refuse());
     }
 
     pub(super) fn next(&mut self, masker: &Masker) -> io::Result<Option<v1::LogChunk>> {
-        for (kind, stream) in &mut self.streams {
+        for One {
+            kind,
+            service,
+            stream,
+        } in &mut self.streams
+        {
             if let Some(chunk) = stream.next(masker)? {
                 return Ok(Some(v1::LogChunk {
                     attempt: Some(self.attempt.clone()),
@@ -81,6 +121,7 @@ impl Source {
                     data: chunk.data,
                     lost: chunk.lost,
                     end: chunk.end,
+                    service: service.clone(),
                 }));
             }
         }
@@ -91,9 +132,9 @@ impl Source {
         match self
             .streams
             .iter_mut()
-            .find(|(kind, _)| i32::from(*kind) == ack.stream)
+            .find(|one| i32::from(one.kind) == ack.stream && one.service == ack.service)
         {
-            Some((_, stream)) => stream.acknowledged(ack.offset),
+            Some(one) => one.stream.acknowledged(ack.offset),
             None => Ok(()),
         }
     }

@@ -176,10 +176,13 @@ impl Supervisor {
 
     fn job(&mut self, token: &LeaseToken) -> Option<Job> {
         let meta = self.metas.get(token)?.clone();
-        let by_itself = meta
-            .work()
-            .is_ok_and(|work| matches!(work.body, WorkBody::Container(_)));
-        self.logs.add(token, &meta.key, by_itself);
+        let container = meta.work().ok().and_then(|work| match work.body {
+            WorkBody::Container(container) => Some(container),
+            WorkBody::Action(_) => None,
+        });
+        let by_itself = container.is_some();
+        let services = container.map_or_else(Vec::new, |container| container.services.into_keys().collect());
+        self.logs.add(token, &meta.key, by_itself, services);
         self.logging.insert(token.clone());
         let reins = self.reins.entry(token.clone()).or_default().clone();
         Some(Job {

@@ -9,7 +9,7 @@ use types::{AttemptReport, LeaseToken, Work, WorkBody, limits};
 
 use super::{Round, Supervisor, leases::LEASE_MIN_MS};
 use crate::{
-    attempt,
+    attempt::{self, pod},
     error::AgentError,
     spool::{Held, StopCause},
     sweep,
@@ -119,10 +119,21 @@ impl Supervisor {
         );
         self.tell(Input::Ready { token: token.clone() }, round);
         if !self.is_live(token) {
-            self.logs.add(token, &held.meta.key, false);
-            self.logging.insert(token.clone());
-            self.logs.finished(token, sweep::ends(&self.context, token));
+            self.log_over(token, held);
         }
+    }
+
+    /// Its logs may still be on their way, and its services may still run.
+    fn log_over(&mut self, token: &LeaseToken, held: &Held) {
+        let dir = self.context.dir.attempt(token);
+        self.logs
+            .add(token, &held.meta.key, false, pod::services_in(&dir));
+        self.logging.insert(token.clone());
+        let (context, logs, token) = (Arc::clone(&self.context), self.logs.clone(), token.clone());
+        self.tasks.spawn("services", self.over.clone(), async move {
+            pod::down(&context, &dir).await;
+            logs.finished(&token, sweep::ends(&context, &token));
+        });
     }
 
     /// What can be said of an attempt.
@@ -157,6 +168,11 @@ impl Supervisor {
                 self.found.insert(token.clone(), running);
                 Seen::Running
             }
+            // Its services may live, and what became of them belongs to its report: it is followed to the end that it had.
+            Ok(Found::Ended(Ended::Finished(record))) if has_services(work) => {
+                self.found.insert(token.clone(), Box::new(attempt::Over(record)));
+                Seen::Running
+            }
             Ok(Found::Ended(Ended::Finished(record))) => {
                 let cause = self.causes.get(token).or(held.cause.as_ref());
                 Seen::Exited(attempt::of_exit(&self.context, work, &dir, &record, cause))
@@ -170,20 +186,21 @@ impl Supervisor {
         }
     }
 
-    /// Its logs may still be on their way.
     fn recover_over(&mut self, token: &LeaseToken, held: &Held) {
         let is_tomb = held.lease.phase == Phase::Tombstone;
         if !self.context.dir.attempt(token).exists() {
             return;
         }
-        self.logs.add(token, &held.meta.key, false);
-        self.logging.insert(token.clone());
-        self.logs.finished(token, sweep::ends(&self.context, token));
+        self.log_over(token, held);
         if is_tomb {
             self.logs.acknowledged(token);
             self.removable.insert(token.clone());
         }
     }
+}
+
+fn has_services(work: &Work) -> bool {
+    matches!(&work.body, WorkBody::Container(container) if !container.services.is_empty())
 }
 
 const fn word(seen: &Seen<AttemptReport>) -> &'static str {

@@ -416,6 +416,7 @@ fn take(state: &mut State, chunk: &v1::LogChunk) -> v1::LogAck {
     let mut ack = v1::LogAck {
         token: chunk.token.clone(),
         stream: chunk.stream,
+        service: chunk.service.clone(),
         ..v1::LogAck::default()
     };
     if state.refuse_logs {

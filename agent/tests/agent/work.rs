@@ -25,6 +25,7 @@ pub(crate) fn container(text: &str) -> ContainerWork {
         user: None,
         output_from: OutputFrom::File,
         runtime: None,
+        services: BTreeMap::new(),
     }
 }
 

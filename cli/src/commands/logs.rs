@@ -18,7 +18,8 @@ use crate::{
 Examples:
   firehall logs run_01jx…                        all steps in order
   firehall logs run_01jx… checks --index 2 -f    one item, until it has ended
-  firehall logs run_01jx… checks --stderr --attempt 1"
+  firehall logs run_01jx… checks --stderr --attempt 1
+  firehall logs run_01jx… checks --service db    what stood beside it"
 )]
 pub(crate) struct LogsArgs {
     #[command(flatten)]
@@ -39,6 +40,9 @@ pub(crate) struct LogsArgs {
     /// Standard error instead of standard output
     #[arg(long)]
     stderr: bool,
+    /// What this service of the step wrote, instead of the step itself
+    #[arg(long, value_name = "NAME", requires = "step")]
+    service: Option<String>,
 }
 
 pub(crate) async fn main(args: LogsArgs) -> Done {
@@ -54,13 +58,18 @@ pub(crate) async fn main(args: LogsArgs) -> Done {
             LogStream::Stdout
         },
         follow: args.follow,
+        service: args.service.unwrap_or_default(),
     };
     let mut last: Option<AttemptKey> = None;
     let mut print = |piece: LogPiece| -> Result<(), Fault> {
         if piece.attempt != last {
             // With more than one source the bytes need a name; alone they need none.
             if let (true, Some(attempt)) = (last.is_some() || of.step.is_empty(), &piece.attempt) {
-                out::note(&format!("==> {attempt} <=="));
+                let source = match of.service.as_str() {
+                    "" => String::new(),
+                    name => format!(" service:{name}"),
+                };
+                out::note(&format!("==> {attempt}{source} <=="));
             }
             last.clone_from(&piece.attempt);
         }

@@ -46,6 +46,9 @@ pub(crate) async fn main(args: ShowArgs) -> Done {
     for line in images(&run) {
         out::line(&format!("image: {}", text::line(&line)))?;
     }
+    for line in services(&run) {
+        out::line(&format!("service: {}", text::line(&line)))?;
+    }
     if args.outputs {
         for step in run.steps.iter().filter(|step| !step.outputs.is_empty()) {
             out::line(&format!("\n{}:", text::line(&step.key)))?;
@@ -190,6 +193,36 @@ fn images(run: &RunView) -> Vec<String> {
         }
     }
     lines
+}
+
+/// What became of services, a line for each of each try.
+fn services(run: &RunView) -> Vec<String> {
+    let tries = run
+        .steps
+        .iter()
+        .flat_map(|step| step.attempts.iter().map(move |attempt| (step, attempt)));
+    let lines = tries.flat_map(|(step, attempt)| {
+        attempt.services.iter().map(move |service| {
+            let index = attempt
+                .index
+                .map(|index| format!("[{index}]"))
+                .unwrap_or_default();
+            let ready = service.ready_ms.map(|ms| format!("ready after {ms} ms"));
+            let told: Vec<String> = ready.into_iter().chain(service.ended.clone()).collect();
+            let told = if told.is_empty() {
+                "began".to_owned()
+            } else {
+                told.join("; ")
+            };
+            let image = service
+                .image_digest
+                .as_ref()
+                .map_or_else(String::new, |digest| format!("; image {digest}"));
+            let name = &service.name;
+            format!("{}{index}#{} {name}: {told}{image}", step.key, attempt.attempt)
+        })
+    });
+    lines.collect()
 }
 
 fn took(attempt: &sdk::AttemptView) -> String {

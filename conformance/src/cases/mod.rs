@@ -1,5 +1,6 @@
 //! The cases, a file for each thing they look at.
 
+mod beside;
 mod ends;
 mod environment;
 mod escapes;
@@ -18,6 +19,7 @@ mod streams;
 use crate::Case;
 
 pub(crate) const ALL: &[&[Case]] = &[
+    beside::CASES,
     ends::CASES,
     environment::CASES,
     escapes::CASES,

@@ -24,6 +24,8 @@ pub(super) struct Files {
     pub err: File,
     pub output: File,
     pub degraded: File,
+    /// Gets a line once it is ready.
+    pub ready: File,
 }
 
 /// The agent at the other end.
@@ -79,7 +81,7 @@ fn files(stream: &UnixStream) -> io::Result<Files> {
             );
         }
     }
-    let [record, alive, halt, out, err, output, degraded] = <[File; FILES.len()]>::try_from(owned)
+    let [record, alive, halt, out, err, output, degraded, ready] = <[File; FILES.len()]>::try_from(owned)
         .map_err(|got| io::Error::other(format!("{} came, {} were to come", got.len(), FILES.len())))?;
     Ok(Files {
         record,
@@ -89,5 +91,6 @@ fn files(stream: &UnixStream) -> io::Result<Files> {
         err,
         output,
         degraded,
+        ready,
     })
 }

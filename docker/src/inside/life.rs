@@ -1,7 +1,7 @@
 //! From the word to go to the last process: one loop over output, signals and the clock.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, pipe2};
-use runtime::kit::{Pump, boot, fork_single_threaded, wall_ms};
+use runtime::kit::{Prober, Pump, Readiness, boot, fork_single_threaded, wall_ms};
 use runtime::{ContainerSpec, ExitRecord, Hardening, Program, StartError};
 
 use super::door::Files;
-use super::{NOT_EXECUTED, account, results};
+use super::{NOT_EXECUTED, Programs, account, results};
 use crate::wire::Left;
 
 /// After the last process the pipes have no writer left; this only bounds a kernel that thinks otherwise.
@@ -26,7 +26,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub(super) fn live(
     files: Files,
     spec: &ContainerSpec,
-    program: &Program,
+    programs: Programs,
     hardening: Hardening,
     signals: &SignalFd,
 ) -> io::Result<u8> {
@@ -45,8 +45,10 @@ pub(super) fn live(
             until: begun + Duration::from_millis(spec.timeout_ms),
         },
         record: &mut record,
+        prober: programs.prober,
+        ready: files.ready,
     };
-    if let Err(error) = step.run(files.out, files.err, program) {
+    if let Err(error) = step.run(files.out, files.err, programs.main.as_ref()) {
         record.start_error = Some(error);
         record.started = false;
     }
@@ -88,10 +90,12 @@ struct Step<'a> {
     main: Option<Pid>,
     phase: Phase,
     record: &'a mut ExitRecord,
+    prober: Option<Prober>,
+    ready: File,
 }
 
 impl Step<'_> {
-    fn run(&mut self, out: File, err: File, program: &Program) -> Result<(), StartError> {
+    fn run(&mut self, out: File, err: File, program: Option<&Program>) -> Result<(), StartError> {
         let failed = |what: &'static str| move |error: io::Error| StartError::runtime(what, error);
         results::make().map_err(failed("cannot make the step's files"))?;
         let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(|error| failed("cannot make a pipe")(error.into()));
@@ -102,10 +106,12 @@ impl Step<'_> {
         let cap = self.spec.log_cap_bytes;
         let mut out = Pump::into_file(out_read, out, cap).map_err(failed("standard output"))?;
         let mut err = Pump::into_file(err_read, err, cap).map_err(failed("standard error"))?;
-        match fork_single_threaded() {
-            Ok(Some(main)) => self.main = Some(main),
-            Ok(None) => become_program(program, &null, &out_write, &err_write, why_write),
-            Err(error) => return Err(StartError::runtime("cannot fork the main process", error)),
+        if let Some(program) = program {
+            match fork_single_threaded() {
+                Ok(Some(main)) => self.main = Some(main),
+                Ok(None) => become_program(program, &null, &out_write, &err_write, why_write),
+                Err(error) => return Err(StartError::runtime("cannot fork the main process", error)),
+            }
         }
         drop((out_write, err_write, why_write));
         let mut why = String::new();
@@ -113,6 +119,9 @@ impl Step<'_> {
             .read_to_string(&mut why)
             .map_err(failed("the program's start"))?;
         self.record.started = why.is_empty();
+        if let Some(prober) = &mut self.prober {
+            prober.begin();
+        }
         self.watch(&mut out, &mut err);
         self.record.stdout = out.finish();
         self.record.stderr = err.finish();
@@ -142,8 +151,9 @@ impl Step<'_> {
             if gone {
                 continue;
             }
+            self.look();
             self.advance();
-            if self.reap() {
+            if self.reap() || self.is_let_go() {
                 // The step is over with its main process: nothing of it lives on.
                 let _nobody = kill(Pid::from_raw(-1), Signal::SIGKILL);
                 self.phase = Phase::Over;
@@ -151,6 +161,34 @@ impl Step<'_> {
                 drain_until = Some(boot() + DRAIN);
             }
         }
+    }
+
+    /// Looks whether it is ready, where somebody asked.
+    fn look(&mut self) {
+        if let Some(news) = self.prober.as_mut().and_then(Prober::turn) {
+            self.hear(news);
+        }
+    }
+
+    /// Tells the agent that it is ready, or ends what did not get so.
+    fn hear(&mut self, news: Readiness) {
+        self.prober = None;
+        match news {
+            Readiness::Ready(after_ms) => {
+                // A disk that is full: it reads as not ready, and the agent ends it at the end of its time.
+                let _told = self.ready.write_all(format!("{after_ms}\n").as_bytes());
+            }
+            Readiness::GaveUp(why) => self.record.not_ready = Some(why),
+        }
+    }
+
+    /// What only holds something for others ends when it is told to.
+    fn is_let_go(&mut self) -> bool {
+        let over = self.main.is_none() && !matches!(self.phase, Phase::Running { .. });
+        if over {
+            self.record.code = Some(0);
+        }
+        over
     }
 
     /// Reads signals, the wish to stop and the clock, and sends what is due. To all: a shell that waits for a child runs
@@ -192,7 +230,7 @@ impl Step<'_> {
     }
 
     fn is_asked(&self) -> bool {
-        self.record.stopped || self.record.ended_by.is_some()
+        self.record.stopped || self.record.ended_by.is_some() || self.record.not_ready.is_some()
     }
 
     /// To every process but us; that there is none is fine.
@@ -214,8 +252,13 @@ impl Step<'_> {
                     return true;
                 }
                 Ok(WaitStatus::StillAlive) => return false,
-                Err(Errno::ECHILD) => return true,
-                Ok(_) | Err(_) => {}
+                Err(Errno::ECHILD) => return self.main.is_some(),
+                Ok(ended) => {
+                    if let Some(news) = self.prober.as_mut().and_then(|prober| prober.reaped(ended)) {
+                        self.hear(news);
+                    }
+                }
+                Err(_) => {}
             }
         }
     }
@@ -231,6 +274,11 @@ impl Step<'_> {
             Phase::Running { until } | Phase::Ending { until } => Some(until),
             Phase::Over => None,
         });
+        let look = self.prober.as_ref().map(Prober::wake).filter(|_| drain.is_none());
+        let wake = match (wake, look) {
+            (Some(wake), Some(look)) => Some(wake.min(look)),
+            (wake, look) => wake.or(look),
+        };
         let timeout = wake.map_or(PollTimeout::NONE, |wake| {
             // Rounded up, or the last millisecond would be spun away.
             let left = wake.saturating_sub(boot()).as_micros().div_ceil(1000);
@@ -252,7 +300,6 @@ fn become_program(program: &Program, null: &File, out: &OwnedFd, err: &OwnedFd, 
         Err(error) => StartError::runtime("cannot wire the standard streams", error),
     };
     if let Ok(json) = serde_json::to_vec(&error) {
-        use std::io::Write;
         // Nobody is left to be told that this fails; the parent then sees an exit code without a program.
         let _told = File::from(why).write_all(&json);
     }

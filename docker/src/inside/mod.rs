@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use runtime::kit::{NO_COMMAND, Prober};
 use runtime::{Image, Program, StartError, StartErrorKind};
 
 use crate::kit::PRELOADED;
@@ -46,7 +47,7 @@ fn run() -> io::Result<u8> {
     let signals = block_signals()?;
     let (door, job) = Door::knock()?;
     let prepared = prepare(&job);
-    let (program, hardening) = match prepared {
+    let (programs, hardening) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             door.answer(&Answer::Refused(error))?;
@@ -59,11 +60,18 @@ fn run() -> io::Result<u8> {
         results::leave(files.record, &Left::NeverBegan)?;
         return Ok(NOT_EXECUTED);
     }
-    life::live(files, &job.spec, &program, hardening, &signals)
+    life::live(files, &job.spec, programs, hardening, &signals)
 }
 
-/// The program and the proof that it will be contained.
-fn prepare(job: &Job) -> Result<(Program, runtime::Hardening), StartError> {
+/// What is run.
+struct Programs {
+    /// None: it holds what others join, until it is told to end.
+    main: Option<Program>,
+    prober: Option<Prober>,
+}
+
+/// The programs and the proof that they will be contained.
+fn prepare(job: &Job) -> Result<(Programs, runtime::Hardening), StartError> {
     let mut spec = job.spec.clone();
     if spec.workdir.is_none() {
         // Where the daemon started us: the image's own working directory.
@@ -71,12 +79,22 @@ fn prepare(job: &Job) -> Result<(Program, runtime::Hardening), StartError> {
             .ok()
             .and_then(|dir| dir.to_str().map(str::to_owned));
     }
-    let program = Program::new(&spec, &brought(&spec.image), &job.secrets)?;
+    if spec.argv.is_empty() {
+        spec.argv.clone_from(&job.command);
+    }
+    if spec.argv.is_empty() && !spec.pod.holds {
+        return Err(StartError::new(StartErrorKind::Spec, NO_COMMAND));
+    }
+    let base = brought(&spec.image);
+    let main = (!spec.pod.holds)
+        .then(|| Program::new(&spec, &base, &job.secrets))
+        .transpose()?;
+    let prober = Prober::new(&spec, &base, &job.secrets)?;
     account::surroundings(&spec)?;
     secrets::lay(&spec, &job.secrets)?;
-    let mut hardening = program.contain()?;
+    let mut hardening = Program::contain(main.as_ref())?;
     account::complete(&spec, &mut hardening)?;
-    Ok((program, hardening))
+    Ok((Programs { main, prober }, hardening))
 }
 
 /// What the daemon puts into an environment by itself.

@@ -144,6 +144,7 @@ pub(crate) fn exec(argv: &[&str]) -> ContainerSpec {
         timeout_ms: 60_000,
         grace_ms: 1_000,
         log_cap_bytes: 1024 * 1024,
+        pod: runtime::Pod::default(),
     }
 }
 

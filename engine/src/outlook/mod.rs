@@ -22,7 +22,7 @@ use crate::placement::Snapshot;
 
 pub use trigger::triggers;
 pub use view::{
-    Agents, AlertBrief, Condition, Does, EffectKind, EffectOutlook, FanOutlook, Foreseen, InputFrom,
+    Agents, AlertBrief, Beside, Condition, Does, EffectKind, EffectOutlook, FanOutlook, Foreseen, InputFrom,
     InputOutlook, Item, Needed, Outlook, Reach, Scopes, StepOutlook, Triggers, Unknown, Wait, WaitKind,
     Where,
 };

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{ActionWork, ContainerWork, HostView, Network, Object, Whose, Work, WorkBody};
-use workflow::{Body, PlanStep, Template};
+use types::{ActionWork, ContainerWork, HostView, Network, Object, ServiceWork, Whose, Work, WorkBody};
+use workflow::{Body, PlanService, PlanStep, Template};
 
 use super::view::{Agents, Foreseen, Where};
 use crate::placement::{self, Snapshot, Wanted};
@@ -35,11 +35,13 @@ pub(super) fn wants(plan: &PlanStep, runs_on: BTreeMap<String, Foreseen>) -> Whe
             network,
             host_view,
             runtime,
+            services,
             ..
         } => {
             wants.runtime = true;
             wants.runtime_named = *runtime;
-            wants.secrets = secrets.values().cloned().collect();
+            let beside = services.values().flat_map(|service| service.secrets.values());
+            wants.secrets = secrets.values().chain(beside).cloned().collect();
             let views = host_view
                 .iter()
                 .map(|view| format!("host-view:{}", HostView::as_str(*view)));
@@ -102,6 +104,26 @@ fn image(plan: &PlanStep) -> Option<&str> {
     }
 }
 
+/// A service as placement reads it.
+fn beside(service: &PlanService) -> ServiceWork {
+    let image = match &service.image {
+        Template::Literal(image) => image.as_str().unwrap_or_default(),
+        _ => "",
+    };
+    ServiceWork {
+        image: image.to_owned(),
+        pull: service.pull,
+        argv: Vec::new(),
+        env: BTreeMap::new(),
+        secrets: service.secrets.clone(),
+        secret_files: service.secret_files.clone(),
+        resources: service.resources,
+        workdir: service.workdir.clone(),
+        user: service.user,
+        ready: None,
+    }
+}
+
 /// The work as placement reads it: no values but the image.
 fn work(plan: &PlanStep) -> Work {
     let body = match &plan.body {
@@ -126,6 +148,7 @@ fn work(plan: &PlanStep) -> Work {
             user,
             output_from,
             runtime,
+            services,
             ..
         } => WorkBody::Container(ContainerWork {
             image: image(plan).unwrap_or_default().to_owned(),
@@ -142,6 +165,10 @@ fn work(plan: &PlanStep) -> Work {
             user: *user,
             output_from: *output_from,
             runtime: *runtime,
+            services: services
+                .iter()
+                .map(|(name, service)| (name.clone(), beside(service)))
+                .collect(),
         }),
     };
     Work {

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use types::{Effect, Value, limits};
-use workflow::{Body, FanOut, PlanStep};
+use workflow::{Body, FanOut, PlanService, PlanStep};
 
 use super::{
     Question,
     foresee::{Known, cut, shown, waiting},
     place, time,
-    view::{Condition, Does, EffectKind, FanOutlook, Foreseen, Item, Reach, StepOutlook},
+    view::{Beside, Condition, Does, EffectKind, FanOutlook, Foreseen, Item, Reach, StepOutlook},
 };
 use crate::work;
 
@@ -52,9 +52,20 @@ pub(super) fn step(
     );
     let mut values: Vec<&Foreseen> = match &does {
         Does::Action { with, .. } => with.values().collect(),
-        Does::Container { image, argv, env, .. } => {
+        Does::Container {
+            image,
+            argv,
+            env,
+            services,
+            ..
+        } => {
+            let beside = services.values().flat_map(|service| {
+                std::iter::once(&service.image)
+                    .chain(&service.argv)
+                    .chain(service.env.values())
+            });
             let image = std::iter::once(image);
-            image.chain(argv).chain(env.values()).collect()
+            image.chain(argv).chain(env.values()).chain(beside).collect()
         }
     };
     values.extend(place.runs_on.values());
@@ -117,6 +128,7 @@ fn does(question: &Question<'_>, known: &Known, plan: &PlanStep) -> Does {
             resources,
             network,
             host_view,
+            services,
             ..
         } => Does::Container {
             action: action.as_ref().map(|own| own.uses.clone()),
@@ -130,7 +142,23 @@ fn does(question: &Question<'_>, known: &Known, plan: &PlanStep) -> Does {
             memory_bytes: resources.memory_bytes,
             pids: resources.pids,
             cpu_millis: resources.cpu_millis,
+            services: services
+                .iter()
+                .map(|(name, service)| (name.clone(), beside(known, service)))
+                .collect(),
         },
+    }
+}
+
+fn beside(known: &Known, service: &PlanService) -> Beside {
+    Beside {
+        image: known.template(&service.image),
+        argv: service.argv.iter().map(|part| known.template(part)).collect(),
+        env: known.templates(&service.env),
+        ready: service.ready.clone(),
+        memory_bytes: service.resources.memory_bytes,
+        pids: service.resources.pids,
+        cpu_millis: service.resources.cpu_millis,
     }
 }
 
@@ -209,10 +237,17 @@ fn refused(known: &Known, plan: &PlanStep, runs_on: &BTreeMap<String, Foreseen>)
     let mut add = |template: &workflow::Template| lacks.extend(known.lacks(template.reads()));
     match &plan.body {
         Body::Action { with, .. } => with.values().for_each(&mut add),
-        Body::Container { image, argv, env, .. } => {
+        Body::Container {
+            image,
+            argv,
+            env,
+            services,
+            ..
+        } => {
             std::iter::once(image)
                 .chain(argv)
                 .chain(env.values())
+                .chain(services.values().flat_map(PlanService::templates))
                 .for_each(&mut add);
         }
     }

@@ -14,10 +14,24 @@ pub(super) struct Longest {
     pub(super) lost_ms: Millis,
 }
 
-/// One try: waiting for an agent, its own time, and its end when that is over.
+/// One try: waiting for an agent, its services getting ready, its own time, and its end when that is over, and theirs.
 fn one_try(plan: &PlanStep) -> Millis {
-    let ending = plan.timeout_ms.saturating_add(plan.grace_ms);
-    plan.pickup_ms.saturating_add(ending)
+    let services = plan.body.services();
+    let ready = services.and_then(|all| {
+        all.values()
+            .filter_map(|one| Some(one.ready.as_ref()?.timeout_ms))
+            .max()
+    });
+    let graces = if services.is_some_and(|all| !all.is_empty()) {
+        2
+    } else {
+        1
+    };
+    let ending = plan
+        .timeout_ms
+        .saturating_add(plan.grace_ms.saturating_mul(graces));
+    let before = plan.pickup_ms.saturating_add(ready.unwrap_or(0));
+    before.saturating_add(ending)
 }
 
 /// The delays before all tries but the first.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use types::{HostView, IfLost, Millis, Network, RuntimeName, Value};
+use types::{HostView, IfLost, Millis, Network, Ready, RuntimeName, Value};
 
 /// What a run would do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -193,7 +193,30 @@ pub enum Does {
         pids: u32,
         /// Thousandths of a core.
         cpu_millis: Option<u32>,
+        /// What runs beside it, in its network, by name.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        services: BTreeMap<String, Beside>,
     },
+}
+
+/// A service of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Beside {
+    /// The image.
+    pub image: Foreseen,
+    /// The program and its arguments; empty: what the image runs by itself.
+    pub argv: Vec<Foreseen>,
+    /// Its environment, secrets aside.
+    pub env: BTreeMap<String, Foreseen>,
+    /// When the step may start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Ready>,
+    /// Memory and swap together.
+    pub memory_bytes: u64,
+    /// Processes and threads.
+    pub pids: u32,
+    /// Thousandths of a core.
+    pub cpu_millis: Option<u32>,
 }
 
 /// What a container may reach outside.

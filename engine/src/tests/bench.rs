@@ -170,6 +170,7 @@ pub(super) fn report(verdict: Verdict) -> AttemptReport {
         finished_at: T0,
         runtime: None,
         image_digest: None,
+        services: Vec::new(),
     }
 }
 

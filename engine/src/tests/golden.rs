@@ -73,6 +73,7 @@ fn run_started() -> Event {
                 user: Some(1_000),
                 output_from: OutputFrom::StdoutJson,
                 runtime: None,
+                services: BTreeMap::new(),
             };
         }),
         step("post", |s| {
@@ -132,6 +133,7 @@ fn queued() -> Event {
             user: Some(1_000),
             output_from: OutputFrom::File,
             runtime: None,
+            services: BTreeMap::new(),
         }),
         outputs,
         timeout_ms: 20_000,
@@ -170,6 +172,7 @@ fn finished() -> Event {
         finished_at: T0.plus(900),
         runtime: Some("native: seccomp, cgroup".to_owned()),
         image_digest: None,
+        services: Vec::new(),
     };
     Event::AttemptFinished {
         at: at("memory[2]#1"),

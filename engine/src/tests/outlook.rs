@@ -233,6 +233,7 @@ fn effects_come_by_level_and_what_is_certainly_skipped_has_none() {
                 user: None,
                 output_from: types::OutputFrom::File,
                 runtime: None,
+                services: BTreeMap::new(),
             };
         }),
     ]);

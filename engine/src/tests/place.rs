@@ -62,6 +62,7 @@ fn container(with: impl FnOnce(&mut ContainerWork)) -> Work {
         user: None,
         output_from: types::OutputFrom::File,
         runtime: None,
+        services: BTreeMap::new(),
     };
     with(&mut container);
     work(WorkBody::Container(container))

@@ -18,8 +18,8 @@ pub struct LogAddress {
     pub index: Option<u32>,
     /// The try, from 1.
     pub attempt: u32,
-    /// `stdout` or `stderr`.
-    pub stream: &'static str,
+    /// `stdout` or `stderr`; of a service `service:db` or `service:db:stderr`.
+    pub stream: String,
 }
 
 impl LogAddress {

@@ -14,7 +14,7 @@ use super::init::Plan;
 use super::line;
 use super::setup::Shim;
 use super::stage::{self, Stage};
-use super::status::{self, Said};
+use super::status::{Said, Status};
 use super::watch::{self, Seen, Streams};
 use crate::attempt_dir::{RUN_FILE_BYTES, read_small, sync_dir};
 use crate::cgroup::{self, Facts, Group, Limits};
@@ -87,6 +87,9 @@ fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), 
         &pipes.alive_read,
         &pipes.alive_write,
     )?;
+    if let Some(holder) = &shim.spec.pod.network_of {
+        line::join(holder).map_err(|error| StartError::runtime("cannot join the step's network", error))?;
+    }
     let mut created = container::create(
         shim,
         &stage,
@@ -98,9 +101,14 @@ fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), 
         pipes.err_write,
     )?;
     drop(pipes.status_write);
+    let mut status = Status::new(pipes.status_read)
+        .map_err(|error| StartError::runtime("cannot read the status pipe", error))?;
     let outcome = started(shim, group, record, &mut created, &ids, &stage);
     let (seen, setup_cpu) = match outcome {
-        Ok(setup_cpu) => (watch::until_end(shim, created.pid, streams), setup_cpu),
+        Ok(setup_cpu) => (
+            watch::until_end(shim, created.pid, streams, &mut status),
+            setup_cpu,
+        ),
         Err(error) => {
             container::kill(created.pid);
             return Err(error);
@@ -108,9 +116,8 @@ fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), 
     };
     // The container's end is known now; what follows must not lose it.
     account(shim, group, record, &seen, setup_cpu);
-    let said = status::read(pipes.status_read);
     collect(shim, &stage, record);
-    judge(record, &seen, said, &ids)
+    judge(record, &seen, status.finish(), &ids)
 }
 
 /// From created to started: limits, the last look at the stop wish, the durable marker, go. Returns the processor time
@@ -152,18 +159,29 @@ fn started(
         ));
     }
     let names = match (spec.network, ids) {
+        _ if spec.pod.network_of.is_some() => None,
         (Network::Egress, Ids::Slot(slot)) => line::draw(slot, created.pid, &stage.resolvers)
             .map_err(|error| StartError::runtime("cannot make the step's network", error))?,
         (Network::Egress, Ids::Own { .. }) => {
             return Err(StartError::new(StartErrorKind::Spec, egress::NOT_ROOT));
         }
-        (Network::None | Network::Host, _) => None,
+        (Network::None, Ids::Slot(_)) => {
+            line::loopback(created.pid)
+                .map_err(|error| StartError::runtime("cannot bring up the step's loopback", error))?;
+            None
+        }
+        // Without root nobody may enter the step's network: its loopback stays down.
+        (Network::None, Ids::Own { .. }) | (Network::Host, _) => None,
     };
     if shim.dir.stop().exists() {
         return Err(StartError::new(
             StartErrorKind::Stopped,
             "it was stopped before it started",
         ));
+    }
+    if spec.pod.holds {
+        line::offer(shim, created.pid)
+            .map_err(|error| StartError::runtime("cannot write down whose network it is", error))?;
     }
     failpoint::reach("shim.started.pre");
     mark_started(shim).map_err(|error| StartError::runtime("cannot write the started marker", error))?;
@@ -252,6 +270,7 @@ fn account(shim: &Shim, group: &Group, record: &mut ExitRecord, seen: &Seen, set
     record.timed_out = seen.timed_out;
     record.stopped = seen.stopped;
     record.killed_after_grace = seen.killed;
+    record.not_ready.clone_from(&seen.not_ready);
 }
 
 /// Copies what the step wrote for us out of its memory file system.
@@ -294,6 +313,8 @@ fn judge(record: &mut ExitRecord, seen: &Seen, said: Vec<Said>, ids: &Ids) -> Re
                 record.started = false;
                 return Err(error);
             }
+            // Heard while it ran.
+            Said::Readiness(_) => {}
             Said::Exited(code) => (record.code, told) = (Some(code), true),
             Said::Signaled(signal) => (record.signal, told) = (Some(signal), true),
         }

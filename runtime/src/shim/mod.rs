@@ -22,6 +22,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+pub use init::NO_COMMAND;
 pub use pump::Pump;
 pub(crate) use setup::Job;
 

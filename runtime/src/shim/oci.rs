@@ -52,7 +52,8 @@ pub(super) fn config(shim: &Shim, stage: &Stage, ids: &Ids, who: &Who) -> Value 
             (json!([]), json!({ "uid": 0, "gid": 0 }))
         }
     };
-    if shim.spec.network != Network::Host {
+    // One that joins another's network is in it already.
+    if shim.spec.network != Network::Host && shim.spec.pod.network_of.is_none() {
         namespaces.push("network");
     }
     let namespaces: Vec<Value> = namespaces

@@ -119,7 +119,7 @@ impl Stage {
 /// Moves the shim into a mount namespace of its own and prepares it.
 pub(super) fn enter(shim: &Shim) -> io::Result<Stage> {
     // Read before the stage covers /run, where resolv.conf often leads.
-    let (etc, resolvers) = match shim.spec.network {
+    let (mut etc, resolvers) = match shim.spec.network {
         Network::Host => (read_etc(&["resolv.conf", "hosts"]), Vec::new()),
         Network::None => (Vec::new(), Vec::new()),
         Network::Egress => {
@@ -129,6 +129,9 @@ pub(super) fn enter(shim: &Shim) -> io::Result<Stage> {
             (vec![("resolv.conf", inside.into_bytes())], servers)
         }
     };
+    if !shim.spec.pod.hosts.is_empty() {
+        name_beside(shim, &mut etc);
+    }
     if shim.rootless {
         user::become_root()?;
     } else {
@@ -203,6 +206,16 @@ pub(super) fn enter(shim: &Shim) -> io::Result<Stage> {
         resolvers,
         held,
     })
+}
+
+/// Names of what stands beside it: all of them are on the loopback that they share.
+fn name_beside(shim: &Shim, etc: &mut Vec<(&'static str, Vec<u8>)>) {
+    let known = etc.iter().position(|(name, _)| *name == "hosts");
+    let mut hosts = known.map_or_else(|| skeleton::HOSTS.into(), |at| etc.swap_remove(at).1);
+    for name in &shim.spec.pod.hosts {
+        hosts.extend(format!("127.0.0.1\t{name}\n").into_bytes());
+    }
+    etc.push(("hosts", hosts));
 }
 
 /// Files to be bound over the skeleton's, with their paths inside.

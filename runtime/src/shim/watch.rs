@@ -12,6 +12,9 @@ use nix::unistd::Pid;
 
 use super::pump::Pump;
 use super::setup::Shim;
+use super::status::Status;
+use crate::attempt_dir::READY;
+use crate::ready::Readiness;
 use crate::{StreamRecord, clock};
 
 /// After the container's end its pipes have no writer left; this only bounds a kernel that thinks otherwise.
@@ -42,6 +45,7 @@ pub(super) struct Seen {
     pub timed_out: bool,
     pub stopped: bool,
     pub killed: bool,
+    pub not_ready: Option<String>,
     pub stdout: StreamRecord,
     pub stderr: StreamRecord,
 }
@@ -57,7 +61,7 @@ enum Phase {
 }
 
 /// Watches until the container's first process is gone and its streams are read to their end.
-pub(super) fn until_end(shim: &Shim, init: Pid, streams: Streams) -> Seen {
+pub(super) fn until_end(shim: &Shim, init: Pid, streams: Streams, status: &mut Status) -> Seen {
     let mut seen = Seen::default();
     let Streams { mut out, mut err } = streams;
     let mut phase = Phase::Running {
@@ -71,11 +75,14 @@ pub(super) fn until_end(shim: &Shim, init: Pid, streams: Streams) -> Seen {
             break;
         }
         let wake = drain_until.or_else(|| phase.deadline());
-        if let Err(error) = wait(shim, &out, &err, wake) {
+        if let Err(error) = wait(shim, &out, &err, status, wake) {
             eprintln!("firehall shim: poll: {error}");
         }
         out.turn(&mut buffer);
         err.turn(&mut buffer);
+        if let Some(readiness) = status.turn() {
+            hear(shim, readiness, &mut seen);
+        }
         if drain_until.is_some_and(|until| clock::boot() >= until) {
             break;
         }
@@ -111,8 +118,8 @@ fn advance(phase: Phase, shim: &Shim, init: Pid, seen: &mut Seen) -> Phase {
     let now = clock::boot();
     let grace = Duration::from_millis(shim.spec.grace_ms);
     match phase {
-        Phase::Running { until } if seen.stopped || now >= until => {
-            seen.timed_out = !seen.stopped;
+        Phase::Running { until } if seen.stopped || seen.not_ready.is_some() || now >= until => {
+            seen.timed_out = !seen.stopped && seen.not_ready.is_none();
             send(init, Signal::SIGTERM);
             Phase::Ending { until: now + grace }
         }
@@ -123,6 +130,19 @@ fn advance(phase: Phase, shim: &Shim, init: Pid, seen: &mut Seen) -> Phase {
             Phase::Killed
         }
         phase => phase,
+    }
+}
+
+/// Tells the agent that it is ready, or ends what did not get so.
+fn hear(shim: &Shim, readiness: Readiness, seen: &mut Seen) {
+    match readiness {
+        Readiness::Ready(after_ms) => {
+            let line = format!("{after_ms}\n");
+            if let Err(error) = std::fs::write(shim.dir.path().join(READY), line) {
+                eprintln!("firehall shim: it is ready, and that cannot be written: {error}");
+            }
+        }
+        Readiness::GaveUp(why) => seen.not_ready = Some(why),
     }
 }
 
@@ -149,12 +169,13 @@ fn reaped(init: Pid, seen: &mut Seen) -> bool {
     }
 }
 
-fn wait(shim: &Shim, out: &Pump, err: &Pump, wake: Option<Duration>) -> io::Result<()> {
+fn wait(shim: &Shim, out: &Pump, err: &Pump, status: &Status, wake: Option<Duration>) -> io::Result<()> {
     let mut fds = vec![PollFd::new(shim.signals.as_fd(), PollFlags::POLLIN)];
     fds.extend(
         [out, err]
             .into_iter()
             .filter_map(Pump::fd)
+            .chain(status.fd())
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN)),
     );
     let timeout = match wake {

@@ -135,5 +135,6 @@ pub(crate) fn sh(image: &str, script: &str) -> ContainerSpec {
         timeout_ms: 20_000,
         grace_ms: 5_000,
         log_cap_bytes: 1024 * 1024,
+        pod: runtime::Pod::default(),
     }
 }

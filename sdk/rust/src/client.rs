@@ -93,6 +93,8 @@ pub struct LogsOf {
     pub stream: LogStream,
     /// Go on until the attempt has ended.
     pub follow: bool,
+    /// Of this service of the step; empty for the step itself.
+    pub service: String,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -316,6 +318,7 @@ impl Client {
             stream: of.stream.into(),
             follow: of.follow,
             offset,
+            service: of.service.clone(),
         };
         let answer = self.runs().logs(request).await;
         self.take(answer)

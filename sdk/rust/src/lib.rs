@@ -28,7 +28,7 @@ pub use subscribe::{Subscribe, Subscription};
 pub use time::rfc3339;
 pub use view::{
     AgentState, AgentView, AttemptState, AttemptView, CompileView, DiagnosticView, IncidentView, RunView,
-    StepState, StepView, WorkflowView,
+    ServiceView, StepState, StepView, WorkflowView,
 };
 pub use watch::{Notice, Watch};
 

@@ -163,6 +163,24 @@ pub struct AttemptView {
     pub runtime: Option<String>,
     /// The digest of the image that ran.
     pub image_digest: Option<String>,
+    /// What became of its services, by name in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceView>,
+}
+
+/// A service of a try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServiceView {
+    /// Its name.
+    pub name: String,
+    /// From its start until it was found ready; absent when it was not, or nobody asked.
+    pub ready_ms: Option<u64>,
+    /// How it ended, when it ended before the step did.
+    pub ended: Option<String>,
+    /// Its exit code then.
+    pub exit_code: Option<i32>,
+    /// The digest of the image that ran.
+    pub image_digest: Option<String>,
 }
 
 /// Where a try is.
@@ -419,6 +437,19 @@ impl AttemptView {
             exit_code: attempt.exit_code,
             runtime: some(attempt.runtime),
             image_digest: some(attempt.image_digest),
+            services: attempt.services.into_iter().map(ServiceView::from_wire).collect(),
+        }
+    }
+}
+
+impl ServiceView {
+    fn from_wire(service: proto::v1::ServiceInfo) -> Self {
+        Self {
+            name: service.name,
+            ready_ms: service.ready_ms,
+            ended: some(service.ended),
+            exit_code: service.exit_code,
+            image_digest: some(service.image_digest),
         }
     }
 }

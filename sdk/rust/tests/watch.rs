@@ -199,6 +199,7 @@ async fn followed(fake: &Fake, attempt: u32) -> Vec<u8> {
         attempt,
         stream: LogStream::Stdout,
         follow: true,
+        service: String::new(),
     };
     let mut bytes = Vec::new();
     let print = |piece: LogPiece| -> Result<(), Error> {

@@ -23,6 +23,7 @@ fn work() -> Work {
         user: None,
         output_from: types::OutputFrom::default(),
         runtime: None,
+        services: std::collections::BTreeMap::new(),
     };
     Work {
         body: WorkBody::Container(container),

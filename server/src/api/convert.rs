@@ -109,14 +109,43 @@ pub(crate) fn ms(at: Option<Timestamp>) -> i64 {
     at.map_or(0, Timestamp::unix_ms)
 }
 
-/// A log's stream from the wire; unspecified is standard output.
-pub(super) fn log_stream(stream: i32) -> Result<LogStream, Status> {
-    match v1::LogStream::try_from(stream) {
-        Ok(v1::LogStream::Stdout | v1::LogStream::Unspecified) => Ok(LogStream::Stdout),
-        Ok(v1::LogStream::Stderr) => Ok(LogStream::Stderr),
-        Err(_) => Err(errors::invalid(
+/// A log's stream from the wire: of a service by its number, or of the step itself. Unspecified is standard output.
+pub(super) fn log_stream(stream: i32, service: Option<u8>) -> Result<LogStream, Status> {
+    match (v1::LogStream::try_from(stream), service) {
+        (Ok(v1::LogStream::Stdout | v1::LogStream::Unspecified), None) => Ok(LogStream::Stdout),
+        (Ok(v1::LogStream::Stderr), None) => Ok(LogStream::Stderr),
+        (Ok(v1::LogStream::Stdout | v1::LogStream::Unspecified), Some(number)) => {
+            Ok(LogStream::ServiceOut(number))
+        }
+        (Ok(v1::LogStream::Stderr), Some(number)) => Ok(LogStream::ServiceErr(number)),
+        (Err(_), _) => Err(errors::invalid(
             "stream",
             format_args!("unknown value {stream}: 1 is standard output, 2 standard error"),
+        )),
+    }
+}
+
+/// The names of a step's services, in the order of their numbers.
+pub(crate) fn services(run: &engine::Run, step: &str) -> Vec<String> {
+    let services = run.step(step).and_then(|(plan, _)| plan.body.services());
+    services.map_or_else(Vec::new, |all| all.keys().cloned().collect())
+}
+
+/// The number of a service; none for the step itself, whose name is empty.
+///
+/// # Errors
+/// Which services there are, when it is none of them.
+pub(crate) fn service(services: &[String], name: &str) -> Result<Option<u8>, String> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    match services.iter().position(|known| known == name) {
+        Some(number) => u8::try_from(number).map(Some).map_err(|error| error.to_string()),
+        None if services.is_empty() => Err("the step has no services".to_owned()),
+        None => Err(format!(
+            "the step has no service {:?}; it has {}",
+            super::brief(name),
+            services.join(", ")
         )),
     }
 }
@@ -124,8 +153,8 @@ pub(super) fn log_stream(stream: i32) -> Result<LogStream, Status> {
 /// A log's stream for the wire.
 pub(super) const fn log_stream_wire(stream: LogStream) -> v1::LogStream {
     match stream {
-        LogStream::Stdout => v1::LogStream::Stdout,
-        LogStream::Stderr => v1::LogStream::Stderr,
+        LogStream::Stdout | LogStream::ServiceOut(_) => v1::LogStream::Stdout,
+        LogStream::Stderr | LogStream::ServiceErr(_) => v1::LogStream::Stderr,
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) fn log_growth(core: Core, attempt: AttemptKey, stream: LogStream, off
     let wanted = watch::Wanted {
         attempt,
         stream,
+        // Only what grows is asked for.
+        service: String::new(),
         offset,
         follow: true,
     };

@@ -48,10 +48,17 @@ pub(super) fn receive(
     })
 }
 
+/// An attempt, and the services of its step.
+#[derive(Debug, Clone)]
+struct Whose {
+    key: AttemptKey,
+    services: Vec<String>,
+}
+
 struct Intake {
     core: Core,
     /// Tokens that were checked, with whose they are.
-    fences: HashMap<LeaseToken, AttemptKey>,
+    fences: HashMap<LeaseToken, Whose>,
 }
 
 impl Intake {
@@ -93,13 +100,17 @@ impl Intake {
             let mut ack = v1::LogAck {
                 token: token.to_string(),
                 stream: chunk.stream,
+                service: chunk.service.clone(),
                 ..v1::LogAck::default()
             };
             match self.fence(&token, &chunk).await? {
-                Ok(attempt) => {
-                    pieces.push(piece(attempt, chunk)?);
-                    acks.push(ack);
-                }
+                Ok(whose) => match convert::service(&whose.services, &chunk.service) {
+                    Ok(service) => {
+                        pieces.push(piece(whose.key, service, chunk)?);
+                        acks.push(ack);
+                    }
+                    Err(why) => return Err(super::errors::invalid("service", why)),
+                },
                 Err(why) => {
                     ack.refused = why;
                     out.send(ack).await?;
@@ -135,9 +146,9 @@ impl Intake {
         &mut self,
         token: &LeaseToken,
         chunk: &v1::LogChunk,
-    ) -> Result<Result<AttemptKey, String>, Status> {
-        if let Some(key) = self.fences.get(token) {
-            return Ok(Ok(key.clone()));
+    ) -> Result<Result<Whose, String>, Status> {
+        if let Some(whose) = self.fences.get(token) {
+            return Ok(Ok(whose.clone()));
         }
         let (run, at) = convert::attempt(chunk.attempt.clone())?;
         let state = match load(&self.core.store, &run).await {
@@ -159,20 +170,23 @@ impl Intake {
         if self.fences.len() >= FENCES {
             self.fences.clear();
         }
-        let key = convert::key(&run, &at);
-        self.fences.insert(token.clone(), key.clone());
-        Ok(Ok(key))
+        let whose = Whose {
+            key: convert::key(&run, &at),
+            services: convert::services(&state, &at.step),
+        };
+        self.fences.insert(token.clone(), whose.clone());
+        Ok(Ok(whose))
     }
 }
 
-fn piece(attempt: AttemptKey, chunk: v1::LogChunk) -> Result<LogPiece, Status> {
+fn piece(attempt: AttemptKey, service: Option<u8>, chunk: v1::LogChunk) -> Result<LogPiece, Status> {
     if chunk.data.len() > limits::LOG_CHUNK_BYTES {
         return Err(super::errors::invalid(
             "data",
             format_args!("a chunk has at most {} bytes", limits::LOG_CHUNK_BYTES),
         ));
     }
-    let stream = convert::log_stream(chunk.stream)?;
+    let stream = convert::log_stream(chunk.stream, service)?;
     Ok(LogPiece {
         attempt,
         stream,

@@ -337,8 +337,11 @@ impl v1::run_service_server::RunService for Service {
         let request = request.into_inner();
         let id: RunId = convert::id(&request.run_id, "run_id")?;
         let run = self.load(&id).await?;
-        let stream = convert::log_stream(request.stream)?;
         super::runs_logs::check(&run, &request)?;
+        let services = convert::services(&run, &request.step);
+        let service = convert::service(&services, &request.service)
+            .map_err(|why| errors::not_found("service", &request.service, why))?;
+        let stream = convert::log_stream(request.stream, service)?;
         let core = self.0.clone();
         Ok(Response::new(answer(LOGS_AHEAD, move |out| async move {
             super::runs_logs::send(&core, run, &request, stream, &out).await

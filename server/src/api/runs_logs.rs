@@ -21,6 +21,7 @@ pub(super) fn check(run: &Run, request: &v1::RunLogsRequest) -> Result<(), Statu
             ("index", request.index.is_some()),
             ("attempt", request.attempt > 0),
             ("offset", request.offset > 0),
+            ("service", !request.service.is_empty()),
         ] {
             if given {
                 return Err(errors::invalid(field, "of one step: give `step` too"));
@@ -65,6 +66,7 @@ pub(super) async fn send(
                 let wanted = watch::Wanted {
                     attempt,
                     stream,
+                    service: request.service.clone(),
                     offset: request.offset,
                     follow: request.follow,
                 };

@@ -7,7 +7,7 @@ use engine::{
 use prost::Message;
 use proto::v1;
 use protocol::{Resolution, server::State};
-use types::{Verdict, Whose, limits};
+use types::{ServiceReport, Verdict, Whose, limits};
 use workflow::{Body, PlanStep};
 
 use super::convert;
@@ -317,6 +317,18 @@ fn attempt(index: Option<u32>, n: u32, attempt: &Attempt, doubt: impl FnOnce() -
         image_digest: report
             .and_then(|report| report.image_digest.clone())
             .unwrap_or_default(),
+        services: report.map_or_else(Vec::new, |report| report.services.iter().map(service).collect()),
+    }
+}
+
+fn service(report: &ServiceReport) -> v1::ServiceInfo {
+    let ended = report.ended.as_ref();
+    v1::ServiceInfo {
+        name: report.name.clone(),
+        ready_ms: report.ready_ms,
+        ended: ended.map(|end| end.message.clone()).unwrap_or_default(),
+        exit_code: ended.and_then(|end| end.exit.as_ref()?.code),
+        image_digest: report.image_digest.clone().unwrap_or_default(),
     }
 }
 

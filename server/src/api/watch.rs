@@ -112,6 +112,8 @@ async fn finished(core: &Core, run: &RunId) -> Result<bool, Status> {
 pub(super) struct Wanted {
     pub(super) attempt: AttemptKey,
     pub(super) stream: LogStream,
+    /// Its name in answers.
+    pub(super) service: String,
     pub(super) offset: u64,
     pub(super) follow: bool,
 }
@@ -231,6 +233,8 @@ async fn wrote(core: &Core, wanted: &Wanted) -> Result<bool, Status> {
     Ok(report.is_some_and(|report| match wanted.stream {
         LogStream::Stdout => report.usage.stdout_bytes > 0,
         LogStream::Stderr => report.usage.stderr_bytes > 0,
+        LogStream::ServiceOut(_) => report.services.iter().any(|s| s.stdout_bytes > 0),
+        LogStream::ServiceErr(_) => report.services.iter().any(|s| s.stderr_bytes > 0),
     }))
 }
 
@@ -249,7 +253,7 @@ async fn send_log(core: &Core, wanted: &mut Wanted, out: &Out<v1::RunLogsRespons
             ended |= piece.end;
             // The mark of the end alone is nothing to send.
             if !piece.data.is_empty() || piece.lost > 0 {
-                out.send(response(&wanted.attempt, piece))
+                out.send(response(wanted, piece))
                     .await
                     .map_err(|gone| gone.after("offset", wanted.offset))?;
             }
@@ -286,7 +290,8 @@ async fn attempt_life(core: &Core, key: &AttemptKey) -> Result<Life, Status> {
     })
 }
 
-fn response(key: &AttemptKey, piece: store::LogPiece) -> v1::RunLogsResponse {
+fn response(wanted: &Wanted, piece: store::LogPiece) -> v1::RunLogsResponse {
+    let key = &wanted.attempt;
     v1::RunLogsResponse {
         attempt: Some(v1::AttemptRef {
             run_id: key.run.to_string(),
@@ -298,5 +303,6 @@ fn response(key: &AttemptKey, piece: store::LogPiece) -> v1::RunLogsResponse {
         offset: piece.offset,
         data: piece.data,
         lost: piece.lost,
+        service: wanted.service.clone(),
     }
 }

@@ -270,6 +270,10 @@ pub enum LogStream {
     Stdout,
     /// Standard error.
     Stderr,
+    /// Standard output of the step's service with this number, from 0, by name in order.
+    ServiceOut(u8),
+    /// Standard error of it.
+    ServiceErr(u8),
 }
 
 /// A piece of a log.

@@ -192,6 +192,7 @@ pub(crate) fn finished(verdict: Verdict) -> Body {
         finished_at: Timestamp::from_unix_ms(2_000),
         runtime: None,
         image_digest: None,
+        services: Vec::new(),
     };
     Body::Finished(v1::FinishedReport {
         report_json: serde_json::to_string(&report).unwrap(),

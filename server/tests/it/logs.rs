@@ -43,6 +43,7 @@ impl Intake {
             data: data.into(),
             lost,
             end,
+            service: String::new(),
         };
         self.up.send(chunk).await.unwrap();
         soon("an acknowledgement", self.acks.message())

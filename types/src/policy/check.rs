@@ -1,17 +1,26 @@
 //! A work against a policy.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use super::{HOST_IMAGE, ImageName, Pattern, Policy, Refusal, Rule, SecretRule, image::allows};
 use crate::{
-    ContainerWork, FILE_MODES, HostView, Network, Work, WorkBody, check_file_path, is_within, limits,
-    text::clip,
+    ContainerWork, FILE_MODES, HostView, Network, Resources, ServiceWork, Work, WorkBody, check_file_path,
+    is_service_name, is_within, limits, text::clip,
 };
 
 /// How much of what was asked for is shown.
 const SHOWN: usize = 120;
 /// The user of a step that names none.
 const USER: u32 = 1000;
+
+/// What one container asks for by itself.
+struct Asks<'a> {
+    image: &'a str,
+    user: Option<u32>,
+    resources: &'a Resources,
+    secrets: &'a BTreeMap<String, String>,
+}
 
 /// Of which workflow and step a work is; none when it is not known yet.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,9 +73,6 @@ impl Policy {
     }
 
     fn container(&self, container: &ContainerWork, whose: Whose<'_>) -> Result<(), Refusal> {
-        if !whose.image_is_open {
-            self.image(&container.image)?;
-        }
         if !self.networks.contains(&container.network) {
             let allowed = self.networks.iter().map(|network| Network::as_str(*network));
             let asked = format!("network: {}", container.network.as_str());
@@ -81,7 +87,39 @@ impl Policy {
             let asked = format!("host-view: {}", view.as_str());
             return refuse(Rule::Policy("host-views"), asked, list(allowed));
         }
-        let user = container.user.unwrap_or(USER);
+        let step = Asks {
+            image: &container.image,
+            user: container.user,
+            resources: &container.resources,
+            secrets: &container.secrets,
+        };
+        self.asks(&step, whose)?;
+        for (name, service) in &container.services {
+            let asks = Asks {
+                image: &service.image,
+                user: service.user,
+                resources: &service.resources,
+                secrets: &service.secrets,
+            };
+            // Where the image has no value yet it is empty; no image is.
+            let whose = Whose {
+                image_is_open: service.image.is_empty(),
+                ..whose
+            };
+            self.asks(&asks, whose).map_err(|refusal| Refusal {
+                asked: format!("service {}: {}", clip(name, SHOWN), refusal.asked),
+                ..refusal
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What a step and each of its services ask for alike.
+    fn asks(&self, asks: &Asks<'_>, whose: Whose<'_>) -> Result<(), Refusal> {
+        if !whose.image_is_open {
+            self.image(asks.image)?;
+        }
+        let user = asks.user.unwrap_or(USER);
         if !self
             .users
             .iter()
@@ -89,7 +127,7 @@ impl Policy {
         {
             return refuse(Rule::Policy("users"), format!("user: {user}"), list(&self.users));
         }
-        let (asked, most) = (&container.resources, &self.limits);
+        let (asked, most) = (asks.resources, &self.limits);
         at_most(
             "limits.memory",
             "memory",
@@ -101,9 +139,9 @@ impl Policy {
         if let Some(cpu) = asked.cpu_millis {
             at_most("limits.cpu", "cpu", cpu, most.cpu_millis, "thousandths of a core")?;
         }
-        for name in container.secrets.values() {
+        for name in asks.secrets.values() {
             if let Some(rule) = self.secrets.get(name) {
-                secret(name, rule, &container.image, whose)?;
+                secret(name, rule, asks.image, whose)?;
             }
         }
         Ok(())
@@ -199,7 +237,10 @@ pub fn within_language(work: &Work) -> Result<(), String> {
         ));
     }
     match &work.body {
-        WorkBody::Container(container) => files_within_language(container),
+        WorkBody::Container(container) => {
+            files_within_language(container)?;
+            services_within_language(&container.services)
+        }
         WorkBody::Action(_) => Ok(()),
     }
 }
@@ -230,6 +271,30 @@ fn files_within_language(container: &ContainerWork) -> Result<(), String> {
                 clip(other, SHOWN),
                 clip(path, SHOWN)
             ));
+        }
+    }
+    Ok(())
+}
+
+fn services_within_language(services: &BTreeMap<String, ServiceWork>) -> Result<(), String> {
+    if services.len() > limits::SERVICES {
+        let (asked, most) = (services.len(), limits::SERVICES);
+        return Err(format!(
+            "it has {asked} services, the language has at most {most}"
+        ));
+    }
+    for (name, service) in services {
+        let shown = clip(name, SHOWN);
+        if !is_service_name(name) {
+            return Err(format!("{shown:?} is no name of a service"));
+        }
+        if service.image.trim().is_empty() {
+            return Err(format!("its service {shown} has no image"));
+        }
+        if let Some(ready) = &service.ready {
+            ready
+                .within_language()
+                .map_err(|why| format!("its service {shown} is to be found ready, but {why}"))?;
         }
     }
     Ok(())

@@ -29,6 +29,7 @@ fn container(with: impl FnOnce(&mut ContainerWork)) -> Work {
         user: None,
         output_from: OutputFrom::File,
         runtime: None,
+        services: BTreeMap::new(),
     };
     with(&mut container);
     work(WorkBody::Container(container))

@@ -13,11 +13,11 @@ use super::{
     world::World,
 };
 use crate::{
-    Body, Expr, FanOut, LocalUse, PlanStep, Template,
+    Body, Expr, FanOut, LocalUse, PlanService, PlanStep, Template,
     code::Code,
     diagnostic::{Loc, Sink},
     expr::{BinaryOp, Function, Kind, Node},
-    spec::{ActionDef, At, BodySpec, ContainerSpec, FanSpec, StepSpec, short},
+    spec::{ActionDef, At, BodySpec, ContainerSpec, FanSpec, ServiceSpec, StepSpec, short},
     template::Tpl,
 };
 
@@ -335,6 +335,7 @@ fn own_action(def: &ActionDef, given: BTreeMap<String, Template>) -> Body {
         user: container.user,
         output_from: container.output_from,
         runtime: container.runtime,
+        services: BTreeMap::new(),
     }
 }
 
@@ -405,30 +406,12 @@ fn unknown_action(checker: &mut Checker<'_>, uses: &At<String>) {
 }
 
 fn container_body(checker: &mut Checker<'_>, container: &ContainerSpec) -> Body {
-    let image = checker.template(&container.image, &text("`image`", Level::Trusted));
-    if matches!(&image, Template::Literal(types::Value::String(name)) if name.trim().is_empty()) {
-        checker
-            .sink
-            .error(Code::BadValue, container.image.at, "`image` is empty")
-            .help("write `image: alpine:3.22`, or `image: host` for the agent's own system");
-    }
-    let mut argv = Vec::with_capacity(container.argv.len());
-    for (position, value) in container.argv.iter().enumerate() {
-        // A cleaned word is harmless as an argument; as a program it would be an outsider's choice.
-        let (what, level) = match position {
-            0 => ("the program of `command`", Level::Trusted),
-            _ => ("an argument of `command`", Level::Word),
-        };
-        argv.push(checker.template(value, &text(what, level)));
-    }
-    let mut env = BTreeMap::new();
-    for (name, _, value) in &container.env {
-        let what = format!("`{name}` of `env`");
-        env.insert(
-            name.clone(),
-            checker.template(value, &text(&what, Level::Untrusted)),
-        );
-    }
+    let (image, argv, env) = contents(checker, container, "");
+    let services = container.services.iter().map(|service| {
+        let name = &service.name.value;
+        (name.clone(), self::service(checker, service))
+    });
+    let services = services.collect();
     let files = files::check(checker, container, &image);
     Body::Container {
         action: None,
@@ -436,6 +419,7 @@ fn container_body(checker: &mut Checker<'_>, container: &ContainerSpec) -> Body 
         pull: container.pull,
         argv,
         env,
+        services,
         secrets: container.secrets.iter().cloned().collect(),
         secret_files: container.secret_files.clone(),
         files,
@@ -447,6 +431,64 @@ fn container_body(checker: &mut Checker<'_>, container: &ContainerSpec) -> Body 
         output_from: container.output_from,
         runtime: container.runtime,
     }
+}
+
+fn service(checker: &mut Checker<'_>, service: &ServiceSpec) -> PlanService {
+    let container = &service.container;
+    let (image, argv, env) = contents(
+        checker,
+        container,
+        &format!(" of the service `{}`", service.name.value),
+    );
+    PlanService {
+        image,
+        pull: container.pull,
+        argv,
+        env,
+        secrets: container.secrets.iter().cloned().collect(),
+        secret_files: container.secret_files.clone(),
+        resources: container.resources,
+        workdir: container.workdir.clone(),
+        user: container.user,
+        ready: service.ready.clone(),
+    }
+}
+
+/// Image, program and environment, of the step itself or `of` another.
+fn contents(
+    checker: &mut Checker<'_>,
+    container: &ContainerSpec,
+    of: &str,
+) -> (Template, Vec<Template>, BTreeMap<String, Template>) {
+    let image = checker.template(&container.image, &text(&format!("`image`{of}"), Level::Trusted));
+    if matches!(&image, Template::Literal(types::Value::String(name)) if name.trim().is_empty()) {
+        checker
+            .sink
+            .error(
+                Code::BadValue,
+                container.image.at,
+                format!("`image`{of} is empty"),
+            )
+            .help("write `image: alpine:3.22`, or `image: host` for the agent's own system");
+    }
+    let mut argv = Vec::with_capacity(container.argv.len());
+    for (position, value) in container.argv.iter().enumerate() {
+        // A cleaned word is harmless as an argument; as a program it would be an outsider's choice.
+        let (what, level) = match position {
+            0 => ("the program of `command`", Level::Trusted),
+            _ => ("an argument of `command`", Level::Word),
+        };
+        argv.push(checker.template(value, &text(&format!("{what}{of}"), level)));
+    }
+    let mut env = BTreeMap::new();
+    for (name, _, value) in &container.env {
+        let what = format!("`{name}` of `env`{of}");
+        env.insert(
+            name.clone(),
+            checker.template(value, &text(&what, Level::Untrusted)),
+        );
+    }
+    (image, argv, env)
 }
 
 /// The needs that a step has no right to name twice over.

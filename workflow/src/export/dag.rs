@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
-use types::{IfLost, Millis, OutputDecl, OutputFrom, Resources, Retry, RuntimeName};
+use types::{IfLost, Millis, OutputDecl, OutputFrom, Ready, Resources, Retry, RuntimeName};
 
 use super::{Index, depends, summary::script, text::written};
-use crate::{Body, FanOut, LocalUse, Plan, PlanFile, PlanFileFrom, PlanStep, Template};
+use crate::{Body, FanOut, LocalUse, Plan, PlanFile, PlanFileFrom, PlanService, PlanStep, Template};
 
 /// A workflow as a graph. Its JSON is `{name, steps: [{name, depends: […], executor: {type, config}, …}]}`, in the
 /// definition's order; the fields are described in docs/language.md and stay. What is null in the plan is left out;
@@ -85,6 +85,7 @@ struct Output {
     optional: bool,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one for each step, and written at once")]
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", content = "config", rename_all = "snake_case")]
 enum Executor<'a> {
@@ -128,6 +129,29 @@ struct Container<'a> {
     output_from: OutputFrom,
     #[serde(skip_serializing_if = "Option::is_none")]
     runtime: Option<RuntimeName>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    services: BTreeMap<&'a str, Service<'a>>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Service<'a> {
+    image: Value,
+    pull: &'static str,
+    /// The script of `run`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+    command: Vec<Value>,
+    env: BTreeMap<&'a str, Value>,
+    secrets: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    secret_files: &'a BTreeSet<String>,
+    resources: Resources,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workdir: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready: Option<&'a Ready>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -231,6 +255,7 @@ fn executor(body: &Body) -> Executor<'_> {
             user,
             output_from,
             runtime,
+            services,
         } => Executor::Container(Container {
             action: action.as_ref(),
             image: written(image),
@@ -251,6 +276,10 @@ fn executor(body: &Body) -> Executor<'_> {
             user: *user,
             output_from: *output_from,
             runtime: *runtime,
+            services: services
+                .iter()
+                .map(|(name, one)| (name.as_str(), service(one)))
+                .collect(),
         }),
     }
 }
@@ -262,6 +291,22 @@ fn file(file: &PlanFile) -> File {
     File {
         content,
         mode: format!("{:04o}", file.mode),
+    }
+}
+
+fn service(service: &PlanService) -> Service<'_> {
+    Service {
+        image: written(&service.image),
+        pull: service.pull.as_str(),
+        content: script(&service.argv),
+        command: service.argv.iter().map(written).collect(),
+        env: values(&service.env),
+        secrets: &service.secrets,
+        secret_files: &service.secret_files,
+        resources: service.resources,
+        workdir: service.workdir.as_deref(),
+        user: service.user,
+        ready: service.ready.as_ref(),
     }
 }
 

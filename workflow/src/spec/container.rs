@@ -7,7 +7,7 @@ use types::{HostView, Network, OutputFrom, Pull, Resources, RuntimeName, Value, 
 use super::{
     BodySpec, ContainerSpec,
     fields::{Fields, Known, Name, Reader, short},
-    files, foreign,
+    files, foreign, service,
     step::{self, templates},
     units,
 };
@@ -66,7 +66,10 @@ pub(super) fn lower(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>)
     }
     let (env, secrets) = environment(reader, fields);
     let (secrets, secret_files) = secrets;
-    let rest = rest(reader, fields);
+    let mut rest = rest(reader, fields);
+    if let Some(entry) = fields.get("services") {
+        rest.services = service::lower(reader, &entry.value);
+    }
     let (Some(image), Some(argv)) = (image, argv) else {
         return BodySpec::Wrong;
     };
@@ -81,9 +84,12 @@ pub(super) fn lower(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>)
 }
 
 /// Secrets by the name that the step knows them under, and those of them that are files.
-type Secrets = (Vec<(String, String)>, BTreeSet<String>);
+pub(super) type Secrets = (Vec<(String, String)>, BTreeSet<String>);
 
-fn environment(reader: &mut Reader<'_>, fields: &Fields<'_>) -> (Vec<(String, Loc, Tpl)>, Secrets) {
+pub(super) fn environment(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+) -> (Vec<(String, Loc, Tpl)>, Secrets) {
     let mut env = match fields.get("env") {
         Some(entry) if matches!(entry.value.data, Data::List(_)) => {
             reader.wrong_kind_but(&entry.value, "`env`", "a map", "write `env: { NAME: value }`");
@@ -152,7 +158,7 @@ fn secret(reader: &mut Reader<'_>, node: &Node) -> Option<(String, bool)> {
 }
 
 /// What has no expressions.
-fn rest(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ContainerSpec {
+pub(super) fn rest(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ContainerSpec {
     let mut spec = ContainerSpec {
         image: Tpl {
             at: fields.at,
@@ -171,6 +177,7 @@ fn rest(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ContainerSpec {
         user: None,
         output_from: OutputFrom::default(),
         runtime: None,
+        services: Vec::new(),
     };
     if let Some(entry) = fields.get("pull") {
         let words = [Pull::Missing, Pull::Always, Pull::Never].map(|pull| (pull.as_str(), pull));
@@ -290,7 +297,7 @@ fn resources(reader: &mut Reader<'_>, node: &Node) -> Resources {
     resources
 }
 
-fn script(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Tpl>> {
+pub(super) fn script(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Tpl>> {
     let Data::Scalar(Value::String(text)) = &node.data else {
         let help = "write the lines after `run: |`, each further in than `run`";
         reader.wrong_kind_but(node, "`run`", "a script", help);
@@ -350,7 +357,7 @@ fn script(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Tpl>> {
     Some(argv.into_iter().map(literal).collect())
 }
 
-fn argv(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Tpl>> {
+pub(super) fn argv(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Tpl>> {
     match &node.data {
         Data::List(items) if !items.is_empty() => Some(
             items

@@ -186,3 +186,101 @@ pub(super) const RESOURCES: [(&str, Here); 4] = [
         Not("nothing is reserved: `cpu`, `memory` and `pids` are limits"),
     ),
 ];
+
+/// A service's keys elsewhere.
+pub(super) const SERVICE: [(&str, Here); 19] = [
+    (
+        "ports",
+        Not("nothing is published: the step reaches the service under its name at the port where it listens"),
+    ),
+    (
+        "expose",
+        Not("nothing is published: the step reaches the service under its name at the port where it listens"),
+    ),
+    (
+        "volumes",
+        Not("remove it: a service writes below /tmp, which goes with it"),
+    ),
+    ("environment", Called("env")),
+    ("variables", Called("env")),
+    ("vars", Called("env")),
+    ("script", Called("run")),
+    ("cmd", Called("command")),
+    (
+        "args",
+        Like(
+            "command",
+            "write the program and its arguments as one list: `command: [program, argument]`",
+        ),
+    ),
+    (
+        "entrypoint",
+        Like(
+            "command",
+            "write the program and its arguments as one list: `command: [program, argument]`",
+        ),
+    ),
+    ("working_dir", Called("workdir")),
+    ("working-directory", Called("workdir")),
+    (
+        "healthcheck",
+        Like(
+            "ready",
+            "write `ready: { command: [program, argument] }` or `ready: { tcp: 5432 }`",
+        ),
+    ),
+    (
+        "health-cmd",
+        Like(
+            "ready",
+            "write `ready: { command: [program, argument] }` or `ready: { tcp: 5432 }`",
+        ),
+    ),
+    (
+        "options",
+        Like(
+            "ready",
+            "write `ready: { command: [program, argument] }` or `ready: { tcp: 5432 }`",
+        ),
+    ),
+    ("readiness", Called("ready")),
+    ("alias", Not("a service is reached under its key in `services`")),
+    ("name", Not("a service is reached under its key in `services`")),
+    (
+        "depends_on",
+        Not("all services of a step start together: let the one that needs another try until it is there"),
+    ),
+];
+
+/// The keys of `ready` elsewhere.
+pub(super) const READY: [(&str, Here); 8] = [
+    ("port", Called("tcp")),
+    ("tcpSocket", Like("tcp", "write the port: `tcp: 5432`")),
+    (
+        "exec",
+        Like(
+            "command",
+            "write the program and its arguments as one list: `command: [program, argument]`",
+        ),
+    ),
+    (
+        "test",
+        Like(
+            "command",
+            "write the program and its arguments as one list: `command: [program, argument]`",
+        ),
+    ),
+    (
+        "http",
+        Not("write `run: wget -qO- http://localhost:8080/health`, or what the image has for it"),
+    ),
+    (
+        "httpGet",
+        Not("write `run: wget -qO- http://localhost:8080/health`, or what the image has for it"),
+    ),
+    (
+        "retries",
+        Like("timeout", "write how long it may take in all: `timeout: 30s`"),
+    ),
+    ("period", Called("interval")),
+];

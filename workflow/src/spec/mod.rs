@@ -6,6 +6,7 @@ mod container;
 mod fields;
 mod files;
 mod foreign;
+mod service;
 mod step;
 mod units;
 mod workflow;
@@ -13,7 +14,7 @@ mod workflow;
 use std::collections::BTreeSet;
 
 use types::{
-    HostView, IfLost, Millis, Network, OutputFrom, Pull, Resources, Retry, RuntimeName, Type, Value,
+    HostView, IfLost, Millis, Network, OutputFrom, Pull, Ready, Resources, Retry, RuntimeName, Type, Value,
 };
 
 use crate::{
@@ -122,6 +123,15 @@ pub(crate) struct ContainerSpec {
     pub(crate) user: Option<u32>,
     pub(crate) output_from: OutputFrom,
     pub(crate) runtime: Option<RuntimeName>,
+    pub(crate) services: Vec<ServiceSpec>,
+}
+
+/// A container beside a step.
+#[derive(Debug)]
+pub(crate) struct ServiceSpec {
+    pub(crate) name: At<String>,
+    pub(crate) container: ContainerSpec,
+    pub(crate) ready: Option<Ready>,
 }
 
 /// A file of a container, by its path.
@@ -148,12 +158,15 @@ impl StepSpec {
         match &self.body {
             BodySpec::Action { with, .. } => with.iter().for_each(|(_, _, value)| tpl(value)),
             BodySpec::Container(container) => {
-                tpl(&container.image);
-                container.argv.iter().for_each(&mut tpl);
-                container.env.iter().for_each(|(_, _, value)| tpl(value));
-                for file in &container.files {
-                    match &file.from {
-                        FileFromSpec::Content(content) => tpl(content),
+                let services = container.services.iter().map(|service| &service.container);
+                for container in std::iter::once(&**container).chain(services) {
+                    tpl(&container.image);
+                    container.argv.iter().for_each(&mut tpl);
+                    container.env.iter().for_each(|(_, _, value)| tpl(value));
+                    for file in &container.files {
+                        match &file.from {
+                            FileFromSpec::Content(content) => tpl(content),
+                        }
                     }
                 }
             }

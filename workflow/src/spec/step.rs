@@ -15,7 +15,7 @@ use crate::{
     yaml::{Data, Entry, Node},
 };
 
-pub(super) const KEYS: [&str; 32] = [
+pub(super) const KEYS: [&str; 33] = [
     "name",
     "uses",
     "with",
@@ -32,6 +32,7 @@ pub(super) const KEYS: [&str; 32] = [
     "workdir",
     "user",
     "runtime",
+    "services",
     "needs",
     "when",
     "foreach",
@@ -49,19 +50,18 @@ pub(super) const KEYS: [&str; 32] = [
     "allow-failure",
     "if-lost",
 ];
-pub(super) const PLANNED: [&str; 9] = [
+pub(super) const PLANNED: [&str; 8] = [
     "workflow",
     "wait",
     "finally",
     "undo",
     "concurrency",
     "schedule",
-    "services",
     "artifacts",
     "gate",
 ];
 /// Keys of containers only.
-const CONTAINER: [&str; 15] = [
+const CONTAINER: [&str; 16] = [
     "image",
     "pull",
     "run",
@@ -75,6 +75,7 @@ const CONTAINER: [&str; 15] = [
     "workdir",
     "user",
     "runtime",
+    "services",
     "output-from",
     "outputs",
 ];

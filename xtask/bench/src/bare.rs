@@ -100,5 +100,6 @@ fn spec(id: String) -> ContainerSpec {
         timeout_ms: limits::TIMEOUT_MS,
         grace_ms: limits::GRACE_MS,
         log_cap_bytes: limits::LOG_STREAM_BYTES,
+        pod: runtime::Pod::default(),
     }
 }

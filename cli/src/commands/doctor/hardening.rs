@@ -139,6 +139,7 @@ async fn ask(dir: &Path) -> Result<(Seen, Option<Hardening>), String> {
         timeout_ms: 10_000,
         grace_ms: 100,
         log_cap_bytes: OUTPUT_BYTES,
+        pod: runtime::Pod::default(),
     };
     let ended = match native
         .start(&attempt, &spec, &Vec::new())

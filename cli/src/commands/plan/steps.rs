@@ -106,6 +106,7 @@ fn lines(page: &mut String, step: &StepOutlook, values: bool) {
         reach,
         memory_bytes,
         pids,
+        services,
         ..
     } = &step.does
     {
@@ -115,6 +116,17 @@ fn lines(page: &mut String, step: &StepOutlook, values: bool) {
             "reach",
             &format!("{reach}; at most {memory} MiB, {pids} processes"),
         );
+        for (name, service) in services {
+            let memory = service.memory_bytes / (1024 * 1024);
+            let ready = service.ready.as_ref().map_or_else(String::new, |ready| {
+                format!("; {}", text::line(&ready.to_string()))
+            });
+            let image = words::value(&service.image);
+            say(
+                "beside",
+                &format!("service {name} on {image}; at most {memory} MiB{ready}"),
+            );
+        }
     }
     if values {
         for (name, value) in given(step) {

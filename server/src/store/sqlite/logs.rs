@@ -185,6 +185,8 @@ const fn number(stream: LogStream) -> i64 {
     match stream {
         LogStream::Stdout => 1,
         LogStream::Stderr => 2,
+        LogStream::ServiceOut(number) => 3 + 2 * number as i64,
+        LogStream::ServiceErr(number) => 4 + 2 * number as i64,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ::pages::run::Fact;
 use types::{IfLost, text::duration};
-use workflow::{Body, Expr, FanOut, PlanStep, Template};
+use workflow::{Body, Expr, FanOut, PlanService, PlanStep, Template};
 
 /// A line for each thing that is set or not as usual.
 pub(super) fn facts(plan: &PlanStep) -> Vec<Fact> {
@@ -110,6 +110,7 @@ fn body(body: &Body, fact: &mut impl FnMut(&'static str, String)) {
             workdir,
             user,
             runtime,
+            services,
             ..
         } => {
             let of = |own: &workflow::LocalUse| format!("{}, SHA-256 {}", own.uses, own.digest);
@@ -155,8 +156,28 @@ fn body(body: &Body, fact: &mut impl FnMut(&'static str, String)) {
                 "Limits",
                 format!("{memory} MiB, {} processes{cpu}", resources.pids),
             );
+            fact("Services", lines(services.iter().map(beside).collect()));
         }
     }
+}
+
+/// A service: what it is and when it is ready.
+fn beside((name, service): (&String, &PlanService)) -> String {
+    let argv: Vec<String> = service.argv.iter().map(template).collect();
+    let runs = if argv.is_empty() {
+        String::new()
+    } else {
+        format!(" runs {}", argv.join(" "))
+    };
+    let ready = service
+        .ready
+        .as_ref()
+        .map_or_else(String::new, |ready| format!("; {ready}"));
+    let memory = service.resources.memory_bytes / (1024 * 1024);
+    format!(
+        "{name}: {}{runs}; at most {memory} MiB{ready}",
+        template(&service.image)
+    )
 }
 
 /// As the definition has it, near enough.

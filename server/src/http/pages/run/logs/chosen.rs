@@ -2,7 +2,7 @@
 
 use engine::{At, Run};
 use tonic::Status;
-use types::AttemptKey;
+use types::{AttemptKey, AttemptReport};
 
 use super::super::{Asked, Room, view};
 use crate::{
@@ -35,16 +35,7 @@ pub(in super::super) struct Chosen {
 impl Room {
     /// The log that `step`, `index`, `attempt` (0 or absent: the newest) and `stream` name.
     pub(super) async fn chosen(&self, asked: &Asked) -> Result<Chosen, Status> {
-        let stream = match asked.params.text("stream")? {
-            "" | "stdout" => LogStream::Stdout,
-            "stderr" => LogStream::Stderr,
-            other => {
-                return Err(errors::invalid(
-                    "stream",
-                    format_args!("{other:?} is not stdout or stderr"),
-                ));
-            }
-        };
+        let stream = asked.params.text("stream")?;
         let step = asked.params.text("step")?;
         let (index, attempt) = (
             asked.params.number("index")?,
@@ -63,7 +54,7 @@ pub(super) fn choose(
     step: &str,
     index: Option<u32>,
     attempt: u32,
-    stream: LogStream,
+    asked: &str,
 ) -> Result<Chosen, Status> {
     let none = |why: String| errors::not_found("log", step, why);
     let (plan, state) = run.step(step).ok_or_else(|| {
@@ -93,6 +84,21 @@ pub(super) fn choose(
             newest => format!("{of} has no try {attempt}: there are {newest}"),
         })
     })?;
+    let services = convert::services(run, step);
+    let all = all(&services);
+    let stream = match (asked, all.iter().find(|(_, name)| name == asked)) {
+        ("", _) => LogStream::Stdout,
+        (_, Some((stream, _))) => *stream,
+        (_, None) => {
+            let known: Vec<&str> = all.iter().map(|(_, name)| name.as_str()).collect();
+            let why = format_args!("{:?} is not one of {}", errors::brief(asked), known.join(", "));
+            return Err(errors::invalid("stream", why));
+        }
+    };
+    let name = |one: LogStream| {
+        let found = all.iter().find(|(known, _)| *known == one);
+        found.map_or_else(String::new, |(_, name)| name.clone())
+    };
     let head = view::head(run);
     let address = LogAddress {
         base: head.base(),
@@ -101,19 +107,18 @@ pub(super) fn choose(
         attempt,
         stream: name(stream),
     };
-    let usage = found.report.as_ref().map(|report| &report.usage);
-    let streams = [LogStream::Stdout, LogStream::Stderr].map(|one| {
-        let bytes = usage.map(|usage| match one {
-            LogStream::Stdout => usage.stdout_bytes,
-            LogStream::Stderr => usage.stderr_bytes,
-        });
+    let streams = all.iter().map(|(one, name)| {
+        let bytes = found
+            .report
+            .as_ref()
+            .and_then(|report| bytes(report, &services, *one));
         Other {
-            name: format!("{}{}", name(one), if bytes == Some(0) { " (empty)" } else { "" }),
+            name: format!("{name}{}", if bytes == Some(0) { " (empty)" } else { "" }),
             address: LogAddress {
-                stream: name(one),
+                stream: name.clone(),
                 ..address.clone()
             },
-            here: one == stream,
+            here: *one == stream,
         }
     });
     let first = newest.saturating_sub(u32::try_from(TRIES).unwrap_or(0)).max(1);
@@ -130,17 +135,39 @@ pub(super) fn choose(
         stream,
         state: found.word().to_owned(),
         agent: found.agent_name.clone().unwrap_or_default(),
-        streams: streams.into(),
+        streams: streams.collect(),
         tries: tries.collect(),
         head,
         address,
     })
 }
 
-const fn name(stream: LogStream) -> &'static str {
+/// The streams of a step's attempts, with their names in addresses and for people.
+fn all(services: &[String]) -> Vec<(LogStream, String)> {
+    let own = [
+        (LogStream::Stdout, "stdout".to_owned()),
+        (LogStream::Stderr, "stderr".to_owned()),
+    ];
+    let beside = (0..).zip(services).flat_map(|(number, name)| {
+        [
+            (LogStream::ServiceOut(number), format!("service:{name}")),
+            (LogStream::ServiceErr(number), format!("service:{name}:stderr")),
+        ]
+    });
+    own.into_iter().chain(beside).collect()
+}
+
+/// How much an agent reported of a stream; none when it said nothing of it.
+fn bytes(report: &AttemptReport, services: &[String], stream: LogStream) -> Option<u64> {
+    let service = |number: u8| {
+        let name = services.get(usize::from(number))?;
+        report.services.iter().find(|service| service.name == *name)
+    };
     match stream {
-        LogStream::Stdout => "stdout",
-        LogStream::Stderr => "stderr",
+        LogStream::Stdout => Some(report.usage.stdout_bytes),
+        LogStream::Stderr => Some(report.usage.stderr_bytes),
+        LogStream::ServiceOut(number) => Some(service(number)?.stdout_bytes),
+        LogStream::ServiceErr(number) => Some(service(number)?.stderr_bytes),
     }
 }
 

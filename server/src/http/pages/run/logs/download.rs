@@ -28,7 +28,8 @@ pub(in super::super) async fn download(
         Ok::<_, Status>((room.chosen(&asked).await?, offset))
     };
     let (chosen, offset) = begin.await.map_err(|status| room.refuse(status))?;
-    let name = format!("{}.{}.txt", chosen.key.name(), chosen.address.stream);
+    let stream = chosen.address.stream.replace(':', ".");
+    let name = format!("{}.{stream}.txt", chosen.key.name());
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
         (
