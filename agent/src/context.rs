@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use node::config::Place;
@@ -43,6 +43,8 @@ pub(crate) struct Context {
     pub registries: Registries,
     pub actions: actions::Registry,
     pub vendors: Vendors,
+    /// Leftovers of attempts that were found and removed since this process began.
+    pub leftovers_removed: AtomicU64,
     /// What runs containers, or why nothing does.
     pub runtimes: Result<Runtimes, String>,
 }

@@ -3,7 +3,11 @@
 //! Only what bears this agent's own mark is ever touched: directories below its data directory that are named as leases
 //! are, and what the runtime itself made and knows by its own account.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use runtime::{Found, RuntimeError, Stray};
 use tokio::sync::{mpsc, oneshot};
@@ -116,6 +120,7 @@ impl Janitor {
                         "left behind by an attempt that is over: removed"
                     );
                     gone += 1;
+                    self.context.leftovers_removed.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(error) => {
                     tracing::error!(token = id, what, %error, "left behind by an attempt that is over, and cannot be removed; trying again");

@@ -188,6 +188,7 @@ async fn context(mut config: Config, given: Option<Arc<dyn Runtime>>) -> Result<
         registries,
         actions: config.actions,
         vendors: config.vendors,
+        leftovers_removed: std::sync::atomic::AtomicU64::new(0),
         runtimes,
     })
 }

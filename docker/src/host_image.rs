@@ -10,8 +10,9 @@ use runtime::{StartError, skeleton};
 use crate::connection::{CALL, Connection};
 use crate::image::Usable;
 
-/// The image's name on the daemon; its tag says what went into it.
-const REPOSITORY: &str = "firehall-host";
+/// The image's name on the daemon; its tag says what went into it. In full: Podman completes a short one otherwise than
+/// Docker does.
+const REPOSITORY: &str = "localhost/firehall-host";
 /// Raised when what is packed changes for the same skeleton.
 const VERSION: u32 = 2;
 
@@ -40,8 +41,8 @@ pub(crate) async fn usable(connection: &Connection, state: &Path) -> Result<Usab
         .map_err(failed("cannot pack the steps' root"))?;
     let options = CreateImageOptionsBuilder::default()
         .from_src("-")
-        .repo(REPOSITORY)
-        .tag(&tag)
+        // With its tag in it: Podman 4.3 does not read a tag beside it.
+        .repo(&name)
         .build();
     let body = bollard::body_full(packed.into());
     let mut progress = Box::pin(connection.client.create_image(Some(options), Some(body), None));

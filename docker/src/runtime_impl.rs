@@ -44,7 +44,7 @@ pub(crate) struct Inner {
     pub kit: Kit,
     /// The daemon's processor, in Go's words.
     pub arch: String,
-    /// The daemon's version, for people.
+    /// The daemon's name and version, for people.
     pub version: String,
     pub fetching: Fetching,
     /// Starts on their way, by directory: to be stopped while an image is fetched.
@@ -93,14 +93,14 @@ impl Docker {
                 settings: Settings { state, ..settings },
                 kit,
                 arch: version.arch.unwrap_or_default(),
-                version: version.version.unwrap_or_default(),
+                version: named(version.version, version.components),
                 fetching: Fetching::default(),
                 starting: Mutex::default(),
             }),
         })
     }
 
-    /// The daemon's version, as it says it.
+    /// The daemon's name and version, as it says them: `Docker 28.2.2`, `Podman 4.3.1`.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.inner.version
@@ -199,6 +199,16 @@ impl Drop for Begun<'_> {
             starting.remove(&self.dir);
         }
     }
+}
+
+/// Podman names its engine among its components; everything else that speaks this API is taken for Docker.
+fn named(version: Option<String>, components: Option<Vec<bollard::models::SystemVersionComponents>>) -> String {
+    let is_podman = components
+        .iter()
+        .flatten()
+        .any(|component| component.name.starts_with("Podman"));
+    let name = if is_podman { "Podman" } else { "Docker" };
+    format!("{name} {}", version.unwrap_or_default())
 }
 
 #[async_trait]

@@ -121,6 +121,19 @@ impl Operator {
         })
     }
 
+    /// The host's id of a running container's first process.
+    ///
+    /// # Panics
+    /// When the daemon does not say.
+    #[must_use]
+    pub fn pid(&self, container: &str) -> u32 {
+        let asked = self.ask("GET", &format!("/containers/{container}/json"));
+        let (_, body) = asked.expect("the daemon answers");
+        let seen: Value = serde_json::from_slice(&body).expect("JSON");
+        let pid = seen["State"]["Pid"].as_u64().expect("a pid");
+        u32::try_from(pid).expect("a pid")
+    }
+
     /// Removes what an agent left: a test's own, by its label.
     pub fn sweep(&self, agent: &str) {
         for container in self.containers(agent) {

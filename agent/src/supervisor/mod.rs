@@ -300,6 +300,10 @@ impl Supervisor {
             spool_bytes: self.spool.as_ref().map_or(0, Spool::size),
             sessions: self.sessions,
             resident_bytes: node::memory::resident_bytes(),
+            leftovers_removed: self
+                .context
+                .leftovers_removed
+                .load(std::sync::atomic::Ordering::Relaxed),
             ..v1::AgentStats::default()
         };
         for lease in self.desk.leases().values() {

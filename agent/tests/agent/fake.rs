@@ -40,6 +40,8 @@ pub(crate) struct State {
     pub reports: Vec<v1::Report>,
     pub logs: BTreeMap<(String, i32), Held>,
     pub heartbeats: Vec<Vec<String>>,
+    /// As the last of them said.
+    pub stats: Option<v1::AgentStats>,
     pub credits: u64,
     pub session: Option<(String, mpsc::Sender<Result<v1::SessionDown, Status>>)>,
     /// Terminal reports are acknowledged at once.
@@ -346,13 +348,14 @@ impl AgentService for Service {
         if state.silent {
             return Err(Status::unavailable("silent"));
         }
-        let tokens = request.into_inner().tokens;
+        let v1::HeartbeatRequest { tokens, stats, .. } = request.into_inner();
         let stop = tokens
             .iter()
             .filter(|token| state.stop_at_heartbeat.contains(*token))
             .cloned()
             .collect();
         state.heartbeats.push(tokens);
+        state.stats = stats;
         Ok(Response::new(v1::HeartbeatResponse { stop }))
     }
 }

@@ -102,6 +102,12 @@ async fn what_a_killed_agent_left_is_ended_and_removed_and_look_alikes_stay() {
         cgroups(kept.as_str()) + cgroups(bare.as_str()) == 0 && !attempts.join(kept.as_str()).exists()
     })
     .await;
+    // The directory and the container without one.
+    until("the server is told", PATIENCE, || {
+        let stats = fake.state.lock().unwrap().stats;
+        stats.is_some_and(|stats| stats.leftovers_removed >= 2)
+    })
+    .await;
     assert!(group.lives(), "another's cgroup is left alone");
     assert!(cgroups(theirs.as_str()) > 0 && other.path().join("attempts").join(theirs.as_str()).exists());
     assert_eq!(

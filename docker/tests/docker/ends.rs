@@ -154,7 +154,7 @@ async fn a_container_that_was_created_and_never_told_to_go_is_made_anew() {
     let tags = images.iter().flat_map(|image| &image.repo_tags);
     let host = tags
         .clone()
-        .find(|tag| tag.starts_with("firehall-host:"))
+        .find(|tag| tag.starts_with("localhost/firehall-host:"))
         .unwrap();
     let body = ContainerCreateBody {
         image: Some(host.clone()),

@@ -85,7 +85,7 @@ const LISTED: [(&str, &str, fn(&Listed) -> u64); 2] = [
 ];
 
 /// Of each agent, as its last heartbeat said.
-const STATS: [(&str, &str, fn(&AgentStats) -> Option<u64>); 6] = [
+const STATS: [(&str, &str, fn(&AgentStats) -> Option<u64>); 7] = [
     (
         "agent_starting",
         "Attempts that are taken and do not run yet",
@@ -108,6 +108,11 @@ const STATS: [(&str, &str, fn(&AgentStats) -> Option<u64>); 6] = [
         "agent_sessions",
         "Sessions that it opened since it was started: reconnects and one",
         |stats| Some(stats.sessions),
+    ),
+    (
+        "agent_leftovers_removed",
+        "Containers and directories of attempts that were over, found left behind and removed since it was started",
+        |stats| Some(stats.leftovers_removed),
     ),
     ("agent_resident_bytes", "Memory of its process", |stats| {
         stats.resident_bytes

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use e2e::{Stack, Witness, wait};
+use e2e::{Stack, Witness, docker::Operator, wait};
 
 /// A line's length in bytes, its newline included: a divisor of what is kept of a stream's beginning and of its end, so
 /// that a loss begins and ends with a line.
@@ -129,18 +129,68 @@ fn judge(stack: &Stack, run: &str, lines: usize, patience: Duration) {
     }
 }
 
-fn flood(mib: usize, patience: Duration) {
+/// A step's container on the daemon that all tests share: what the agent left there goes with this value.
+struct OnDocker {
+    operator: Operator,
+    agent: String,
+}
+
+impl OnDocker {
+    /// An agent whose steps run there.
+    fn agent(stack: &mut Stack, env: &[(String, String)]) -> Self {
+        let operator = Operator::shared();
+        let args = [
+            "--secret-env",
+            "FLOOD_TOKEN",
+            "--runtime",
+            "docker",
+            "--docker-host",
+        ];
+        let host = operator.host();
+        stack.agent("one", &[&args[..], &[&host]].concat(), env);
+        let agents = stack.json(&["agents", "-o", "json"]).unwrap();
+        let agent = agents[0]["id"].as_str().unwrap().to_owned();
+        Self { operator, agent }
+    }
+
+    /// The most memory that the first process of the only container ever had, in MiB.
+    fn first_process(&self) -> usize {
+        peak(self.operator.pid(&self.operator.only(&self.agent, "running")))
+    }
+}
+
+impl Drop for OnDocker {
+    fn drop(&mut self) {
+        self.operator.sweep(&self.agent);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum On {
+    Native,
+    Docker,
+}
+
+fn flood(mib: usize, patience: Duration, on: On) {
     let lines = mib * MIB / LINE;
     let witness = Witness::start();
     let mut stack = Stack::server();
     let env = [("FLOOD_TOKEN".to_owned(), SECRET.to_owned())];
-    stack.agent("one", &["--secret-env", "FLOOD_TOKEN"], &env);
+    let docker = match on {
+        On::Docker => Some(OnDocker::agent(&mut stack, &env)),
+        On::Native => {
+            stack.agent("one", &["--secret-env", "FLOOD_TOKEN"], &env);
+            None
+        }
+    };
     let begun = Instant::now();
     let run = stack.start(&definition(lines, &witness), &[]);
     wait::until("half of it", patience, || {
         (witness.count("half") > 0).then_some(())
     });
     let mut agents = vec![peak(stack.agent_process("one").pid())];
+    // It stays for its second half, which is as long as its first.
+    let pump = docker.as_ref().map(OnDocker::first_process);
     stack.agent_process("one").kill9();
     stack.start_agent("one");
     let over = AtomicBool::new(false);
@@ -156,22 +206,37 @@ fn flood(mib: usize, patience: Duration) {
     agents.push(peak(stack.agent_process("one").pid()));
     let server = peak(stack.server_process().pid());
     eprintln!(
-        "{mib} MiB in {whole:.1?}; at most {agents:?} MiB of memory in the agents and {server} MiB in the server; \
+        "{mib} MiB in {whole:.1?}; at most {agents:?} MiB of memory in the agents, {server} MiB in the server and {pump:?} \
+         MiB in the container's first process; \
          {} neighbours beside it, the slowest in {:.1?}",
         took.len(),
         took.iter().max().unwrap()
     );
     assert!(agents.iter().all(|peak| *peak < 200), "agents: {agents:?} MiB");
+    assert!(
+        pump.is_none_or(|peak| peak < 32),
+        "the container's first process: {pump:?} MiB"
+    );
     assert!(server < 300, "server: {server} MiB");
     assert_eq!(witness.count("begun"), 1, "it ran once");
 }
 
 #[test]
 fn a_flood_over_a_kill_of_the_agent_is_masked_counted_and_bounded() {
-    flood(72, Duration::from_secs(150));
+    flood(72, Duration::from_secs(150), On::Native);
 }
 
 #[test]
 fn full_one_gibibyte_from_one_container_is_masked_counted_and_bounded() {
-    flood(1024, Duration::from_secs(600));
+    flood(1024, Duration::from_secs(600), On::Native);
+}
+
+#[test]
+fn a_flood_from_docker_over_a_kill_of_the_agent_is_masked_counted_and_bounded() {
+    flood(66, Duration::from_secs(150), On::Docker);
+}
+
+#[test]
+fn full_one_gibibyte_from_one_docker_container_is_masked_counted_and_bounded() {
+    flood(1024, Duration::from_secs(600), On::Docker);
 }

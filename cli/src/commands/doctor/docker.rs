@@ -78,7 +78,7 @@ pub(super) async fn look(report: &mut Report) {
             report.ok(
                 CHECK,
                 format!(
-                    "version {} at {}, API {major}.{minor}: a container ran and ended in {} ms",
+                    "{} at {}, API {major}.{minor}: a container ran and ended in {} ms",
                     here.version,
                     here.host,
                     here.seen.took.as_millis()
