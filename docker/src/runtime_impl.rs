@@ -202,7 +202,10 @@ impl Drop for Begun<'_> {
 }
 
 /// Podman names its engine among its components; everything else that speaks this API is taken for Docker.
-fn named(version: Option<String>, components: Option<Vec<bollard::models::SystemVersionComponents>>) -> String {
+fn named(
+    version: Option<String>,
+    components: Option<Vec<bollard::models::SystemVersionComponents>>,
+) -> String {
     let is_podman = components
         .iter()
         .flatten()
