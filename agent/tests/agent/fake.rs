@@ -426,7 +426,11 @@ fn take(state: &mut State, chunk: &v1::LogChunk) -> v1::LogAck {
         ack.refused = "not wanted".to_owned();
         return ack;
     }
-    let held = state.logs.entry((chunk.token.clone(), chunk.stream)).or_default();
+    let source = match chunk.service.as_str() {
+        "" => chunk.token.clone(),
+        name => format!("{}.{name}", chunk.token),
+    };
+    let held = state.logs.entry((source, chunk.stream)).or_default();
     let at = held.bytes.len() as u64 + held.lost;
     let end = chunk.offset + chunk.data.len() as u64;
     if chunk.offset - chunk.lost <= at {

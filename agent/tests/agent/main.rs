@@ -12,5 +12,6 @@ mod hostile;
 mod leftovers;
 mod process;
 mod secrets;
+mod services;
 mod wire;
 mod work;
