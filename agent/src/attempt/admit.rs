@@ -126,7 +126,9 @@ fn names(meta: &Meta, work: &Work) -> Result<(), String> {
             && !name.starts_with("FIREHALL_")
             || name == INPUTS
     };
-    let variables = container.env.keys().chain(container.secrets.keys());
+    let services = container.services.values();
+    let beside = services.flat_map(|service| service.env.keys().chain(service.secrets.keys()));
+    let variables = container.env.keys().chain(container.secrets.keys()).chain(beside);
     let mut variables = variables.filter(|name| !is_variable(name));
     match variables.next() {
         None => Ok(()),

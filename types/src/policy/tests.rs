@@ -199,3 +199,55 @@ fn a_policy_of_another_version_is_read_with_defaults() {
     let json = serde_json::to_string(&policy).unwrap();
     assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), policy);
 }
+
+#[test]
+fn a_service_is_held_to_what_a_step_is_and_named() {
+    let policy = Policy {
+        images: patterns(&["host", "postgres:*"]),
+        ..Policy::default()
+    };
+    let beside = |image: &str, user| {
+        container(|step| {
+            let service = crate::ServiceWork {
+                image: image.to_owned(),
+                pull: Pull::default(),
+                argv: Vec::new(),
+                env: BTreeMap::new(),
+                secrets: BTreeMap::new(),
+                secret_files: BTreeSet::new(),
+                resources: Resources::default(),
+                workdir: None,
+                user,
+                ready: None,
+            };
+            step.services.insert("db".to_owned(), service);
+        })
+    };
+    let said = |work: &Work| match policy.check(work, Whose::default()) {
+        Ok(()) => "allowed".to_owned(),
+        Err(refusal) => refusal.to_string(),
+    };
+    assert_eq!(said(&beside("postgres:17", None)), "allowed");
+    assert_eq!(
+        said(&beside("mysql:9", None)),
+        "service db: image mysql:9: policy.images allows host, postgres:*"
+    );
+    assert!(said(&beside("postgres:17", Some(0))).starts_with("service db: user: 0: policy.users"));
+}
+
+#[test]
+fn no_definition_has_services_beyond_the_language() {
+    let named = |name: &str| {
+        let mut work = container(|_| {});
+        if let WorkBody::Container(step) = &mut work.body {
+            let service = serde_json::json!({"image": "host", "argv": ["true"]});
+            step.services
+                .insert(name.to_owned(), serde_json::from_value(service).unwrap());
+        }
+        within_language(&work)
+    };
+    assert_eq!(named("db"), Ok(()));
+    for name in ["../db", "Db", "localhost", "", "-", &"d".repeat(33)] {
+        assert!(named(name).is_err(), "{name:?}");
+    }
+}
