@@ -11,6 +11,7 @@ use types::{AgentId, Labels, Policy};
 use crate::{
     config::Grant,
     data_dir::DataDir,
+    link::Server,
     mask::Masker,
     registries::Registries,
     runtimes::Runtimes,
@@ -21,6 +22,7 @@ use crate::{
 /// What all parts of one agent share; fixed for its life.
 pub(crate) struct Context {
     pub id: AgentId,
+    pub server: Server,
     pub name: String,
     pub labels: Labels,
     pub capacity: u32,

@@ -70,7 +70,7 @@ pub async fn run_in(
 ) -> Result<(), AgentError> {
     let server = Server::new(&config.server, surroundings.dial)?;
     let keeps_images = config.shim.is_some();
-    let context = Arc::new(context(config, surroundings.runtime).await?);
+    let context = Arc::new(context(config, server.clone(), surroundings.runtime).await?);
     let spool = Spool::open(&context.dir.spool(), clock::wall())?;
     let over = CancellationToken::new();
     let _on_drop = over.clone().drop_guard();
@@ -129,7 +129,11 @@ pub async fn run_in(
     ended
 }
 
-async fn context(mut config: Config, given: Option<Arc<dyn Runtime>>) -> Result<Context, AgentError> {
+async fn context(
+    mut config: Config,
+    server: Server,
+    given: Option<Arc<dyn Runtime>>,
+) -> Result<Context, AgentError> {
     check(&config)?;
     let dir = DataDir::open(&config.data_dir)?;
     let id = dir.agent_id()?;
@@ -169,6 +173,7 @@ async fn context(mut config: Config, given: Option<Arc<dyn Runtime>>) -> Result<
     }
     Ok(Context {
         id,
+        server,
         name: config.name,
         labels: config.labels,
         capacity: config.capacity,

@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Watch(commands::watch::WatchArgs),
     /// Print what steps wrote, unchanged
     Logs(commands::logs::LogsArgs),
+    /// List what the steps of a run left, or get one of them
+    Artifacts(commands::artifacts::ArtifactsArgs),
     /// Ask for a run's end
     Cancel(commands::cancel::CancelArgs),
     /// Decide about a step that may have run

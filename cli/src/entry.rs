@@ -116,6 +116,7 @@ async fn dispatch(command: Command) -> Done {
         Command::Show(args) => commands::show::main(args).await,
         Command::Watch(args) => commands::watch::main(args).await,
         Command::Logs(args) => commands::logs::main(args).await,
+        Command::Artifacts(args) => Box::pin(commands::artifacts::main(args)).await,
         Command::Cancel(args) => commands::cancel::main(args).await,
         Command::Resolve(args) => commands::resolve::main(args).await,
         Command::Rerun(args) => commands::rerun::main(args).await,

@@ -160,6 +160,7 @@ impl Files {
             fresh(run.join("output"))?,
             fresh(run.join("degraded"))?,
             fresh(self.file("ready"))?,
+            fresh(self.common.artifacts())?,
         ])
     }
 

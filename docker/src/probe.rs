@@ -37,6 +37,8 @@ pub async fn probe(docker: &Docker, state: &Path, script: &str, spec: Limits) ->
         env: Vec::new(),
         secret_files: BTreeSet::new(),
         files: Vec::new(),
+        artifacts: Vec::new(),
+        artifact_bytes: 0,
         workdir: None,
         user: None,
         users: Vec::new(),

@@ -13,7 +13,7 @@ pub(crate) const SOCKET: &str = "s";
 const MESSAGE_BYTES: u32 = 16 * 1024 * 1024;
 
 /// The open files that come with the job, in this order.
-pub(crate) const FILES: [&str; 8] = [
+pub(crate) const FILES: [&str; 9] = [
     "inside.json",
     "alive",
     "halt",
@@ -22,6 +22,7 @@ pub(crate) const FILES: [&str; 8] = [
     "output",
     "degraded",
     "ready",
+    "artifacts",
 ];
 
 /// The work, handed over once.

@@ -240,7 +240,8 @@ impl Decider<'_> {
     /// Evaluates an item's work and puts its first attempt into the queue, or refuses the item.
     fn queue(&mut self, plan: &PlanStep, index: Option<u32>, scope: &Scope) {
         let at = at_of(plan, index.unwrap_or(0) as usize, 1);
-        match evaluate(plan, scope)
+        let kept = |step: &str, name: &str| self.run.artifact(step, name).cloned();
+        match evaluate(plan, scope, &kept)
             .map_err(|e| e.to_string())
             .and_then(storable)
         {

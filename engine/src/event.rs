@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use types::{
-    AgentId, AttemptReport, Failure, IncidentId, LeaseToken, Object, Placement, RunId, RunOutcome,
+    AgentId, Artifact, AttemptReport, Failure, IncidentId, LeaseToken, Object, Placement, RunId, RunOutcome,
     StepOutcome, Timestamp, Value, Work,
 };
 use workflow::Plan;
@@ -122,6 +122,18 @@ pub enum Event {
         at: At,
         /// Its token.
         token: LeaseToken,
+    },
+    /// The server holds something that it left. Told right before its report, in one write with it.
+    #[serde(rename = "artifact.stored")]
+    ArtifactStored {
+        /// Which.
+        #[serde(flatten)]
+        at: At,
+        /// Its token.
+        token: LeaseToken,
+        /// What.
+        #[serde(flatten)]
+        artifact: Artifact,
     },
     /// Its first terminal report.
     #[serde(rename = "attempt.finished")]
@@ -366,6 +378,7 @@ impl Event {
             Self::AttemptReturned { .. } => "attempt.returned",
             Self::AttemptAccepted { .. } => "attempt.accepted",
             Self::AttemptStarted { .. } => "attempt.started",
+            Self::ArtifactStored { .. } => "artifact.stored",
             Self::AttemptFinished { .. } => "attempt.finished",
             Self::AttemptLost { .. } => "attempt.lost",
             Self::AttemptSettled { .. } => "attempt.settled",

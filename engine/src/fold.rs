@@ -48,6 +48,11 @@ impl Run {
                 }
             }
             Event::AttemptQueued(queued) => self.fold_queued(queued, now),
+            Event::ArtifactStored { at, artifact, .. } => {
+                if let Some(attempt) = self.attempt_mut(at) {
+                    attempt.artifacts.push(artifact.clone());
+                }
+            }
             Event::RetryScheduled { at, due } => {
                 if let Some(item) = self.item_mut(&at.step, at.index) {
                     item.retry_at = Some(*due);
@@ -148,6 +153,7 @@ impl Run {
                 batch: reused.batch.clone(),
                 taken: Some(Taken {
                     outputs: reused.outputs.clone(),
+                    artifacts: reused.artifacts.clone(),
                     attempts: reused.attempts,
                     agent: reused.agent.clone(),
                     agent_name: reused.agent_name.clone(),
@@ -213,6 +219,7 @@ impl Run {
             stopping_at: None,
             returns: 0,
             lost_at: None,
+            artifacts: Vec::new(),
             report: None,
             not_placed: None,
         });

@@ -52,7 +52,7 @@ pub(crate) fn current(kind: &str) -> u32 {
 }
 
 /// Every kind that this build knows.
-pub const KINDS: [&str; 27] = [
+pub const KINDS: [&str; 28] = [
     "run.started",
     "item.reused",
     "step.reused",
@@ -68,6 +68,7 @@ pub const KINDS: [&str; 27] = [
     "attempt.returned",
     "attempt.accepted",
     "attempt.started",
+    "artifact.stored",
     "attempt.finished",
     "attempt.lost",
     "attempt.settled",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use types::{AttemptReport, Failure, FailureKind, Object, Value, Verdict, Work, WorkBody, limits};
+use types::{Artifact, AttemptReport, Failure, FailureKind, Object, Value, Verdict, Work, WorkBody, limits};
 
 /// How deep a value may be nested that a run keeps: well below what readers of JSON take (serde_json: 128).
 pub(crate) const VALUE_DEPTH: usize = 64;
@@ -18,6 +18,29 @@ pub(crate) fn checked(mut report: AttemptReport, work: &Work) -> AttemptReport {
     };
     if let Some(message) = unfit {
         let message = format!("the agent reported outputs that do not fit: {message}");
+        report.verdict = Verdict::Failed {
+            failure: Failure::new(FailureKind::Output, message),
+        };
+        report.outputs = Object::new();
+    }
+    let declared = match &work.body {
+        WorkBody::Container(container) => Some(&container.artifacts),
+        WorkBody::Action(_) => None,
+    };
+    let is_declared = |artifact: &Artifact| {
+        artifact.is_well_formed() && declared.is_some_and(|all| all.contains_key(&artifact.name))
+    };
+    let mut seen = BTreeSet::new();
+    report
+        .artifacts
+        .retain(|artifact| is_declared(artifact) && seen.insert(artifact.name.clone()));
+    if matches!(&report.verdict, Verdict::Succeeded | Verdict::Degraded { .. })
+        && let Some(name) = declared
+            .into_iter()
+            .flatten()
+            .find_map(|(name, decl)| (!decl.optional && !seen.contains(name)).then_some(name))
+    {
+        let message = format!("the agent reported success without the declared artifact {name}");
         report.verdict = Verdict::Failed {
             failure: Failure::new(FailureKind::Output, message),
         };

@@ -130,7 +130,14 @@ impl Decider<'_> {
             LifeEvent::Finished => {
                 let Some(report) = report else { return };
                 let work = self.run.attempt(&at).map(|a| std::sync::Arc::clone(&a.work));
-                let report = work.map_or(report.clone(), |work| checked(report, &work));
+                let mut report = work.map_or(report.clone(), |work| checked(report, &work));
+                for artifact in std::mem::take(&mut report.artifacts) {
+                    self.emit(Event::ArtifactStored {
+                        at: at.clone(),
+                        token: token.clone(),
+                        artifact,
+                    });
+                }
                 self.emit(Event::AttemptFinished {
                     at: at.clone(),
                     token,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{AgentId, Object, RunId, StepOutcome, Value};
+use types::{AgentId, Artifact, Object, RunId, StepOutcome, Value};
 
 use crate::{Context, Decision, Event, Run, RunStarted, Step, Trigger, decide::begin, state::at_of};
 
@@ -30,6 +30,8 @@ pub enum NoRerun {
 pub struct Taken {
     /// The outputs of its successful try.
     pub outputs: Option<Object>,
+    /// What its last try left; the server holds it still.
+    pub artifacts: Vec<Artifact>,
     /// How many tries it had.
     pub attempts: u32,
     /// Where the last of them ran.
@@ -60,6 +62,9 @@ pub struct ItemReused {
     /// Its outputs, when it left some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Object>,
+    /// What its last try left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
     /// How many tries it had.
     pub attempts: u32,
     /// Where the last of them ran.
@@ -185,6 +190,7 @@ impl Run {
                 outcome: end.map_or(outcome, |end| end.outcome),
                 reasons: end.map_or_else(|| step.reasons.clone(), |end| end.reasons.clone()),
                 outputs: taken.outputs,
+                artifacts: taken.artifacts,
                 attempts: taken.attempts,
                 agent: taken.agent,
                 agent_name: taken.agent_name,
@@ -214,6 +220,7 @@ impl crate::Item {
         let lease = last.and_then(|attempt| attempt.life.lease());
         Taken {
             outputs: self.outputs().cloned(),
+            artifacts: self.artifacts().to_vec(),
             attempts: u32::try_from(self.attempts.len()).unwrap_or(u32::MAX),
             agent: lease.map(|lease| lease.agent.clone()),
             agent_name: last.and_then(|attempt| attempt.agent_name.clone()),

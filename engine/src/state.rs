@@ -7,8 +7,8 @@ use std::{
 
 use protocol::server;
 use types::{
-    AgentId, AttemptReport, Failure, LeaseToken, Millis, Object, RunId, RunOutcome, SessionId, StepOutcome,
-    Timestamp, Value, Work,
+    AgentId, Artifact, AttemptReport, Failure, LeaseToken, Millis, Object, RunId, RunOutcome, SessionId,
+    StepOutcome, Timestamp, Value, Work,
 };
 use workflow::{Plan, PlanStep};
 
@@ -178,6 +178,8 @@ pub struct Attempt {
     pub returns: u32,
     /// When it came into doubt.
     pub lost_at: Option<Timestamp>,
+    /// What the server holds of it.
+    pub artifacts: Vec<Artifact>,
     /// Its report.
     pub report: Option<Arc<AttemptReport>>,
     /// Why nothing took it.
@@ -217,6 +219,14 @@ impl Step {
             || (matches!(self.phase, Phase::Ended(O::Failed)) && self.allowed)
     }
 
+    /// What a step without a fan-out left under a name, however it ended.
+    #[must_use]
+    pub fn artifact(&self, name: &str) -> Option<&Artifact> {
+        self.outcome()?;
+        let artifacts = self.items.first()?.artifacts();
+        artifacts.iter().find(|artifact| artifact.name == name)
+    }
+
     /// The outputs of a step without a fan-out: those of its successful try.
     #[must_use]
     pub fn outputs(&self) -> Option<&Object> {
@@ -232,6 +242,16 @@ impl Item {
     #[must_use]
     pub const fn begun(&self) -> bool {
         !self.attempts.is_empty() || self.refused.is_some() || self.ended.is_some()
+    }
+
+    /// What its last try left.
+    #[must_use]
+    pub fn artifacts(&self) -> &[Artifact] {
+        match (&self.taken, self.attempts.last()) {
+            (Some(taken), _) => &taken.artifacts,
+            (None, Some(last)) => &last.artifacts,
+            (None, None) => &[],
+        }
     }
 
     /// The outputs of its successful try.
@@ -306,6 +326,13 @@ impl Run {
     pub fn step(&self, key: &str) -> Option<(&PlanStep, &Step)> {
         let i = self.position(key)?;
         Some((&self.plan.steps[i], &self.steps[i]))
+    }
+
+    /// What an earlier step left under a name; a step with a fan-out has none of its own.
+    #[must_use]
+    pub fn artifact(&self, step: &str, name: &str) -> Option<&Artifact> {
+        let (plan, step) = self.step(step)?;
+        step.artifact(name).filter(|_| plan.fan_out.is_none())
     }
 
     /// An attempt. An address with an index is of a fan-out's item, one without is of a step without a fan-out.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use types::{
-    ActionWork, ContainerWork, FileFrom, Object, ServiceWork, Value, Work, WorkBody, WorkFile, limits,
+    ActionWork, Artifact, ArtifactRef, ContainerWork, FileFrom, Object, ServiceWork, Value, Work, WorkBody,
+    WorkFile, limits,
 };
 use workflow::{Body, EvalError, PlanFile, PlanFileFrom, PlanService, PlanStep, Scope, Template};
 
@@ -37,6 +38,7 @@ pub(crate) fn storable(evaluated: Evaluated) -> Result<Evaluated, String> {
 fn fits(files: &BTreeMap<String, WorkFile>) -> Result<(), String> {
     let bytes = |file: &WorkFile| match &file.from {
         FileFrom::Content(content) => Value::from(content.as_str()).to_string().len(),
+        FileFrom::Artifact(_) => 0,
     };
     let all: usize = files.values().map(bytes).sum();
     match files.iter().max_by_key(|(_, file)| bytes(file)) {
@@ -52,7 +54,10 @@ fn fits(files: &BTreeMap<String, WorkFile>) -> Result<(), String> {
 /// The work, the labels and the connection that it needs.
 type Evaluated = (Work, BTreeMap<String, String>, Option<String>);
 
-pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, EvalError> {
+/// What a step has kept under a name.
+pub(crate) type Kept<'a> = &'a dyn Fn(&str, &str) -> Option<Artifact>;
+
+pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope, kept: Kept<'_>) -> Result<Evaluated, EvalError> {
     let (body, connection) = match &plan.body {
         Body::Action {
             action,
@@ -82,6 +87,7 @@ pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, Eval
             secrets,
             secret_files,
             files,
+            artifacts,
             resources,
             network,
             host_view,
@@ -103,8 +109,9 @@ pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope) -> Result<Evaluated, Eval
                 secret_files: secret_files.clone(),
                 files: files
                     .iter()
-                    .map(|(path, file)| Ok((path.clone(), evaluated(file, scope)?)))
+                    .map(|(path, file)| Ok((path.clone(), evaluated(file, scope, kept)?)))
                     .collect::<Result<_, EvalError>>()?,
+                artifacts: artifacts.clone(),
                 resources: *resources,
                 network: *network,
                 host_view: host_view.clone(),
@@ -157,9 +164,22 @@ fn texts(map: &BTreeMap<String, Template>, scope: &Scope) -> Result<BTreeMap<Str
 }
 
 /// A file with its bytes.
-fn evaluated(file: &PlanFile, scope: &Scope) -> Result<WorkFile, EvalError> {
+fn evaluated(file: &PlanFile, scope: &Scope, kept: Kept<'_>) -> Result<WorkFile, EvalError> {
     let from = match &file.from {
         PlanFileFrom::Content(content) => FileFrom::Content(text(content, scope)?),
+        PlanFileFrom::Artifact { step, name } => match kept(step, name) {
+            Some(artifact) => FileFrom::Artifact(ArtifactRef {
+                step: step.clone(),
+                name: artifact.name,
+                bytes: artifact.bytes,
+                sha256: artifact.sha256,
+            }),
+            None => {
+                return Err(EvalError::absent(format!(
+                    "the step {step} left no artifact {name}"
+                )));
+            }
+        },
     };
     Ok(WorkFile {
         from,

@@ -64,6 +64,12 @@ impl AttemptDir {
         self.path.join("files").join(n.to_string())
     }
 
+    /// What was kept of the step, one after the other; see [`crate::ArtifactEnd`].
+    #[must_use]
+    pub fn artifacts(&self) -> PathBuf {
+        self.path.join("artifacts")
+    }
+
     /// Makes the attempt's directory, and the one of its files, for nobody but this user.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What another runtime of ours has in common with the native one: the pump of a step's streams, its clocks, and how files
 //! of an attempt are read and written.
 
+pub use crate::artifacts::{collect as collect_artifacts, refuse_all as refuse_artifacts};
 pub use crate::attempt_dir::{read_small, sync_dir, write_durably};
 pub use crate::clock::{boot, wall_ms};
 pub use crate::ready::{Prober, Readiness};

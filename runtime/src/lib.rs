@@ -16,11 +16,13 @@
 //! | `started` | durable before the container may execute anything: with it and without `exit.json` the attempt is *lost* |
 //! | `out`, `err` | the step's streams, capped; see [`StreamRecord`] for what was dropped and where |
 //! | `run/output`, `run/degraded` | what the step wrote to `$FIREHALL_OUTPUT` and `$FIREHALL_DEGRADED`, copied at its end |
+//! | `artifacts` | what is kept of the step, one after the other; the record says which bytes are whose |
 //! | `stop` | the wish to stop |
 //! | `ready` | how long it took to be ready, where somebody asked; see [`Pod`] |
 //! | `exit.json` | the [`ExitRecord`]: written, synced, renamed, directory synced |
 //! | `shim.log` | what the shim could not tell otherwise |
 
+mod artifacts;
 mod attempt_dir;
 mod cannot;
 mod cgroup;
@@ -52,8 +54,10 @@ pub use egress::supported as egress_supported;
 pub use native::{Adopted, Ended, Handle, Native, NativeError, Secrets, ShimCommand};
 pub use probe::{Support, Unsupported};
 pub use program::Program;
-pub use record::{ExitRecord, Hardening, LimitsBy, StartError, StartErrorKind, StreamRecord};
+pub use record::{
+    ArtifactEnd, ArtifactRecord, ExitRecord, Hardening, LimitsBy, StartError, StartErrorKind, StreamRecord,
+};
 pub use rootfs::{ImageSource, Rootfs};
-pub use spec::{ContainerSpec, Image, Pod, SpecError, SpecFile};
+pub use spec::{ContainerSpec, Image, Pod, SpecArtifact, SpecError, SpecFile};
 pub use strays::Stray;
 pub use types::{HostView, Network, Pull};

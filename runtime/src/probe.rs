@@ -159,6 +159,8 @@ async fn trial(native: &Native, state: &Path) -> Result<ExitRecord, Unsupported>
         env: Vec::new(),
         secret_files: std::collections::BTreeSet::new(),
         files: Vec::new(),
+        artifacts: Vec::new(),
+        artifact_bytes: 0,
         workdir: None,
         user: None,
         users: Vec::new(),

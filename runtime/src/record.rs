@@ -41,12 +41,48 @@ pub struct ExitRecord {
     /// The image that ran, by its digest; none for the host's own system.
     #[serde(default)]
     pub image_digest: Option<String>,
+    /// What was to be kept of it, each with what became of that; the bytes lie in [`crate::AttemptDir::artifacts`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<ArtifactRecord>,
     /// Who ended it, when neither the step nor we did: it is no success then, whatever its exit code.
     #[serde(default)]
     pub ended_by: Option<String>,
     /// It was ended because it was not ready in time: what the last look said.
     #[serde(default)]
     pub not_ready: Option<String>,
+}
+
+/// What became of one artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactRecord {
+    /// Its name.
+    pub name: String,
+    /// What became of it.
+    pub end: ArtifactEnd,
+}
+
+/// What became of something that was to be kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArtifactEnd {
+    /// It was copied.
+    Kept {
+        /// Where in the file its bytes begin.
+        offset: u64,
+        /// How many there are.
+        bytes: u64,
+        /// Of them, 64 hexadecimal digits.
+        sha256: String,
+        /// It was a directory and is a tar archive.
+        is_directory: bool,
+    },
+    /// There was nothing at its path.
+    Missing,
+    /// It is nothing that is kept: a link, a FIFO, too large; or the disk was full. Why, for people.
+    Refused {
+        /// Why.
+        why: String,
+    },
 }
 
 /// One stream's account. The file holds the first bytes and, after a loss, the last ones.

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use types::{FILE_MODES, HostView, Millis, Network, Pull, Ready, UserRange, check_file_path, limits};
+use types::{
+    FILE_MODES, HostView, Millis, Network, Pull, Ready, UserRange, check_artifact_path, check_file_path,
+    is_artifact_name, limits,
+};
 
 /// The least memory a step may be given: below it the kernel cannot even set the container up.
 const MEMORY_MIN_BYTES: u64 = 8 * 1024 * 1024;
@@ -38,6 +41,12 @@ pub struct ContainerSpec {
     /// Files that it gets, mounted read-only; the bytes of the Nth lie in [`crate::AttemptDir::file`] N.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<SpecFile>,
+    /// What is kept of it; with one, its `/tmp` outlives it until that is copied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<SpecArtifact>,
+    /// What all of them may have together, in bytes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub artifact_bytes: u64,
     /// Absolute working directory inside; `/tmp` by default.
     pub workdir: Option<String>,
     /// Numeric user inside, 0 to 65535; 1000 by default. It is never the host's user of that number.
@@ -92,6 +101,20 @@ pub struct SpecFile {
     pub path: String,
     /// Its permissions; it belongs to the step's user.
     pub mode: u32,
+}
+
+/// What is kept of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpecArtifact {
+    /// Its name; see [`types::is_artifact_name`].
+    pub name: String,
+    /// Where it lies inside; see [`types::check_artifact_path`].
+    pub path: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 /// What a container sees as its root.
@@ -219,6 +242,15 @@ impl ContainerSpec {
                     format!("{:?} has the mode {:o}", file.path, file.mode),
                 ));
             }
+        }
+        if self.artifacts.len() > limits::ARTIFACTS {
+            return Err(fault("artifacts", format!("are more than {}", limits::ARTIFACTS)));
+        }
+        for artifact in &self.artifacts {
+            if !is_artifact_name(&artifact.name) {
+                return Err(fault("artifacts", format!("{:?} is no name", artifact.name)));
+            }
+            check_artifact_path(&artifact.path).map_err(|why| fault("artifacts", why))?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod access;
 mod agents;
 mod api;
+mod artifacts;
 mod clock;
 mod connections;
 mod guard;
@@ -19,6 +20,7 @@ use std::net::SocketAddr;
 
 use types::{Catalogue, Secret};
 
+pub use artifacts::{Artifacts, ArtifactsError, Credentials, Place};
 pub use connections::Listener;
 pub use serve::{ServerError, run, run_on};
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub seed: Vec<(String, String)>,
     /// `GET /healthz` answers 503 until this many agents are connected.
     pub healthy_with_agents: usize,
+    /// Where artifacts are kept; none: they are refused.
+    pub artifacts: Option<Artifacts>,
     /// Names besides `localhost` under which a reverse proxy passes requests on; without a port.
     pub public_hosts: Vec<String>,
 }

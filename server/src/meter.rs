@@ -29,6 +29,8 @@ pub(crate) struct Meter {
     phases: Family<Labels<1>, Histogram>,
     ignored: Counter,
     log_bytes: Counts<1>,
+    artifacts: Counter,
+    artifact_bytes: Counter,
 }
 
 impl Meter {
@@ -43,6 +45,8 @@ impl Meter {
             phases: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             ignored: Counter::default(),
             log_bytes: Counts::default(),
+            artifacts: Counter::default(),
+            artifact_bytes: Counter::default(),
             registry: Registry::default(),
         };
         registry.register("runs_started", "Runs that began", meter.runs_started.clone());
@@ -82,6 +86,17 @@ impl Meter {
             "Bytes of steps' logs that came, and that agents had to drop (counted in the log, too)",
             Unit::Bytes,
             meter.log_bytes.clone(),
+        );
+        registry.register(
+            "artifacts_stored",
+            "Artifacts of steps that were stored",
+            meter.artifacts.clone(),
+        );
+        registry.register_with_unit(
+            "artifacts",
+            "Bytes of artifacts of steps that were stored",
+            Unit::Bytes,
+            meter.artifact_bytes.clone(),
         );
         Self { registry, ..meter }
     }
@@ -145,6 +160,12 @@ impl Meter {
             .get_or_create(&[("what", "received")])
             .inc_by(bytes as u64);
         self.log_bytes.get_or_create(&[("what", "lost")]).inc_by(lost);
+    }
+
+    /// An artifact that was stored.
+    pub(crate) fn artifact(&self, bytes: u64) {
+        self.artifacts.inc();
+        self.artifact_bytes.inc_by(bytes);
     }
 
     fn finished(&self, report: &AttemptReport) {

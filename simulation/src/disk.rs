@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::{At, Event, history};
 use server::store::{
-    AgentRow, Append, Claim, Drained, Evidence, IncidentFilter, IncidentHead, LogPiece, LogStream, RunFilter,
-    RunHead, Store, StoreError, StoredEvent, StreamId, WorkflowRow, memory::MemoryStore,
+    AgentRow, Append, ArtifactRow, Claim, Drained, Evidence, IncidentFilter, IncidentHead, LogPiece,
+    LogStream, RunFilter, RunHead, Store, StoreError, StoredEvent, StreamId, WorkflowRow,
+    memory::MemoryStore,
 };
 use tokio::sync::watch;
 use types::{AgentId, AlertId, AttemptKey, IncidentId, RunId, Timestamp};
@@ -177,6 +178,12 @@ impl Store for Disk {
         self.inner.drained().await
     }
 
+    async fn keep_artifact(&self, row: ArtifactRow) -> Result<(), StoreError> {
+        self.inner.keep_artifact(row).await
+    }
+    async fn artifacts(&self, run: &RunId) -> Result<Vec<ArtifactRow>, StoreError> {
+        self.inner.artifacts(run).await
+    }
     async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
         self.inner.agents().await
     }

@@ -265,6 +265,7 @@ impl World {
                     catalogue: Catalogue::default(),
                     seed,
                     healthy_with_agents: 0,
+                    artifacts: None,
                     public_hosts: vec!["server".to_owned()],
                 };
                 let listener = Listener::bind().await?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentId, LeaseToken, Millis, Object, RunId, ServiceReport, SessionId, Timestamp};
+use crate::{AgentId, Artifact, LeaseToken, Millis, Object, RunId, ServiceReport, SessionId, Timestamp};
 
 /// Which try this is. The token of its lease fences it; this key names it for people and on disk.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -216,6 +216,9 @@ pub struct AttemptReport {
     /// Its outputs; empty unless it succeeded or degraded.
     #[serde(default)]
     pub outputs: Object,
+    /// What the server holds of it; in a history they have events of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
     /// How its process ended, for containers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<ExitStatus>,

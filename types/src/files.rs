@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{limits, text::clip};
+use crate::{ArtifactRef, limits, text::clip};
 
 /// A file's permissions when nothing is said: everybody reads, nobody writes.
 pub const FILE_MODE: u32 = 0o444;
@@ -25,6 +25,8 @@ pub struct WorkFile {
 pub enum FileFrom {
     /// These bytes.
     Content(String),
+    /// Those of an earlier step's artifact; the agent gets them from the server.
+    Artifact(ArtifactRef),
 }
 
 const fn mode() -> u32 {
@@ -72,6 +74,27 @@ const HOSTS: &[&str] = &["/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin",
 /// # Errors
 /// Why not, as a sentence about the path.
 pub fn check_file_path(path: &str, on_host: bool) -> Result<(), String> {
+    check_plain_path(path)?;
+    let shown = clip(path, SHOWN);
+    if let Some(tree) = TREES.iter().find(|tree| is_within(path, tree)) {
+        return Err(format!("{shown:?} is within {tree}, which is not a workflow's"));
+    }
+    if OURS.contains(&path) {
+        return Err(format!("{shown:?} is the container's own"));
+    }
+    if DIRECTORIES.contains(&path) {
+        return Err(format!("{shown:?} is a directory"));
+    }
+    match HOSTS.iter().find(|tree| on_host && is_within(path, tree)) {
+        Some(tree) => Err(format!(
+            "{shown:?} is within {tree}, which `image: host` has from the host"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether it is an absolute path that leads nowhere but down.
+pub(crate) fn check_plain_path(path: &str) -> Result<(), String> {
     let shown = clip(path, SHOWN);
     let Some(below) = path.strip_prefix('/') else {
         return Err(format!("{shown:?} is no absolute path"));
@@ -88,21 +111,7 @@ pub fn check_file_path(path: &str, on_host: bool) -> Result<(), String> {
             "{shown:?} is no plain path: without //, /./, /../ and a / at its end"
         ));
     }
-    if let Some(tree) = TREES.iter().find(|tree| is_within(path, tree)) {
-        return Err(format!("{shown:?} is within {tree}, which is not a workflow's"));
-    }
-    if OURS.contains(&path) {
-        return Err(format!("{shown:?} is the container's own"));
-    }
-    if DIRECTORIES.contains(&path) {
-        return Err(format!("{shown:?} is a directory"));
-    }
-    match HOSTS.iter().find(|tree| on_host && is_within(path, tree)) {
-        Some(tree) => Err(format!(
-            "{shown:?} is within {tree}, which `image: host` has from the host"
-        )),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Whether a path is this tree or below it.

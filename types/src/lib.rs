@@ -1,6 +1,7 @@
 //! The pure leaf of Firehall: what every room agrees on. No clock, no IO, no randomness.
 
 mod alert;
+mod artifact;
 mod attempt;
 mod files;
 mod finding;
@@ -22,6 +23,10 @@ pub mod units;
 mod work;
 
 pub use alert::{Alert, AlertState, Link, Monitor, Severity};
+pub use artifact::{
+    ARTIFACT_TREE, Artifact, ArtifactDecl, ArtifactRef, OCTETS, TAR, check_artifact_path, is_artifact_name,
+    is_media_type, is_sha256,
+};
 pub use attempt::{AttemptKey, AttemptReport, ExitStatus, Failure, FailureKind, Placement, Usage, Verdict};
 pub use files::{FILE_MODE, FILE_MODES, FileFrom, WorkFile, check_file_path, is_within};
 pub use finding::{CheckItem, Evidence, Finding, Level};

@@ -38,6 +38,18 @@ pub const FILES: usize = 64;
 pub const FILES_BYTES: usize = 512 * 1024;
 /// A file's path in a container.
 pub const FILE_PATH_BYTES: usize = 512;
+/// Artifacts that a container step keeps.
+pub const ARTIFACTS: usize = 16;
+/// All artifacts of one attempt together.
+pub const ARTIFACT_BYTES: u64 = 1024 * 1024 * 1024;
+/// All artifacts of one run together.
+pub const ARTIFACT_RUN_BYTES: u64 = 8 * 1024 * 1024 * 1024;
+/// One piece of an artifact on the wire.
+pub const ARTIFACT_CHUNK_BYTES: usize = 256 * 1024;
+/// Files and directories of a directory that is kept as an artifact.
+pub const ARTIFACT_ENTRIES: usize = 100_000;
+/// How long a server that does not take an artifact is asked again before the attempt fails for it.
+pub const ARTIFACT_REFUSED_MS: Millis = 2 * 60_000;
 /// Degradation reasons of one attempt.
 pub const REASONS: usize = 32;
 /// One reason or failure message, characters.

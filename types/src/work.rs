@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FailureKind, Millis, Object, ServiceWork, Type, WorkFile, limits};
+use crate::{ArtifactDecl, FailureKind, Millis, Object, ServiceWork, Type, WorkFile, limits};
 
 /// One attempt's work, fully evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,6 +68,9 @@ pub struct ContainerWork {
     /// Files that it gets, read-only, by their path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, WorkFile>,
+    /// What is kept of it, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<String, ArtifactDecl>,
     /// Limits.
     #[serde(default)]
     pub resources: Resources,

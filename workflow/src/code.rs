@@ -167,6 +167,9 @@ codes! {
     /// A name that is no value by itself.
     NotAValue = "FH0314", "not a value by itself",
         "`steps`, `trigger`, `each`, `inputs` and a step's name only lead to values: read a field of them.";
+    /// An artifact that no step keeps.
+    UnknownArtifact = "FH0315", "unknown artifact",
+        "`artifact: STEP.NAME` names what an earlier step without a fan-out declares in its `artifacts`. The nearest known name is suggested.";
 
     /// An expression cannot be read.
     BadExpression = "FH0401", "not an expression",

@@ -63,6 +63,18 @@ pub struct EvalError {
     pub source_text: String,
 }
 
+impl EvalError {
+    /// What a part of a step reads is not there, though no expression says so.
+    #[must_use]
+    pub fn absent(message: String) -> Self {
+        Self {
+            code: Code::EvalAbsent.as_str(),
+            message,
+            source_text: "files".to_owned(),
+        }
+    }
+}
+
 impl Expr {
     /// Its value: plain JSON of at most `limits::VALUE_BYTES`.
     ///

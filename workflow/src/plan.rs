@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use types::{
-    HostView, IfLost, Millis, Network, Object, OutputDecl, OutputFrom, Pull, Ready, Resources, Retry,
-    RuntimeName, Type, Value,
+    ArtifactDecl, HostView, IfLost, Millis, Network, Object, OutputDecl, OutputFrom, Pull, Ready, Resources,
+    Retry, RuntimeName, Type, Value,
 };
 
 use crate::eval::{Expr, Template};
@@ -201,6 +201,9 @@ pub enum Body {
         /// Files that it gets, read-only, by their path.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         files: BTreeMap<String, PlanFile>,
+        /// What is kept of it, by name.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        artifacts: BTreeMap<String, ArtifactDecl>,
         /// Limits.
         #[serde(default = "lean::resources", skip_serializing_if = "lean::is_resources")]
         resources: Resources,
@@ -244,6 +247,13 @@ pub struct PlanFile {
 pub enum PlanFileFrom {
     /// A value: text as it is, anything else as JSON.
     Content(Template),
+    /// What an earlier step, which has no fan-out, keeps.
+    Artifact {
+        /// The step's key.
+        step: String,
+        /// The artifact's name there.
+        name: String,
+    },
 }
 
 /// A container beside a step.
@@ -417,6 +427,7 @@ impl PlanStep {
             } => {
                 let in_file = |file: &PlanFile| match &file.from {
                     PlanFileFrom::Content(content) => in_template(content),
+                    PlanFileFrom::Artifact { .. } => false,
                 };
                 let beside = services.values().flat_map(PlanService::templates);
                 let mut values = argv.iter().chain(env.values()).chain(beside);

@@ -6,7 +6,7 @@ use runtime::{Attached, ContainerSpec, Ended, Found, Runtime, RuntimeError, Secr
 use types::{Failure, FailureKind, Work, WorkBody};
 
 use super::{
-    Job, Told, files, of_exit,
+    Job, Told, artifacts, files, of_exit,
     pod::{self, NotUp},
     report,
     spec::{self, Made},
@@ -73,7 +73,15 @@ pub(super) async fn start(job: &Job, work: &Work) {
     job.context
         .masks
         .hold(&job.token, all.iter().map(|(_, secret)| secret));
-    if let Err(failure) = files::put(&dir, container).await {
+    let put = tokio::select! {
+        put = files::put(job, container) => put,
+        // An artifact may be large; nothing has begun.
+        () = job.reins.stop.cancelled() => {
+            let verdict = report::stopped_by(job.reins.cause(), work);
+            return job.ended_before(verdict).await;
+        }
+    };
+    if let Err(failure) = put {
         return job.fail(failure).await;
     }
     if !beside.is_empty() {
@@ -166,14 +174,16 @@ async fn over(job: &Job, work: &Work, ended: Ended) {
         Ended::Finished(record) => {
             let services = pod::down(&job.context, &job.dir()).await;
             job.logs_end();
-            let (context, dir, work) = (Arc::clone(&job.context), job.dir(), work.clone());
+            let (context, dir, done) = (Arc::clone(&job.context), job.dir(), work.clone());
             let cause = job.reins.cause().cloned();
+            let left = record.artifacts.clone();
             let made =
-                node::blocking::run(move || of_exit(&context, &work, &dir, &record, cause.as_ref())).await;
+                node::blocking::run(move || of_exit(&context, &done, &dir, &record, cause.as_ref())).await;
             match made {
                 Ok(mut report) => {
                     report.verdict = pod::judged(report.verdict, &services);
                     report.services = services;
+                    artifacts::deliver(job, work, &left, &mut report).await;
                     job.tell(Told::Ended(Box::new(report))).await;
                 }
                 Err(error) => {

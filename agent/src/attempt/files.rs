@@ -5,11 +5,13 @@ use std::{
     fs::File,
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::PathBuf,
 };
 
 use runtime::{AttemptDir, SpecFile};
 use types::{ContainerWork, Failure, FailureKind, FileFrom};
+
+use super::{Job, artifacts};
 
 /// As the runtime mounts them, in the order in which they are put.
 pub(super) fn of(container: &ContainerWork) -> Vec<SpecFile> {
@@ -23,41 +25,49 @@ pub(super) fn of(container: &ContainerWork) -> Vec<SpecFile> {
 /// Puts them there, over those of a start that did not come about.
 ///
 /// # Errors
-/// The disk refuses: nothing has begun.
-pub(super) async fn put(dir: &Path, container: &ContainerWork) -> Result<(), Failure> {
+/// The disk refuses, or an artifact cannot be had: nothing has begun.
+pub(super) async fn put(job: &Job, container: &ContainerWork) -> Result<(), Failure> {
     if container.files.is_empty() {
         return Ok(());
     }
-    let (dir, container) = (dir.to_owned(), container.clone());
+    let dir = AttemptDir::new(job.dir());
     let failed = |why: String| {
         Failure::new(
             FailureKind::Start,
             format!("the step's files cannot be put on the disk of its agent: {why}"),
         )
     };
-    match node::blocking::run(move || put_all(&AttemptDir::new(dir), &container)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(failed(error.to_string())),
-        Err(error) => Err(failed(error.to_string())),
-    }
-}
-
-fn put_all(dir: &AttemptDir, container: &ContainerWork) -> io::Result<()> {
-    dir.make_files()?;
-    for (n, file) in container.files.values().enumerate() {
-        let path = dir.file(n);
-        match fs_err::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut open = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o400)
-            .open(&path)?;
+    dir.make_files().map_err(|error| failed(error.to_string()))?;
+    for (n, (path, file)) in container.files.iter().enumerate() {
+        let at = dir.file(n);
         match &file.from {
-            FileFrom::Content(content) => open.write_all(content.as_bytes())?,
+            FileFrom::Content(content) => {
+                let content = content.clone();
+                let written = node::blocking::run(move || fresh(&at)?.write_all(content.as_bytes())).await;
+                written
+                    .map_err(|error| failed(error.to_string()))?
+                    .map_err(|error| failed(error.to_string()))?;
+            }
+            FileFrom::Artifact(artifact) => {
+                let open = fresh(&at).map_err(|error| failed(error.to_string()))?;
+                artifacts::fetch(job, artifact, open).await.map_err(|why| {
+                    let what = format!("{path} (artifact {} of {})", artifact.name, artifact.step);
+                    failed(format!("{what}: {why}"))
+                })?;
+            }
         }
     }
     Ok(())
+}
+
+fn fresh(path: &PathBuf) -> io::Result<File> {
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o400)
+        .open(path)
 }

@@ -2,6 +2,7 @@
 
 mod action;
 mod admit;
+mod artifacts;
 mod container;
 mod files;
 pub(crate) mod pod;

@@ -19,6 +19,7 @@ pub(super) fn of(verdict: Verdict, usage: Usage) -> AttemptReport {
     AttemptReport {
         verdict,
         outputs: Object::new(),
+        artifacts: Vec::new(),
         exit: None,
         usage,
         finished_at: clock::wall(),
@@ -69,6 +70,7 @@ pub(crate) fn of_exit(
     AttemptReport {
         verdict,
         outputs,
+        artifacts: Vec::new(),
         exit: record.started.then_some(exit),
         usage,
         finished_at: types::Timestamp::from_unix_ms(record.finished_at_ms),

@@ -12,7 +12,7 @@ use types::{
 };
 
 use super::{
-    files,
+    artifacts, files,
     pod::{self, Part},
 };
 use crate::context::Context;
@@ -80,6 +80,8 @@ impl Of<'_> {
             env,
             secret_files: container.secret_files.clone(),
             files: files::of(container),
+            artifacts: artifacts::of(container),
+            artifact_bytes: self.context.policy.limits.artifact_bytes,
             workdir: container.workdir.clone(),
             user: container.user,
             host_view: container.host_view.clone(),
@@ -168,6 +170,8 @@ impl Of<'_> {
             env: Vec::new(),
             secret_files: BTreeSet::new(),
             files: Vec::new(),
+            artifacts: Vec::new(),
+            artifact_bytes: 0,
             workdir: None,
             user: None,
             users: self.context.policy.users.clone(),

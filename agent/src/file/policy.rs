@@ -66,6 +66,14 @@ fn limits_of(reader: &mut Reader<'_>, policy: &mut Policy, tmp_bytes: &mut u64) 
     if let Some(ms) = reader.value(table, timeout, "write 30s, 10m or 2h", time) {
         policy.limits.timeout_ms = ms;
     }
+    let artifacts = ("artifacts", Rule::Policy("limits.artifacts"));
+    let kept = |text: &str| match size(text)? {
+        bytes if bytes <= limits::ARTIFACT_BYTES => Ok(bytes),
+        _ => Err("it is more than 1GiB, which is the most that a server takes".to_owned()),
+    };
+    if let Some(bytes) = reader.value(table, artifacts, "write 100MiB; 0B for none", kept) {
+        policy.limits.artifact_bytes = bytes;
+    }
     let tmp = ("tmp", Rule::Policy("limits.tmp"));
     let least = |text: &str| match size(text)? {
         bytes if bytes >= TMP_MIN_BYTES => Ok(bytes),

@@ -92,6 +92,12 @@ pub const TABLES: &[TableShape] = &[
                 "An attempt's time: `30s`, `10m`, `2h`",
             ),
             key(
+                "artifacts",
+                Kind::Text,
+                "\"1GiB\"",
+                "All artifacts of one attempt together: `100MiB`; with `0B` steps that keep any are refused",
+            ),
+            key(
                 "tmp",
                 Kind::Text,
                 "\"64MiB\"",

@@ -168,8 +168,10 @@ impl Supervisor {
                 self.found.insert(token.clone(), running);
                 Seen::Running
             }
-            // Its services may live, and what became of them belongs to its report: it is followed to the end that it had.
-            Ok(Found::Ended(Ended::Finished(record))) if has_services(work) => {
+            // Its services may live, and what it left is still to be delivered: it is followed to the end that it had.
+            Ok(Found::Ended(Ended::Finished(record)))
+                if has_services(work) || !record.artifacts.is_empty() =>
+            {
                 self.found.insert(token.clone(), Box::new(attempt::Over(record)));
                 Seen::Running
             }

@@ -292,6 +292,22 @@ pub(crate) fn token() -> LeaseToken {
 impl AgentService for Service {
     type SessionStream = Answer<v1::SessionDown>;
     type LogsStream = Answer<v1::LogAck>;
+    type PutArtifactStream = Answer<v1::PutArtifactResponse>;
+    type GetAttemptArtifactStream = Answer<v1::GetAttemptArtifactResponse>;
+
+    async fn put_artifact(
+        &self,
+        _: Request<Streaming<v1::PutArtifactRequest>>,
+    ) -> Result<Response<Self::PutArtifactStream>, Status> {
+        Err(Status::unimplemented("an older server"))
+    }
+
+    async fn get_attempt_artifact(
+        &self,
+        _: Request<v1::GetAttemptArtifactRequest>,
+    ) -> Result<Response<Self::GetAttemptArtifactStream>, Status> {
+        Err(Status::unimplemented("an older server"))
+    }
 
     async fn session(
         &self,

@@ -18,6 +18,7 @@ pub(crate) fn container(text: &str) -> ContainerWork {
         secrets: BTreeMap::new(),
         secret_files: std::collections::BTreeSet::new(),
         files: BTreeMap::new(),
+        artifacts: BTreeMap::new(),
         resources: Resources::default(),
         network: Network::Host,
         host_view: std::collections::BTreeSet::new(),

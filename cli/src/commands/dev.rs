@@ -1,7 +1,7 @@
 //! `firehall dev`: a server and an agent in one process, for one machine.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -78,6 +78,7 @@ async fn both(mut args: DevArgs, taken: Taken) -> Done {
         key: "host".to_owned(),
         value: host.clone(),
     });
+    server::make_private(&args.data_dir)?;
     let config = ::server::Config {
         listen: args.listen,
         insecure: false,
@@ -85,9 +86,13 @@ async fn both(mut args: DevArgs, taken: Taken) -> Done {
         catalogue: ::actions::Registry::builtin().catalogue(),
         seed: seed(args.workflows.as_deref())?,
         healthy_with_agents: 1,
+        artifacts: Some(server::artifacts(
+            None,
+            &args.data_dir.join("server"),
+            BTreeMap::new(),
+        )?),
         public_hosts: Vec::new(),
     };
-    server::make_private(&args.data_dir)?;
     let store = server::open(&args.data_dir.join("server")).await?;
     let asked = process::shutdown_on_signals(args.lifetime)?;
     // The agent goes first, then the server: what it reports at its end is still heard.

@@ -3,6 +3,7 @@
 pub(crate) mod actions;
 pub(crate) mod agent;
 pub(crate) mod agents;
+pub(crate) mod artifacts;
 pub(crate) mod cancel;
 pub(crate) mod check;
 pub(crate) mod compile;

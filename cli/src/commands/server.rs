@@ -1,8 +1,11 @@
 //! `firehall server`
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-use ::server::store::sqlite::{SqliteOptions, SqliteStore};
+use ::server::{
+    Artifacts, Credentials, Place,
+    store::sqlite::{SqliteOptions, SqliteStore},
+};
 use clap::Args;
 use types::Secret;
 
@@ -13,6 +16,9 @@ use crate::{
     process::{self, Lifetime},
     telemetry::{self, LogArgs},
 };
+
+/// Secrets of a bucket.
+const AWS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
 /// Run the control plane.
 #[derive(Debug, Args)]
@@ -37,6 +43,11 @@ pub(crate) struct ServerArgs {
     /// Where the store lives; made when it is not there
     #[arg(long, env = "FIREHALL_DATA_DIR", value_name = "DIR")]
     data_dir: PathBuf,
+    /// Where artifacts of steps are kept: a directory, made when it is not there, or s3://BUCKET/PREFIX, with credentials
+    /// from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL; `artifacts` in the data directory when
+    /// not given
+    #[arg(long, env = "FIREHALL_ARTIFACTS", value_name = "DIR|S3-URL")]
+    artifacts: Option<Place>,
     /// A host name under which a reverse proxy passes requests on; on loopback all others but localhost and addresses
     /// are refused. Repeatable
     #[arg(
@@ -71,12 +82,19 @@ pub(crate) struct ServerArgs {
 
 /// Runs before any thread: the webhooks' secret leaves the environment by executing this binary again.
 pub(crate) fn main(args: ServerArgs) -> Done {
-    let secret = args.webhook_secret_env.as_deref().map(secret).transpose()?;
-    entry::block_on(serve(args, secret))
+    let webhook = args.webhook_secret_env.as_deref();
+    let mut secrets = secrets(webhook, matches!(args.artifacts, Some(Place::S3 { .. })))?;
+    let webhook = match webhook {
+        Some(name) => Some(set(name, secrets.remove(name))?),
+        None => None,
+    };
+    entry::block_on(serve(args, webhook, secrets))
 }
 
-async fn serve(args: ServerArgs, webhook_secret: Option<Secret>) -> Done {
+async fn serve(args: ServerArgs, webhook_secret: Option<Secret>, secrets: BTreeMap<String, Secret>) -> Done {
     telemetry::init(&args.log)?;
+    make_private(&args.data_dir)?;
+    let artifacts = artifacts(args.artifacts, &args.data_dir, secrets)?;
     let config = ::server::Config {
         listen: args.listen,
         insecure: args.insecure,
@@ -84,6 +102,7 @@ async fn serve(args: ServerArgs, webhook_secret: Option<Secret>) -> Done {
         catalogue: ::actions::Registry::builtin().catalogue(),
         seed: Vec::new(),
         healthy_with_agents: 0,
+        artifacts: Some(artifacts),
         public_hosts: args.public_hosts,
     };
     let store = open(&args.data_dir).await?;
@@ -126,13 +145,37 @@ pub(crate) fn make_private(dir: &std::path::Path) -> Result<(), Fault> {
     made.map_err(|error| Fault::failed(format!("cannot make {}: {error}", dir.display())))
 }
 
-fn secret(name: &str) -> Result<Secret, Fault> {
-    let mut taken = ::agent::hygiene::take_secrets(&[name]).map_err(|error| {
+/// Opens the place for artifacts, by default in the data directory.
+pub(crate) fn artifacts(
+    place: Option<Place>,
+    data_dir: &std::path::Path,
+    mut secrets: BTreeMap<String, Secret>,
+) -> Result<Artifacts, Fault> {
+    let place = place.unwrap_or_else(|| Place::Directory(data_dir.join("artifacts")));
+    let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let credentials = Credentials {
+        key: secrets.remove(AWS[0]),
+        secret: secrets.remove(AWS[1]),
+        session: secrets.remove(AWS[2]),
+        region: text("AWS_REGION").or_else(|| text("AWS_DEFAULT_REGION")),
+        endpoint: text("AWS_ENDPOINT_URL_S3").or_else(|| text("AWS_ENDPOINT_URL")),
+    };
+    Artifacts::open(&place, data_dir, &credentials).map_err(|error| Fault::failed(error.to_string()))
+}
+
+/// What the server takes out of its environment.
+fn secrets(webhook: Option<&str>, s3: bool) -> Result<BTreeMap<String, Secret>, Fault> {
+    let aws = AWS.iter().copied().filter(|_| s3);
+    let names: Vec<&str> = webhook.into_iter().chain(aws).collect();
+    ::agent::hygiene::take_secrets(&names).map_err(|error| {
         Fault::failed(format!(
             "the secret cannot be taken from the environment: {error}"
         ))
-    })?;
-    match taken.remove(name) {
+    })
+}
+
+fn set(name: &str, secret: Option<Secret>) -> Result<Secret, Fault> {
+    match secret {
         Some(secret) if !secret.expose().is_empty() => Ok(secret),
         _ => Err(Fault::usage(format!(
             "--webhook-secret-env {name}: that variable is unset, empty or not UTF-8"

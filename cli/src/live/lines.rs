@@ -46,6 +46,12 @@ fn said(event: &Event, run: &LiveRun) -> Option<Vec<String>> {
             "{} was decided as {resolution} by {by}",
             name(run, &at.step, at.index)
         )),
+        Body::ArtifactStored { at, artifact } => one(format!(
+            "{} left {}, {} bytes",
+            name(run, &at.step, at.index),
+            artifact.name,
+            artifact.bytes
+        )),
         Body::RetryScheduled { at, .. } => {
             let why = item(run, &at.step, at.index)
                 .map(|item| item.reasons.join("; "))

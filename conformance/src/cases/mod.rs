@@ -1,5 +1,6 @@
 //! The cases, a file for each thing they look at.
 
+mod artifacts;
 mod beside;
 mod ends;
 mod environment;
@@ -19,6 +20,7 @@ mod streams;
 use crate::Case;
 
 pub(crate) const ALL: &[&[Case]] = &[
+    artifacts::CASES,
     beside::CASES,
     ends::CASES,
     environment::CASES,

@@ -26,6 +26,7 @@ pub(super) struct Files {
     pub degraded: File,
     /// Gets a line once it is ready.
     pub ready: File,
+    pub artifacts: File,
 }
 
 /// The agent at the other end.
@@ -81,8 +82,9 @@ fn files(stream: &UnixStream) -> io::Result<Files> {
             );
         }
     }
-    let [record, alive, halt, out, err, output, degraded, ready] = <[File; FILES.len()]>::try_from(owned)
-        .map_err(|got| io::Error::other(format!("{} came, {} were to come", got.len(), FILES.len())))?;
+    let [record, alive, halt, out, err, output, degraded, ready, artifacts] =
+        <[File; FILES.len()]>::try_from(owned)
+            .map_err(|got| io::Error::other(format!("{} came, {} were to come", got.len(), FILES.len())))?;
     Ok(Files {
         record,
         _alive: alive,
@@ -92,5 +94,6 @@ fn files(stream: &UnixStream) -> io::Result<Files> {
         output,
         degraded,
         ready,
+        artifacts,
     })
 }

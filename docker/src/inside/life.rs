@@ -54,6 +54,9 @@ pub(super) fn live(
     }
     results::collect("output", files.output, &mut record);
     results::collect("degraded", files.degraded, &mut record);
+    if record.started {
+        results::keep(spec, files.artifacts, &mut record);
+    }
     let used = account::used();
     record.cpu_ms = millis(used.cpu);
     record.peak_memory_bytes = used.peak_memory_bytes;

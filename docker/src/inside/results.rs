@@ -5,8 +5,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use runtime::kit::read_small;
-use runtime::{ExitRecord, RUN_FILE_BYTES, StartError, StartErrorKind};
+use runtime::kit::{collect_artifacts, read_small, refuse_artifacts};
+use runtime::{ContainerSpec, ExitRecord, RUN_FILE_BYTES, StartError, StartErrorKind};
+
+use types::ARTIFACT_TREE;
 
 use crate::wire::Left;
 
@@ -36,6 +38,17 @@ pub(super) fn collect(name: &str, mut to: File, record: &mut ExitRecord) {
         let message = format!("the step ran, but its {name} file cannot be read: {error}");
         record.start_error = Some(StartError::new(StartErrorKind::Runtime, message));
     }
+}
+
+/// Copies what is kept of the step out of the container, however it ended.
+pub(super) fn keep(spec: &ContainerSpec, mut to: File, record: &mut ExitRecord) {
+    if spec.artifacts.is_empty() {
+        return;
+    }
+    record.artifacts = match File::open(ARTIFACT_TREE) {
+        Ok(tree) => collect_artifacts(&tree, &spec.artifacts, spec.artifact_bytes, &mut to),
+        Err(error) => refuse_artifacts(&spec.artifacts, &error),
+    };
 }
 
 /// Writes the record. The newline says that it is whole.

@@ -132,6 +132,8 @@ pub(crate) fn exec(argv: &[&str]) -> ContainerSpec {
         env: Vec::new(),
         secret_files: BTreeSet::new(),
         files: Vec::new(),
+        artifacts: Vec::new(),
+        artifact_bytes: 0,
         workdir: None,
         user: None,
         users: Vec::new(),

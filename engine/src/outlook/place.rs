@@ -158,6 +158,7 @@ fn work(plan: &PlanStep) -> Work {
             secrets: secrets.clone(),
             secret_files: secret_files.clone(),
             files: BTreeMap::new(),
+            artifacts: BTreeMap::new(),
             resources: *resources,
             network: *network,
             host_view: host_view.clone(),

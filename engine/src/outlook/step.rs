@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use types::{Effect, Value, limits};
-use workflow::{Body, FanOut, PlanService, PlanStep};
+use workflow::{Body, FanOut, PlanFileFrom, PlanService, PlanStep};
 
 use super::{
     Question,
@@ -241,12 +241,22 @@ fn refused(known: &Known, plan: &PlanStep, runs_on: &BTreeMap<String, Foreseen>)
             image,
             argv,
             env,
+            files,
             services,
             ..
         } => {
+            let mut contents = Vec::new();
+            for file in files.values() {
+                match &file.from {
+                    PlanFileFrom::Content(content) => contents.push(content),
+                    // What a step will have left is not known before it ran.
+                    PlanFileFrom::Artifact { .. } => return None,
+                }
+            }
             std::iter::once(image)
                 .chain(argv)
                 .chain(env.values())
+                .chain(contents)
                 .chain(services.values().flat_map(PlanService::templates))
                 .for_each(&mut add);
         }
@@ -255,6 +265,6 @@ fn refused(known: &Known, plan: &PlanStep, runs_on: &BTreeMap<String, Foreseen>)
     if !lacks.is_empty() {
         return None;
     }
-    let evaluated = work::evaluate(plan, known.scope()).map_err(|error| error.to_string());
+    let evaluated = work::evaluate(plan, known.scope(), &|_, _| None).map_err(|error| error.to_string());
     evaluated.and_then(work::storable).err().map(|why| cut(&why))
 }

@@ -165,6 +165,7 @@ pub(super) fn report(verdict: Verdict) -> AttemptReport {
     AttemptReport {
         verdict,
         outputs: Object::new(),
+        artifacts: Vec::new(),
         exit: None,
         usage: Usage::default(),
         finished_at: T0,

@@ -63,6 +63,7 @@ fn run_started() -> Event {
                 secrets: BTreeMap::from([("TOKEN".to_owned(), "slack-token".to_owned())]),
                 secret_files: BTreeSet::new(),
                 files: BTreeMap::new(),
+                artifacts: BTreeMap::new(),
                 resources: Resources {
                     cpu_millis: Some(500),
                     ..Resources::default()
@@ -123,6 +124,7 @@ fn queued() -> Event {
             secrets: BTreeMap::from([("TOKEN".to_owned(), "slack-token".to_owned())]),
             secret_files: BTreeSet::new(),
             files: BTreeMap::new(),
+            artifacts: BTreeMap::new(),
             resources: Resources {
                 cpu_millis: Some(250),
                 ..Resources::default()
@@ -156,6 +158,7 @@ fn finished() -> Event {
     let report = AttemptReport {
         verdict: Verdict::Failed { failure },
         outputs: Object::from_iter([("share".to_owned(), json!(0.1 + 0.2))]),
+        artifacts: Vec::new(),
         exit: Some(ExitStatus {
             code: Some(3),
             signal: None,
@@ -206,6 +209,7 @@ fn samples() -> Vec<Event> {
             outcome: StepOutcome::Degraded,
             reasons: vec!["slow".to_owned()],
             outputs: Some(json!({"n": 3}).as_object().unwrap().clone()),
+            artifacts: Vec::new(),
             attempts: 2,
             agent: Some(agent(1)),
             agent_name: Some("a-1".to_owned()),
@@ -260,6 +264,16 @@ fn samples() -> Vec<Event> {
         Event::AttemptStarted {
             at: at("parse#2"),
             token: token(1),
+        },
+        Event::ArtifactStored {
+            at: this(),
+            token: token(1),
+            artifact: types::Artifact {
+                name: "heap".to_owned(),
+                bytes: 3,
+                sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned(),
+                media_type: "text/plain".to_owned(),
+            },
         },
         finished(),
         Event::AttemptLost {

@@ -226,6 +226,7 @@ fn effects_come_by_level_and_what_is_certainly_skipped_has_none() {
                 secrets: BTreeMap::from([("T".to_owned(), "token".to_owned())]),
                 secret_files: BTreeSet::new(),
                 files: BTreeMap::new(),
+                artifacts: BTreeMap::new(),
                 resources: Resources::default(),
                 network: Network::Host,
                 host_view: BTreeSet::new(),

@@ -12,7 +12,7 @@ pub use history::{Entry, History};
 pub use list::{Row, Steps};
 pub use logs::{Line, Log, LogAddress, NoLog, Other, lines};
 pub use overview::Run;
-pub use step::{Fact, Item, Output, StepPage};
+pub use step::{Artifact, Fact, Item, Output, StepPage};
 
 /// Text that was JSON, with indents; what is not stays as it is.
 #[must_use]

@@ -38,6 +38,8 @@ pub struct StepPage {
     pub attempts: Vec<v1::Attempt>,
     /// What the step or the item left.
     pub outputs: Vec<Output>,
+    /// What it left as files.
+    pub artifacts: Vec<Artifact>,
 }
 
 /// A line of the plan.
@@ -81,6 +83,25 @@ pub struct Output {
     pub ty: String,
     /// Its value as JSON with indents.
     pub json: String,
+}
+
+/// Something that a step left as a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// Where it is got.
+    pub at: String,
+    /// Its name.
+    pub name: String,
+    /// The item that left it, in a fan-out.
+    pub index: Option<u32>,
+    /// The try that left it, from 1; 0 when it was taken over.
+    pub attempt: u32,
+    /// Its size.
+    pub bytes: u64,
+    /// What the step calls it.
+    pub media_type: String,
+    /// Of its bytes.
+    pub sha256: String,
 }
 
 impl StepPage {

@@ -16,6 +16,7 @@ use super::setup::Shim;
 use super::stage::{self, Stage};
 use super::status::{Said, Status};
 use super::watch::{self, Seen, Streams};
+use crate::artifacts::{collect as collect_all, refuse_all};
 use crate::attempt_dir::{RUN_FILE_BYTES, read_small, sync_dir};
 use crate::cgroup::{self, Facts, Group, Limits};
 use crate::slot::Ids;
@@ -77,6 +78,8 @@ fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), 
         .map_err(|error| StartError::runtime("cannot give the step its files", error))?;
     stage.secrets = stage::secret_files(shim, user, group_id)
         .map_err(|error| StartError::runtime("cannot make the files of secrets", error))?;
+    stage.tmp = stage::kept_tmp(shim, ids.owner(0))
+        .map_err(|error| StartError::runtime("cannot make the step's /tmp", error))?;
     let pipes = Pipes::new(user).map_err(|error| StartError::runtime("cannot make pipes", error))?;
     let streams = Streams::open(shim, pipes.out_read, pipes.err_read)
         .map_err(|error| StartError::runtime("cannot open the log files", error))?;
@@ -117,6 +120,7 @@ fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), 
     // The container's end is known now; what follows must not lose it.
     account(shim, group, record, &seen, setup_cpu);
     collect(shim, &stage, record);
+    keep(shim, &stage, record);
     judge(record, &seen, status.finish(), &ids)
 }
 
@@ -292,6 +296,25 @@ fn collect(shim: &Shim, stage: &Stage, record: &mut ExitRecord) {
             record.start_error = Some(StartError::new(StartErrorKind::Runtime, message));
         }
     }
+}
+
+/// Copies what is kept of the step, however it ended.
+fn keep(shim: &Shim, stage: &Stage, record: &mut ExitRecord) {
+    let Some(tmp) = &stage.tmp else { return };
+    failpoint::reach("shim.artifacts.pre");
+    let opened = std::fs::File::open(tmp).and_then(|tree| {
+        let out = std::fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(shim.dir.artifacts())?;
+        Ok((tree, out))
+    });
+    record.artifacts = match opened {
+        Ok((tree, mut out)) => collect_all(&tree, &shim.spec.artifacts, shim.spec.artifact_bytes, &mut out),
+        Err(error) => refuse_all(&shim.spec.artifacts, &error),
+    };
 }
 
 /// What our pid 1 said, beside what the kernel says of it.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MsFlags, mount};
+use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::setup::Shim;
 use super::stage::make_dir;
@@ -105,11 +106,19 @@ impl Files {
                 None::<&str>,
             )
             .map_err(told)?;
-            let flags = MsFlags::MS_REMOUNT
+            let mut flags = MsFlags::MS_REMOUNT
                 | MsFlags::MS_BIND
                 | MsFlags::MS_RDONLY
                 | MsFlags::MS_NOSUID
                 | MsFlags::MS_NODEV;
+            // Without root it may not be taken off (mount_namespaces(7), locked flags).
+            if statvfs(&inside)
+                .map_err(told)?
+                .flags()
+                .contains(FsFlags::ST_NOEXEC)
+            {
+                flags |= MsFlags::MS_NOEXEC;
+            }
             mount(None::<&str>, &inside, None::<&str>, flags, None::<&str>).map_err(told)?;
         }
         Ok(())

@@ -103,8 +103,12 @@ fn mounts(shim: &Shim, stage: &Stage) -> Vec<Value> {
                 "options": ["nosuid", "noexec", "mode=755", "size=64k"] }),
         json!({ "destination": "/dev/shm", "type": "tmpfs", "source": "tmpfs",
                 "options": memory(&["nosuid", "noexec", "nodev"]) }),
-        json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs",
+        match &stage.tmp {
+            Some(kept) => json!({ "destination": "/tmp", "type": "bind", "source": kept,
+                "options": ["bind", "nosuid", "nodev"] }),
+            None => json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs",
                 "options": memory(&["nosuid", "nodev"]) }),
+        },
         json!({ "destination": "/run/firehall", "type": "bind", "source": stage.io,
                 "options": ["bind", "nosuid", "nodev", "noexec"] }),
     ];

@@ -46,6 +46,8 @@ pub(super) struct Stage {
     pub etc: Vec<(PathBuf, String)>,
     /// The step's files below `/tmp`, by their path inside.
     pub files: Vec<(PathBuf, String)>,
+    /// The step's `/tmp` where something of it is kept: it outlives the container.
+    pub tmp: Option<PathBuf>,
     /// All of the step's files.
     given: Files,
     /// The host's cgroup hierarchies by their path below `/host/sys/fs/cgroup`: only when `/host/sys` is granted.
@@ -199,6 +201,7 @@ pub(super) fn enter(shim: &Shim) -> io::Result<Stage> {
         state: dir("state", 0o700)?,
         io,
         secrets: None,
+        tmp: None,
         etc,
         files,
         given,
@@ -258,6 +261,24 @@ pub(super) fn secret_files(shim: &Shim, user: u32, group: u32) -> io::Result<Opt
         chown(&path, Some(user), Some(group))?;
     }
     chown(&dir, Some(user), Some(group))?;
+    Ok(Some(dir))
+}
+
+/// The step's `/tmp`, made outside of its container: what is kept is read from it when the container is gone. What the step
+/// writes there counts as its memory all the same.
+pub(super) fn kept_tmp(shim: &Shim, root: u32) -> io::Result<Option<PathBuf>> {
+    if shim.spec.artifacts.is_empty() {
+        return Ok(None);
+    }
+    let dir = make_dir(&Path::new(STAGE).join("tmp"), 0o755)?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    let mut options = format!("mode=1777,size={}", shim.spec.tmp_bytes);
+    if shim.rootless {
+        // Nobody counts what the kernel keeps of each file.
+        options.push_str(&format!(",nr_inodes={}", 64 + shim.spec.tmp_bytes / 1024));
+    }
+    mount(Some("tmpfs"), &dir, Some("tmpfs"), flags, Some(options.as_str()))?;
+    chown(&dir, Some(root), Some(root))?;
     Ok(Some(dir))
 }
 

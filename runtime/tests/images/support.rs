@@ -123,6 +123,8 @@ pub(crate) fn sh(image: &str, script: &str) -> ContainerSpec {
         env: Vec::new(),
         secret_files: BTreeSet::new(),
         files: Vec::new(),
+        artifacts: Vec::new(),
+        artifact_bytes: 0,
         workdir: None,
         user: None,
         users: Vec::new(),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::Value;
-use types::{AttemptReport, Failure, Placement, RunId, RunOutcome, StepOutcome, Timestamp};
+use types::{Artifact, AttemptReport, Failure, Placement, RunId, RunOutcome, StepOutcome, Timestamp};
 
 use crate::Error;
 
@@ -227,6 +227,16 @@ pub enum Body {
         /// Which.
         #[serde(flatten)]
         at: At,
+    },
+    /// The server holds something that it left.
+    #[serde(rename = "artifact.stored")]
+    ArtifactStored {
+        /// Which.
+        #[serde(flatten)]
+        at: At,
+        /// What.
+        #[serde(flatten)]
+        artifact: Artifact,
     },
     /// Its terminal report.
     #[serde(rename = "attempt.finished")]

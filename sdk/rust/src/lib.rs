@@ -2,6 +2,7 @@
 //! folded into a picture for people. The conversions between proto and the domain stand here and nowhere else on
 //! this side.
 
+mod artifacts;
 mod client;
 mod error;
 mod event;
@@ -16,6 +17,7 @@ mod time;
 mod view;
 mod watch;
 
+pub use artifacts::{ArtifactOf, ArtifactView};
 pub use client::{Client, LogsOf, Start, Timeouts, What};
 pub use error::{Details, Error, Refusal, Violation};
 pub use event::{At, Body, Event, PlanHead, Reason, StepHead};

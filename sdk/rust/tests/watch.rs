@@ -23,6 +23,7 @@ type Script<T> = Arc<Mutex<VecDeque<Vec<Result<T, Status>>>>>;
 struct Fake {
     watches: Script<v1::Event>,
     logs: Script<v1::RunLogsResponse>,
+    artifacts: Script<v1::GetArtifactResponse>,
     asked: Arc<Mutex<Vec<u64>>>,
 }
 
@@ -46,6 +47,19 @@ fn other<T>() -> Result<Response<T>, Status> {
 impl RunService for Fake {
     type WatchStream = Stream<v1::Event>;
     type LogsStream = Stream<v1::RunLogsResponse>;
+    type GetArtifactStream = Stream<v1::GetArtifactResponse>;
+    async fn get_artifact(
+        &self,
+        request: Request<v1::GetArtifactRequest>,
+    ) -> Result<Response<Self::GetArtifactStream>, Status> {
+        self.play(&self.artifacts, request.get_ref().offset)
+    }
+    async fn list_artifacts(
+        &self,
+        _: Request<v1::ListArtifactsRequest>,
+    ) -> Result<Response<v1::ListArtifactsResponse>, Status> {
+        other()
+    }
     async fn watch(
         &self,
         request: Request<v1::WatchRunRequest>,
@@ -241,6 +255,51 @@ async fn followed_logs_of_the_newest_try_go_on_into_the_next_one() {
     .into();
     assert_eq!(followed(&fake, 0).await, b"one more two");
     assert_eq!(*fake.asked.lock().unwrap(), [0, 0, 4, 0]);
+}
+
+fn part(part: v1::get_artifact_response::Part) -> Result<v1::GetArtifactResponse, Status> {
+    Ok(v1::GetArtifactResponse { part: Some(part) })
+}
+
+#[tokio::test]
+async fn an_artifact_is_got_over_interruptions_and_held_against_its_sum() {
+    use v1::get_artifact_response::Part;
+    let abc = v1::RunArtifact {
+        name: "heap".into(),
+        attempt: 1,
+        bytes: 3,
+        sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".into(),
+        ..v1::RunArtifact::default()
+    };
+    let is = || part(Part::Artifact(abc.clone()));
+    let data = |text: &str| part(Part::Data(text.as_bytes().to_vec()));
+    let gone = || Err(Status::unavailable("stopping"));
+    let of = sdk::ArtifactOf {
+        run: "run_1".into(),
+        step: "s".into(),
+        index: None,
+        attempt: 0,
+        name: "heap".into(),
+    };
+    let fake = Fake::default();
+    *fake.artifacts.lock().unwrap() = vec![vec![is(), data("a"), gone()], vec![is(), data("bc")]].into();
+    let mut got = Vec::new();
+    let take = |bytes: &[u8]| {
+        got.extend_from_slice(bytes);
+        Ok::<(), Error>(())
+    };
+    let artifact = serve(&fake).await.artifact(&of, take).await.unwrap();
+    assert_eq!((got.as_slice(), artifact.bytes), (&b"abc"[..], 3));
+    assert_eq!(*fake.asked.lock().unwrap(), [0, 1]);
+    for wrong in ["abd", "ab", "abcd"] {
+        let fake = Fake::default();
+        *fake.artifacts.lock().unwrap() = vec![vec![is(), data(wrong)]].into();
+        let error = serve(&fake)
+            .await
+            .artifact(&of, |_: &[u8]| Ok::<(), Error>(()))
+            .await;
+        assert!(matches!(error, Err(Error::Answer(_))), "{wrong}: {error:?}");
+    }
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ fn work() -> Work {
         secrets: BTreeMap::new(),
         secret_files: BTreeSet::new(),
         files: BTreeMap::new(),
+        artifacts: BTreeMap::new(),
         resources: types::Resources::default(),
         network: types::Network::None,
         host_view: BTreeSet::new(),

@@ -5,7 +5,7 @@ use proto::v1;
 use tonic::{Request, Response, Status, Streaming};
 use types::{AgentId, LeaseToken};
 
-use super::{convert, logs, session};
+use super::{artifacts, convert, logs, session};
 use crate::{
     Core,
     access::{Permission, authorize},
@@ -16,6 +16,8 @@ pub(super) struct Service(pub(super) Core);
 #[tonic::async_trait]
 impl v1::agent_service_server::AgentService for Service {
     type SessionStream = BoxStream<'static, Result<v1::SessionDown, Status>>;
+    type PutArtifactStream = BoxStream<'static, Result<v1::PutArtifactResponse, Status>>;
+    type GetAttemptArtifactStream = BoxStream<'static, Result<v1::GetAttemptArtifactResponse, Status>>;
     type LogsStream = BoxStream<'static, Result<v1::LogAck, Status>>;
 
     async fn session(
@@ -35,6 +37,27 @@ impl v1::agent_service_server::AgentService for Service {
     ) -> Result<Response<Self::LogsStream>, Status> {
         authorize(&request, Permission::Agent)?;
         Ok(Response::new(logs::receive(self.0.clone(), request.into_inner())))
+    }
+
+    async fn put_artifact(
+        &self,
+        request: Request<Streaming<v1::PutArtifactRequest>>,
+    ) -> Result<Response<Self::PutArtifactStream>, Status> {
+        authorize(&request, Permission::Agent)?;
+        Ok(Response::new(artifacts::receive(
+            self.0.clone(),
+            request.into_inner(),
+        )))
+    }
+
+    async fn get_attempt_artifact(
+        &self,
+        request: Request<v1::GetAttemptArtifactRequest>,
+    ) -> Result<Response<Self::GetAttemptArtifactStream>, Status> {
+        authorize(&request, Permission::Agent)?;
+        Ok(Response::new(
+            artifacts::give(&self.0, request.into_inner()).await?,
+        ))
     }
 
     async fn heartbeat(

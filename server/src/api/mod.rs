@@ -2,6 +2,7 @@
 
 mod admin;
 mod agent;
+mod artifacts;
 pub(crate) mod call;
 pub(crate) mod convert;
 mod diagnose;
@@ -21,6 +22,7 @@ mod plan;
 mod reports;
 mod rerun;
 mod runs;
+mod runs_artifacts;
 mod runs_logs;
 pub(crate) mod runs_view;
 mod session;
@@ -125,6 +127,12 @@ pub(crate) fn run_events(
 ) -> futures::stream::BoxStream<'static, Result<v1::Event, tonic::Status>> {
     watch::events(core, run, after)
 }
+
+/// What a run left.
+pub(crate) use self::{
+    artifacts::read as artifact_bytes,
+    runs_artifacts::{find as find_artifact, list as artifacts_of},
+};
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()

@@ -2,13 +2,14 @@
 //! said again; one that can never be taken must not: the agent would say it again at once, and all its other work with
 //! it would never be heard.
 
+use engine::ReportBody;
 use proto::v1::{self, session_down::Message as Down};
 use tonic::Status;
 use types::{AgentId, LeaseToken, RunId, SessionId};
 
 use super::convert;
 use crate::{
-    Core,
+    Core, artifacts,
     runs::{Ask, RunError},
     store::StoreError,
 };
@@ -22,7 +23,7 @@ pub(super) async fn reported(
     report: v1::Report,
 ) -> Result<(), Status> {
     let attempt = report.attempt.clone();
-    let (token, run, ask, terminal) = match read(core, agent, session, report) {
+    let (token, run, mut ask, terminal) = match read(core, agent, session, report) {
         Ok(read) => read,
         Err(status) => {
             tracing::error!(%agent, why = status.message(), "a report that makes no sense is left out");
@@ -31,6 +32,15 @@ pub(super) async fn reported(
     };
     if terminal {
         failpoint::reach("result.recv");
+    }
+    if let Ask::Report {
+        body: ReportBody::Finished(report),
+        ..
+    } = &mut ask
+    {
+        artifacts::held(&core.store, &run, &token, report)
+            .await
+            .map_err(|error| super::errors::store_status(&error))?;
     }
     match core.runs.tell(&run, ask).await {
         Ok(()) => Ok(()),

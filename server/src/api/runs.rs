@@ -198,6 +198,7 @@ fn filter(request: v1::ListRunsRequest) -> Result<RunFilter, Status> {
 #[tonic::async_trait]
 impl v1::run_service_server::RunService for Service {
     type WatchStream = BoxStream<'static, Result<v1::Event, Status>>;
+    type GetArtifactStream = BoxStream<'static, Result<v1::GetArtifactResponse, Status>>;
     type LogsStream = BoxStream<'static, Result<v1::RunLogsResponse, Status>>;
 
     async fn start(
@@ -346,6 +347,30 @@ impl v1::run_service_server::RunService for Service {
         Ok(Response::new(answer(LOGS_AHEAD, move |out| async move {
             super::runs_logs::send(&core, run, &request, stream, &out).await
         })))
+    }
+
+    async fn list_artifacts(
+        &self,
+        request: Request<v1::ListArtifactsRequest>,
+    ) -> Result<Response<v1::ListArtifactsResponse>, Status> {
+        authorize(&request, Permission::View)?;
+        let id: RunId = convert::id(&request.into_inner().run_id, "run_id")?;
+        let run = self.load(&id).await?;
+        let artifacts = super::runs_artifacts::list(&run);
+        Ok(Response::new(v1::ListArtifactsResponse { artifacts }))
+    }
+
+    async fn get_artifact(
+        &self,
+        request: Request<v1::GetArtifactRequest>,
+    ) -> Result<Response<Self::GetArtifactStream>, Status> {
+        authorize(&request, Permission::View)?;
+        let request = request.into_inner();
+        let id: RunId = convert::id(&request.run_id, "run_id")?;
+        let run = self.load(&id).await?;
+        let artifact = super::runs_artifacts::find(&run, &request)?;
+        let stream = super::runs_artifacts::give(&self.0, artifact, request.offset).await?;
+        Ok(Response::new(stream))
     }
 }
 

@@ -7,12 +7,12 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use types::{AgentId, AlertId, AttemptKey, IncidentId, RunId, Timestamp};
+use types::{AgentId, AlertId, AttemptKey, IncidentId, LeaseToken, RunId, Timestamp};
 
 use super::{
-    AgentRow, Append, Claim, Drained, Evidence, Head, IncidentFilter, IncidentHead, LogPiece, LogStream,
-    READ_BYTES, RunFilter, RunHead, Store, StoreError, StoredEvent, StreamAppend, StreamId, WorkflowRow,
-    check,
+    AgentRow, Append, ArtifactRow, Claim, Drained, Evidence, Head, IncidentFilter, IncidentHead, LogPiece,
+    LogStream, READ_BYTES, RunFilter, RunHead, Store, StoreError, StoredEvent, StreamAppend, StreamId,
+    WorkflowRow, check,
     log_piece::{Fit, Kept, end_mark, fit},
 };
 
@@ -38,6 +38,7 @@ struct State {
     newest: BTreeMap<String, String>,
     agents: BTreeMap<AgentId, (AgentRow, u64)>,
     drained: BTreeMap<AgentId, Drained>,
+    artifacts: BTreeMap<(LeaseToken, String), ArtifactRow>,
     logs: BTreeMap<(AttemptKey, LogStream), Log>,
 }
 
@@ -336,6 +337,22 @@ impl Store for MemoryStore {
 
     async fn drained(&self) -> Result<Vec<Drained>, StoreError> {
         Ok(self.state().drained.values().cloned().collect())
+    }
+
+    async fn keep_artifact(&self, row: ArtifactRow) -> Result<(), StoreError> {
+        let key = (row.token.clone(), row.artifact.name.clone());
+        self.writable()?.artifacts.insert(key, row);
+        Ok(())
+    }
+
+    async fn artifacts(&self, run: &RunId) -> Result<Vec<ArtifactRow>, StoreError> {
+        let state = self.state();
+        Ok(state
+            .artifacts
+            .values()
+            .filter(|row| row.run == *run)
+            .cloned()
+            .collect())
     }
 
     async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {

@@ -14,7 +14,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use types::{AgentId, AttemptKey, IncidentId, Labels, RunId, RunOutcome, Timestamp};
+use types::{AgentId, Artifact, AttemptKey, IncidentId, Labels, LeaseToken, RunId, RunOutcome, Timestamp};
 
 /// The stream an event belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -252,6 +252,19 @@ pub struct Drained {
     pub at: Timestamp,
 }
 
+/// What the artifact store holds of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArtifactRow {
+    /// Its run.
+    pub run: RunId,
+    /// The lease under which it came.
+    pub token: LeaseToken,
+    /// What.
+    pub artifact: Artifact,
+    /// When it was whole.
+    pub at: Timestamp,
+}
+
 /// Which incidents to list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IncidentFilter {
@@ -384,6 +397,10 @@ pub trait Store: Send + Sync + 'static {
     async fn undrain(&self, agent: &AgentId) -> Result<(), StoreError>;
     /// The agents that are drained, by id.
     async fn drained(&self) -> Result<Vec<Drained>, StoreError>;
+    /// Keeps that an artifact is stored, in place of what was kept under its lease and name.
+    async fn keep_artifact(&self, row: ArtifactRow) -> Result<(), StoreError>;
+    /// What is stored of a run's attempts, by lease and name.
+    async fn artifacts(&self, run: &RunId) -> Result<Vec<ArtifactRow>, StoreError>;
     /// Where its files are; none when it has no files.
     fn directory(&self) -> Option<std::path::PathBuf> {
         None

@@ -184,9 +184,14 @@ pub(crate) fn declined(reason: v1::DeclineReason) -> Body {
 }
 
 pub(crate) fn finished(verdict: Verdict) -> Body {
+    finished_with(verdict, Vec::new())
+}
+
+pub(crate) fn finished_with(verdict: Verdict, artifacts: Vec<types::Artifact>) -> Body {
     let report = AttemptReport {
         verdict,
         outputs: Object::new(),
+        artifacts,
         exit: None,
         usage: Usage::default(),
         finished_at: Timestamp::from_unix_ms(2_000),

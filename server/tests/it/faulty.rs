@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use server::store::{
-    AgentRow, Append, Claim, Drained, Evidence, IncidentFilter, IncidentHead, LogPiece, LogStream, RunFilter,
-    RunHead, Store, StoreError, StoredEvent, StreamId, WorkflowRow, memory::MemoryStore,
+    AgentRow, Append, ArtifactRow, Claim, Drained, Evidence, IncidentFilter, IncidentHead, LogPiece,
+    LogStream, RunFilter, RunHead, Store, StoreError, StoredEvent, StreamId, WorkflowRow,
+    memory::MemoryStore,
 };
 use tokio::sync::watch;
 use types::{AgentId, AlertId, AttemptKey, IncidentId, RunId, Timestamp};
@@ -122,6 +123,12 @@ impl Store for Faulty {
     }
     async fn drained(&self) -> Result<Vec<Drained>, StoreError> {
         self.inner.drained().await
+    }
+    async fn keep_artifact(&self, row: ArtifactRow) -> Result<(), StoreError> {
+        self.inner.keep_artifact(row).await
+    }
+    async fn artifacts(&self, run: &RunId) -> Result<Vec<ArtifactRow>, StoreError> {
+        self.inner.artifacts(run).await
     }
     async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
         self.inner.agents().await

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod agent;
+mod artifacts;
 mod attempts;
 mod bad;
 mod deadlines;
@@ -17,6 +18,7 @@ mod plan;
 mod reconnect;
 mod run_pages;
 mod runs;
+mod s3;
 mod slow;
 mod stack;
 mod store;

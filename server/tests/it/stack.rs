@@ -6,7 +6,8 @@ use proto::v1::{
     self, admin_service_client::AdminServiceClient, run_service_client::RunServiceClient,
     start_run_request::What, workflow_service_client::WorkflowServiceClient,
 };
-use server::{Config, ServerError};
+use server::{Artifacts, Config, Credentials, Place, ServerError};
+use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -30,6 +31,8 @@ pub(crate) struct Stack {
     pub(crate) store: Arc<Faulty>,
     shutdown: CancellationToken,
     served: JoinHandle<Result<(), ServerError>>,
+    /// Where artifacts are; another server can be started on it.
+    pub(crate) artifacts: Arc<TempDir>,
 }
 
 impl Stack {
@@ -38,6 +41,27 @@ impl Stack {
     }
 
     pub(crate) async fn on(store: Arc<Faulty>, secret: Option<&str>) -> Self {
+        Self::keeping(store, secret, Arc::new(tempfile::tempdir().unwrap()), None).await
+    }
+
+    /// With artifacts in a directory, or in a bucket that this endpoint has.
+    pub(crate) async fn keeping(
+        store: Arc<Faulty>,
+        secret: Option<&str>,
+        dir: Arc<TempDir>,
+        endpoint: Option<String>,
+    ) -> Self {
+        let place = match &endpoint {
+            None => Place::Directory(dir.path().join("artifacts")),
+            Some(_) => "s3://kept/below".parse().unwrap(),
+        };
+        let credentials = Credentials {
+            key: Some(Secret::new("key".to_owned())),
+            secret: Some(Secret::new("secret".to_owned())),
+            endpoint,
+            ..Credentials::default()
+        };
+        let artifacts = Artifacts::open(&place, dir.path(), &credentials).unwrap();
         let config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
             insecure: false,
@@ -45,6 +69,7 @@ impl Stack {
             catalogue: types::Catalogue::default(),
             seed: Vec::new(),
             healthy_with_agents: 0,
+            artifacts: Some(artifacts),
             public_hosts: vec!["firehall.example".to_owned()],
         };
         let shutdown = CancellationToken::new();
@@ -62,6 +87,7 @@ impl Stack {
             store,
             shutdown,
             served,
+            artifacts: dir,
         }
     }
 

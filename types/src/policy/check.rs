@@ -5,8 +5,9 @@ use std::fmt::Display;
 
 use super::{HOST_IMAGE, ImageName, Pattern, Policy, Refusal, Rule, SecretRule, image::allows};
 use crate::{
-    ContainerWork, FILE_MODES, HostView, Network, Resources, ServiceWork, Work, WorkBody, check_file_path,
-    is_service_name, is_within, limits, text::clip,
+    ContainerWork, FILE_MODES, FileFrom, HostView, Network, Resources, ServiceWork, Work, WorkBody,
+    artifact::artifacts_within_language, check_file_path, is_artifact_name, is_service_name, is_sha256,
+    is_within, limits, text::clip,
 };
 
 /// How much of what was asked for is shown.
@@ -73,6 +74,10 @@ impl Policy {
     }
 
     fn container(&self, container: &ContainerWork, whose: Whose<'_>) -> Result<(), Refusal> {
+        if self.limits.artifact_bytes == 0 && !container.artifacts.is_empty() {
+            let asked = format!("{} artifacts", container.artifacts.len());
+            return refuse(Rule::Policy("limits.artifacts"), asked, "none".to_owned());
+        }
         if !self.networks.contains(&container.network) {
             let allowed = self.networks.iter().map(|network| Network::as_str(*network));
             let asked = format!("network: {}", container.network.as_str());
@@ -246,6 +251,7 @@ pub fn within_language(work: &Work) -> Result<(), String> {
 }
 
 fn files_within_language(container: &ContainerWork) -> Result<(), String> {
+    artifacts_within_language(container.artifacts.iter())?;
     let files = &container.files;
     if files.len() > limits::FILES {
         return Err(format!(
@@ -261,6 +267,11 @@ fn files_within_language(container: &ContainerWork) -> Result<(), String> {
                 "the mode of a file is {:o}, the language has at most {FILE_MODES:o}",
                 file.mode
             ));
+        }
+        if let FileFrom::Artifact(artifact) = &file.from
+            && !(is_artifact_name(&artifact.name) && is_sha256(&artifact.sha256))
+        {
+            return Err("a file is of an artifact that is none".to_owned());
         }
         if let Some(other) = files
             .keys()

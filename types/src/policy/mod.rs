@@ -59,6 +59,8 @@ pub struct PolicyLimits {
     pub cpu_millis: Option<u32>,
     /// An attempt's time.
     pub timeout_ms: Millis,
+    /// All artifacts of an attempt together; 0 lets no step keep any.
+    pub artifact_bytes: u64,
 }
 
 impl Default for PolicyLimits {
@@ -68,6 +70,7 @@ impl Default for PolicyLimits {
             pids: limits::PIDS_MAX,
             cpu_millis: None,
             timeout_ms: limits::TIMEOUT_MAX_MS,
+            artifact_bytes: limits::ARTIFACT_BYTES,
         }
     }
 }

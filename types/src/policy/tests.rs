@@ -22,6 +22,7 @@ fn container(with: impl FnOnce(&mut ContainerWork)) -> Work {
         secrets: BTreeMap::new(),
         secret_files: BTreeSet::new(),
         files: BTreeMap::new(),
+        artifacts: BTreeMap::new(),
         resources: Resources::default(),
         network: Network::None,
         host_view: BTreeSet::new(),

@@ -72,6 +72,12 @@ pub(crate) fn edges(world: &World<'_>, sink: &mut Sink) -> Edges {
                 }
             }
         }
+        for step in step.artifacts_read() {
+            match world.step_key(&step.value) {
+                Some(found) => add(found, step.at, false, sink),
+                None => unknown(world, sink, &step.value, step.at),
+            }
+        }
         let mut read = |expr: &ExprSpec| {
             if let Some(node) = &expr.node {
                 references(node, expr, world, &mut |need, at| add(need, at, false, sink));

@@ -12,7 +12,7 @@ use crate::{
     PlanFile, PlanFileFrom, Template,
     code::Code,
     diagnostic::Loc,
-    spec::{ContainerSpec, FileFromSpec, FileSpec, short},
+    spec::{At, ContainerSpec, FileFromSpec, FileSpec, short},
 };
 
 pub(super) fn check(
@@ -47,11 +47,51 @@ pub(super) fn check(
                 }
                 PlanFileFrom::Content(template)
             }
+            FileFromSpec::Artifact { step, name } => {
+                artifact(checker, step, name);
+                PlanFileFrom::Artifact {
+                    step: step.value.clone(),
+                    name: name.value.clone(),
+                }
+            }
         };
         let mode = file.mode;
         files.insert(file.path.value.clone(), PlanFile { from, mode });
     }
     files
+}
+
+/// Whether there is such an artifact.
+fn artifact(checker: &mut Checker<'_>, step: &At<String>, name: &At<String>) {
+    let world = checker.world;
+    // An unknown step has been said with the edges.
+    let Some(index) = world.step_key(&step.value) else {
+        return;
+    };
+    let of = &world.spec.steps[index];
+    if of.artifact(&name.value).is_none() {
+        let message = format!(
+            "the step `{}` keeps no artifact `{}`",
+            of.key.value,
+            short(&name.value)
+        );
+        let known = of.artifacts().iter().map(|artifact| artifact.name.value.as_str());
+        let draft = checker
+            .sink
+            .error(Code::UnknownArtifact, name.at, message)
+            .also(of.key.at, "the step");
+        match crate::nearest(&name.value, known) {
+            Some(near) => draft.help(format!("did you mean `{}.{near}`?", of.key.value)),
+            None => draft.help("name what it keeps in its `artifacts`"),
+        };
+    } else if of.fan.is_some() {
+        let message = format!("each item of `{}` keeps its own `{}`", of.key.value, name.value);
+        checker
+            .sink
+            .error(Code::UnknownArtifact, name.at, message)
+            .also(of.key.at, "the step")
+            .help("a file is of a step that runs once");
+    }
 }
 
 fn place(checker: &mut Checker<'_>, all: &[FileSpec], file: &FileSpec, on_host: bool) {

@@ -328,6 +328,7 @@ fn own_action(def: &ActionDef, given: BTreeMap<String, Template>) -> Body {
         secrets: container.secrets.iter().cloned().collect(),
         secret_files: container.secret_files.clone(),
         files: BTreeMap::new(),
+        artifacts: BTreeMap::new(),
         resources: container.resources,
         network: container.network,
         host_view: container.host_view.clone(),
@@ -423,6 +424,11 @@ fn container_body(checker: &mut Checker<'_>, container: &ContainerSpec) -> Body 
         secrets: container.secrets.iter().cloned().collect(),
         secret_files: container.secret_files.clone(),
         files,
+        artifacts: container
+            .artifacts
+            .iter()
+            .map(|artifact| (artifact.name.value.clone(), artifact.decl.clone()))
+            .collect(),
         resources: container.resources,
         network: container.network,
         host_view: container.host_view.clone(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
-use types::{IfLost, Millis, OutputDecl, OutputFrom, Ready, Resources, Retry, RuntimeName};
+use types::{ArtifactDecl, IfLost, Millis, OutputDecl, OutputFrom, Ready, Resources, Retry, RuntimeName};
 
 use super::{Index, depends, summary::script, text::written};
 use crate::{Body, FanOut, LocalUse, Plan, PlanFile, PlanFileFrom, PlanService, PlanStep, Template};
@@ -119,6 +119,8 @@ struct Container<'a> {
     secret_files: &'a BTreeSet<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     files: BTreeMap<&'a str, File>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    artifacts: &'a BTreeMap<String, ArtifactDecl>,
     resources: Resources,
     network: &'static str,
     host_view: Vec<&'static str>,
@@ -156,7 +158,11 @@ struct Service<'a> {
 
 #[derive(Debug, Clone, Serialize)]
 struct File {
-    content: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<Value>,
+    /// `STEP.NAME`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact: Option<String>,
     /// As `chmod` takes it.
     mode: String,
 }
@@ -248,6 +254,7 @@ fn executor(body: &Body) -> Executor<'_> {
             secrets,
             secret_files,
             files,
+            artifacts,
             resources,
             network,
             host_view,
@@ -269,6 +276,7 @@ fn executor(body: &Body) -> Executor<'_> {
                 .iter()
                 .map(|(path, one)| (path.as_str(), file(one)))
                 .collect(),
+            artifacts,
             resources: *resources,
             network: network.as_str(),
             host_view: host_view.iter().map(|view| view.as_str()).collect(),
@@ -285,11 +293,13 @@ fn executor(body: &Body) -> Executor<'_> {
 }
 
 fn file(file: &PlanFile) -> File {
-    let content = match &file.from {
-        PlanFileFrom::Content(content) => written(content),
+    let (content, artifact) = match &file.from {
+        PlanFileFrom::Content(content) => (Some(written(content)), None),
+        PlanFileFrom::Artifact { step, name } => (None, Some(format!("{step}.{name}"))),
     };
     File {
         content,
+        artifact,
         mode: format!("{:04o}", file.mode),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use types::{HostView, Network, OutputFrom, Pull, Resources, RuntimeName, Value, limits};
 
 use super::{
-    BodySpec, ContainerSpec,
+    BodySpec, ContainerSpec, artifacts,
     fields::{Fields, Known, Name, Reader, short},
     files, foreign, service,
     step::{self, templates},
@@ -170,6 +170,7 @@ pub(super) fn rest(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ContainerSpe
         secrets: Vec::new(),
         secret_files: BTreeSet::new(),
         files: Vec::new(),
+        artifacts: Vec::new(),
         resources: Resources::default(),
         network: Network::default(),
         host_view: BTreeSet::new(),
@@ -185,6 +186,9 @@ pub(super) fn rest(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ContainerSpe
     }
     if let Some(entry) = fields.get("files") {
         spec.files = files::lower(reader, &entry.value);
+    }
+    if let Some(entry) = fields.get("artifacts") {
+        spec.artifacts = artifacts::lower(reader, &entry.value);
     }
     if let Some(entry) = fields.get("resources") {
         spec.resources = resources(reader, &entry.value);

@@ -44,23 +44,73 @@ fn file(reader: &mut Reader<'_>, entry: &Entry) -> Option<FileSpec> {
 }
 
 fn detailed(reader: &mut Reader<'_>, entry: &Entry) -> Option<(FileFromSpec, u32)> {
-    let fields = reader.fields(&entry.value, &Known::keys("a file", &["content", "mode"]))?;
+    let fields = reader.fields(
+        &entry.value,
+        &Known::keys("a file", &["content", "artifact", "mode"]),
+    )?;
     let mode = match fields.get("mode") {
         Some(entry) => mode(reader, &entry.value)?,
         None => FILE_MODE,
     };
-    let Some(content) = fields.get("content") else {
-        if fields.lacks("content") {
-            let message = format!("the file `{}` needs its `content`", short(&entry.key));
+    let from = match (fields.get("content"), fields.get("artifact")) {
+        (Some(content), None) => FileFromSpec::Content(Tpl::read(&content.value, reader.source, reader.sink)),
+        (None, Some(artifact)) => artifact_of(reader, &artifact.value)?,
+        (Some(content), Some(artifact)) => {
             reader
                 .sink
-                .error(Code::MissingKey, entry.key_at, message)
-                .help("add `content: …`: a text, or a value that is written as JSON");
+                .error(
+                    Code::Conflict,
+                    artifact.key_at,
+                    "a file has `content` or is an `artifact`, not both",
+                )
+                .also(content.key_at, "`content` is here")
+                .help("make it two files");
+            return None;
         }
+        (None, None) => {
+            if fields.lacks("content") && fields.lacks("artifact") {
+                let message = format!("the file `{}` needs its `content`", short(&entry.key));
+                reader.sink.error(Code::MissingKey, entry.key_at, message).help(
+                    "add `content: …` (a text, or a value that is written as JSON), or `artifact: STEP.NAME`",
+                );
+            }
+            return None;
+        }
+    };
+    if let FileFromSpec::Artifact { name, .. } = &from
+        && mode & 0o111 != 0
+    {
+        reader
+            .sink
+            .error(Code::BadValue, name.at, "an artifact cannot be a program")
+            .help("what a step left is data: write a mode without x, and give it to a program of the workflow's own");
+        return None;
+    }
+    Some((from, mode))
+}
+
+/// `STEP.NAME`, both with their places.
+fn artifact_of(reader: &mut Reader<'_>, node: &Node) -> Option<FileFromSpec> {
+    let text = reader.text(node, "`artifact`")?;
+    let Some((step, name)) = text.split_once('.') else {
+        reader
+            .sink
+            .error(
+                Code::BadValue,
+                node.at,
+                format!("`artifact` does not take `{}`", short(text)),
+            )
+            .help("write STEP.NAME: the step that keeps it, and its name there");
         return None;
     };
-    let content = Tpl::read(&content.value, reader.source, reader.sink);
-    Some((FileFromSpec::Content(content), mode))
+    let at = |value: &str| At {
+        value: value.to_owned(),
+        at: node.at,
+    };
+    Some(FileFromSpec::Artifact {
+        step: at(step),
+        name: at(name),
+    })
 }
 
 /// Octal digits as `chmod` takes them, whether YAML reads them as a number or not.

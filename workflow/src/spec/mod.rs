@@ -2,6 +2,7 @@
 //! every wrong key and value of a file is said in one pass.
 
 mod action;
+mod artifacts;
 mod container;
 mod fields;
 mod files;
@@ -14,7 +15,8 @@ mod workflow;
 use std::collections::BTreeSet;
 
 use types::{
-    HostView, IfLost, Millis, Network, OutputFrom, Pull, Ready, Resources, Retry, RuntimeName, Type, Value,
+    ArtifactDecl, HostView, IfLost, Millis, Network, OutputFrom, Pull, Ready, Resources, Retry, RuntimeName,
+    Type, Value,
 };
 
 use crate::{
@@ -116,6 +118,7 @@ pub(crate) struct ContainerSpec {
     /// Those of them that are files.
     pub(crate) secret_files: BTreeSet<String>,
     pub(crate) files: Vec<FileSpec>,
+    pub(crate) artifacts: Vec<ArtifactSpec>,
     pub(crate) resources: Resources,
     pub(crate) network: Network,
     pub(crate) host_view: BTreeSet<HostView>,
@@ -145,9 +148,48 @@ pub(crate) struct FileSpec {
 #[derive(Debug)]
 pub(crate) enum FileFromSpec {
     Content(Tpl),
+    /// `STEP.NAME`.
+    Artifact {
+        step: At<String>,
+        name: At<String>,
+    },
+}
+
+/// What a container keeps, by its name.
+#[derive(Debug)]
+pub(crate) struct ArtifactSpec {
+    pub(crate) name: At<String>,
+    pub(crate) decl: ArtifactDecl,
 }
 
 impl StepSpec {
+    /// The steps whose artifacts it gets as files.
+    pub(crate) fn artifacts_read(&self) -> impl Iterator<Item = &At<String>> {
+        let files = match &self.body {
+            BodySpec::Container(container) => container.files.as_slice(),
+            BodySpec::Action { .. } | BodySpec::Wrong => &[],
+        };
+        files.iter().filter_map(|file| match &file.from {
+            FileFromSpec::Artifact { step, .. } => Some(step),
+            FileFromSpec::Content(_) => None,
+        })
+    }
+
+    /// What it keeps under this name.
+    pub(crate) fn artifact(&self, name: &str) -> Option<&ArtifactSpec> {
+        self.artifacts()
+            .iter()
+            .find(|artifact| artifact.name.value == name)
+    }
+
+    /// What it keeps.
+    pub(crate) fn artifacts(&self) -> &[ArtifactSpec] {
+        match &self.body {
+            BodySpec::Container(container) => &container.artifacts,
+            BodySpec::Action { .. } | BodySpec::Wrong => &[],
+        }
+    }
+
     /// Calls for each expression that is evaluated with the step or its items; `when` is not among them.
     pub(crate) fn each_expr<'a>(&'a self, run: &mut dyn FnMut(&'a ExprSpec)) {
         let mut tpl = |tpl: &'a Tpl| tpl.each_expr(run);
@@ -166,6 +208,7 @@ impl StepSpec {
                     for file in &container.files {
                         match &file.from {
                             FileFromSpec::Content(content) => tpl(content),
+                            FileFromSpec::Artifact { .. } => {}
                         }
                     }
                 }

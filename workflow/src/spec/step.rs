@@ -15,7 +15,7 @@ use crate::{
     yaml::{Data, Entry, Node},
 };
 
-pub(super) const KEYS: [&str; 33] = [
+pub(super) const KEYS: [&str; 34] = [
     "name",
     "uses",
     "with",
@@ -26,6 +26,7 @@ pub(super) const KEYS: [&str; 33] = [
     "env",
     "secrets",
     "files",
+    "artifacts",
     "resources",
     "network",
     "host-view",
@@ -50,18 +51,17 @@ pub(super) const KEYS: [&str; 33] = [
     "allow-failure",
     "if-lost",
 ];
-pub(super) const PLANNED: [&str; 8] = [
+pub(super) const PLANNED: [&str; 7] = [
     "workflow",
     "wait",
     "finally",
     "undo",
     "concurrency",
     "schedule",
-    "artifacts",
     "gate",
 ];
 /// Keys of containers only.
-const CONTAINER: [&str; 16] = [
+const CONTAINER: [&str; 17] = [
     "image",
     "pull",
     "run",
@@ -69,6 +69,7 @@ const CONTAINER: [&str; 16] = [
     "env",
     "secrets",
     "files",
+    "artifacts",
     "resources",
     "network",
     "host-view",

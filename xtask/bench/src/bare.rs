@@ -88,6 +88,8 @@ fn spec(id: String) -> ContainerSpec {
         env: Vec::new(),
         secret_files: BTreeSet::new(),
         files: Vec::new(),
+        artifacts: Vec::new(),
+        artifact_bytes: 0,
         workdir: None,
         user: None,
         users: Vec::new(),

@@ -127,6 +127,8 @@ async fn ask(dir: &Path) -> Result<(Seen, Option<Hardening>), String> {
         env: Vec::new(),
         secret_files: std::collections::BTreeSet::new(),
         files: Vec::new(),
+        artifacts: Vec::new(),
+        artifact_bytes: 0,
         workdir: None,
         user: None,
         users: Vec::new(),

@@ -9,6 +9,9 @@ use axum::{
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// For what is taken away as a file: should a browser show it nevertheless, it shows it as nobody's.
+const TAKEN: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
 /// Other pages learn nothing of where somebody came from. Not `no-referrer`: with it a browser says `Origin: null` for our own
 /// forms (Fetch, section 3.2), which the guard against foreign pages refuses.
 const REFERRER: &str = "same-origin";
@@ -35,6 +38,10 @@ const ALWAYS: [(HeaderName, &str); 7] = [
 /// Adds them. What says nothing of being kept is not kept: a page is of the moment.
 pub(super) async fn guard(mut response: Response) -> Response {
     secure(response.headers_mut());
+    let headers = response.headers_mut();
+    if headers.contains_key(header::CONTENT_DISPOSITION) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(TAKEN));
+    }
     response
 }
 

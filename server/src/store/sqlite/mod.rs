@@ -9,6 +9,7 @@
 //! ```
 
 mod append;
+mod artifacts;
 mod checkpoint;
 mod connect;
 mod database;
@@ -30,9 +31,9 @@ mod writer;
 use std::{fs, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 
 use super::{
-    AgentRow, Append, Claim, Drained, Evidence, Head, IncidentFilter, IncidentHead, LogPiece, LogStream,
-    NewEvent, READ_BYTES, RunFilter, RunHead, Store, StoreError, StoredEvent, StreamAppend, StreamId,
-    WorkflowRow, check, log_piece,
+    AgentRow, Append, ArtifactRow, Claim, Drained, Evidence, Head, IncidentFilter, IncidentHead, LogPiece,
+    LogStream, NewEvent, READ_BYTES, RunFilter, RunHead, Store, StoreError, StoredEvent, StreamAppend,
+    StreamId, WorkflowRow, check, log_piece,
 };
 pub use options::{Database, SqliteOptions};
 

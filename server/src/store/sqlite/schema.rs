@@ -9,6 +9,7 @@ use super::{StoreError, error::store_error, options::Database};
 const HISTORY: &[&str] = &[
     include_str!("../../../migrations/sqlite/0001_history.sql"),
     include_str!("../../../migrations/sqlite/0002_drained.sql"),
+    include_str!("../../../migrations/sqlite/0003_artifacts.sql"),
 ];
 const LOGS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_logs.sql")];
 

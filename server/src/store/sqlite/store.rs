@@ -5,8 +5,9 @@ use tokio::sync::watch;
 use types::{AgentId, AlertId, AttemptKey, IncidentId, RunId, Timestamp};
 
 use super::{
-    AgentRow, Append, Claim, Drained, Evidence, IncidentFilter, IncidentHead, LogPiece, LogStream, RunFilter,
-    RunHead, SqliteStore, Store, StoreError, StoredEvent, StreamId, WorkflowRow,
+    AgentRow, Append, ArtifactRow, Claim, Drained, Evidence, IncidentFilter, IncidentHead, LogPiece,
+    LogStream, RunFilter, RunHead, SqliteStore, Store, StoreError, StoredEvent, StreamId, WorkflowRow,
+    artifacts::{self, KeepArtifact},
     error::store_error,
     heads, logs, read,
     registry::{self, AgentSession, Drain, PutWorkflow, Undrain},
@@ -103,6 +104,14 @@ impl Store for SqliteStore {
 
     async fn drained(&self) -> Result<Vec<Drained>, StoreError> {
         told(registry::drained(&self.history.readers).await)
+    }
+
+    async fn keep_artifact(&self, row: ArtifactRow) -> Result<(), StoreError> {
+        self.history.writer.write(KeepArtifact(row)).await
+    }
+
+    async fn artifacts(&self, run: &RunId) -> Result<Vec<ArtifactRow>, StoreError> {
+        told(artifacts::of_run(&self.history.readers, run).await)
     }
 
     fn directory(&self) -> Option<std::path::PathBuf> {

@@ -195,6 +195,7 @@ async fn every_field_of_every_call_with_what_can_be_wrong_with_it() {
             Code::DeadlineExceeded,
             Code::FailedPrecondition,
             Code::NotFound,
+            Code::PermissionDenied,
         ];
         assert!(
             fine.contains(&answer.code()),

@@ -153,6 +153,23 @@ pub(crate) const ROWS: &[Row] = &[
         ],
     ),
     row(
+        "firehall.v1.RunService/ListArtifacts",
+        r#"{"run_id": "$RUN"}"#,
+        &[("run_id", Is::Id("run"))],
+    ),
+    row(
+        "firehall.v1.RunService/GetArtifact",
+        r#"{"run_id": "$RUN", "step": "only", "name": "kept"}"#,
+        &[
+            ("run_id", Is::Id("run")),
+            ("step", Is::Free),
+            ("index", Is::Free),
+            ("attempt", Is::Free),
+            ("name", Is::Free),
+            ("offset", Is::Free),
+        ],
+    ),
+    row(
         "firehall.v1.EventService/Subscribe",
         "{}",
         &[
@@ -229,6 +246,21 @@ pub(crate) const ROWS: &[Row] = &[
             ("data", Is::Free),
             ("lost", Is::Free),
             ("end", Is::Free),
+        ],
+    ),
+    row(
+        "firehall.v1.AgentService/PutArtifact",
+        r#"{"begin": {"token": "lse_01j00000000000000000000000", "attempt": {"run_id": "$RUN", "step": "only", "attempt": 1}, "name": "kept", "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "media_type": "text/plain"}}"#,
+        &[("begin", Is::Free), ("piece", Is::Free)],
+    ),
+    row(
+        "firehall.v1.AgentService/GetAttemptArtifact",
+        r#"{"token": "lse_01j00000000000000000000000", "attempt": {"run_id": "$RUN", "step": "only", "attempt": 1}, "sha256": "e3b0"}"#,
+        &[
+            ("attempt", Is::Free),
+            ("token", Is::Free),
+            ("sha256", Is::Free),
+            ("offset", Is::Free),
         ],
     ),
     row(

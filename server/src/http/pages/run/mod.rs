@@ -1,6 +1,7 @@
 //! The pages of one run. A run of 10,000 steps is larger than a message of the API, so these pages are made from the folded
 //! run itself; what they show is in the words that the API uses.
 
+mod artifacts;
 mod events;
 mod facts;
 mod folded;
@@ -61,6 +62,7 @@ pub(super) fn router(core: Core, streams: Streams) -> Router {
         .route("/runs/{id}/logs/search", get(logs::search))
         .route("/runs/{id}/logs/events", get(logs::stream))
         .route("/runs/{id}/logs.txt", get(logs::download))
+        .route("/runs/{id}/artifacts/{step}/{name}", get(artifacts::download))
         .with_state(Room {
             core,
             folded: Arc::default(),

@@ -6,7 +6,7 @@ use tonic::Status;
 use types::Object;
 use workflow::PlanStep;
 
-use super::{Asked, Pairs, Path, Refusal, Room, State, answer, facts, view};
+use super::{Asked, Pairs, Path, Refusal, Room, State, answer, artifacts, facts, view};
 use crate::api::{convert, errors, runs_view};
 use ::pages::run::{Item, Output, Row, StepPage, pretty};
 
@@ -67,6 +67,7 @@ fn found(room: &Room, run: &Run, key: &str, wanted: Wanted, agents: &Snapshot) -
         counts: Vec::new(),
         attempts: Vec::new(),
         outputs: Vec::new(),
+        artifacts: artifacts::listed(run, key, wanted.item),
         head,
         step: Row::default(),
     };

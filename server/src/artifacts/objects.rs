@@ -1,0 +1,132 @@
+//! Objects by their sum: put whole, read with their sum counted again.
+
+use futures::{StreamExt, stream::BoxStream};
+use object_store::{ObjectStoreExt, PutPayload, WriteMultipart, path::Path};
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
+use types::limits::ARTIFACT_CHUNK_BYTES;
+
+use super::{Artifacts, Incoming};
+
+/// Up to this size an object is put by one request, beyond it in parts of it (S3 takes none below 5 MiB but the last).
+const PART: usize = 8 * 1024 * 1024;
+/// Parts under way at once.
+const PARTS: usize = 4;
+
+/// Pieces of an object, at most [`ARTIFACT_CHUNK_BYTES`] each.
+pub(crate) type Bytes = BoxStream<'static, Result<bytes::Bytes, ReadError>>;
+
+/// Why an object cannot be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// There is none, though there should be.
+    #[error("the artifact store does not have it any more")]
+    Gone,
+    /// Its bytes do not have its sum.
+    #[error("what the artifact store holds does not have its sum any more")]
+    Damaged,
+    /// Not now.
+    #[error("the artifact store cannot be read now: {0}")]
+    Unavailable(String),
+}
+
+fn path(sha256: &str) -> Path {
+    Path::from(format!("sha256/{}/{sha256}", sha256.get(..2).unwrap_or_default()))
+}
+
+impl Artifacts {
+    /// Puts what has come whole and was checked. What was there under this sum is the same, or was damaged: it is put anew.
+    ///
+    /// # Errors
+    /// The store does not take it now.
+    pub(crate) async fn put(&self, incoming: &mut Incoming, sha256: &str) -> Result<(), String> {
+        let (read, put) = (
+            |error: std::io::Error| format!("what came cannot be read: {error}"),
+            |error: object_store::Error| error.to_string(),
+        );
+        incoming.file.seek(SeekFrom::Start(0)).await.map_err(read)?;
+        if incoming.held <= PART as u64 {
+            let mut data = Vec::new();
+            incoming.file.read_to_end(&mut data).await.map_err(read)?;
+            let payload = PutPayload::from(data);
+            self.objects.put(&path(sha256), payload).await.map_err(put)?;
+            return Ok(());
+        }
+        let upload = self.objects.put_multipart(&path(sha256)).await.map_err(put)?;
+        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
+        let mut buffer = vec![0; PART];
+        loop {
+            upload.wait_for_capacity(PARTS).await.map_err(put)?;
+            match incoming.file.read(&mut buffer).await {
+                Ok(0) => break,
+                Ok(bytes) => upload.write(&buffer[..bytes]),
+                Err(error) => {
+                    if let Err(error) = upload.abort().await {
+                        tracing::warn!(%error, "an upload to the artifact store cannot be taken back");
+                    }
+                    return Err(read(error));
+                }
+            }
+        }
+        upload.finish().await.map_err(put)?;
+        Ok(())
+    }
+
+    /// The bytes from an offset on. All are read and summed; the last word is an error when the sum is another.
+    ///
+    /// # Errors
+    /// There is no such object, or it cannot be read now.
+    pub(crate) async fn read(&self, sha256: &str, offset: u64) -> Result<Bytes, ReadError> {
+        let found = self.objects.get(&path(sha256)).await.map_err(unreadable)?;
+        let state = Reading {
+            stream: found.into_stream(),
+            hash: Some(Sha256::new()),
+            skip: offset,
+            wanted: sha256.to_owned(),
+            rest: bytes::Bytes::new(),
+        };
+        Ok(futures::stream::unfold(state, next).boxed())
+    }
+}
+
+struct Reading {
+    stream: BoxStream<'static, object_store::Result<bytes::Bytes>>,
+    /// None: all was said.
+    hash: Option<Sha256>,
+    /// Bytes that are summed and not given.
+    skip: u64,
+    wanted: String,
+    rest: bytes::Bytes,
+}
+
+async fn next(mut state: Reading) -> Option<(Result<bytes::Bytes, ReadError>, Reading)> {
+    loop {
+        if !state.rest.is_empty() {
+            let piece = state.rest.split_to(state.rest.len().min(ARTIFACT_CHUNK_BYTES));
+            return Some((Ok(piece), state));
+        }
+        match state.stream.next().await {
+            Some(Ok(mut data)) => {
+                state.hash.as_mut()?.update(&data);
+                let skipped = usize::try_from(state.skip).unwrap_or(usize::MAX).min(data.len());
+                state.skip -= skipped as u64;
+                state.rest = data.split_off(skipped);
+            }
+            Some(Err(error)) => {
+                state.hash = None;
+                return Some((Err(unreadable(error)), state));
+            }
+            None => {
+                let sum = data_encoding::HEXLOWER.encode(&state.hash.take()?.finalize());
+                return (sum != state.wanted).then_some((Err(ReadError::Damaged), state));
+            }
+        }
+    }
+}
+
+fn unreadable(error: object_store::Error) -> ReadError {
+    match error {
+        object_store::Error::NotFound { .. } => ReadError::Gone,
+        other => ReadError::Unavailable(other.to_string()),
+    }
+}
