@@ -55,6 +55,8 @@ fn run(subject: &'static dyn Subject, is_ordinary: impl Fn(&str) -> bool) -> Exi
     let trials = cases::ALL
         .iter()
         .flat_map(|cases| cases.iter())
+        // Without root nothing joins another's network, and a step that asks for it is refused.
+        .filter(|case| !case.name.contains("::beside::") || subject.answers().ids != Ids::Agent)
         .map(|case| {
             let name = case.name.trim_start_matches("conformance::cases::");
             let module = name.split("::").next().unwrap_or_default();
