@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, Mount,
-    MountBindOptions, MountBindOptionsPropagationEnum, MountType, ResourcesUlimits, RestartPolicy,
-    RestartPolicyNameEnum,
+    MountBindOptions, MountBindOptionsPropagationEnum, MountType, RestartPolicy, RestartPolicyNameEnum,
 };
-use runtime::{ContainerSpec, HostView, Image, Network, RUN_FILE_BYTES, skeleton};
+use runtime::{ContainerSpec, HostView, Image, Network, skeleton};
 
 use crate::attempt::Files;
-use crate::inside::{RUN, SECRETS};
+use crate::connection::Dialect;
 use crate::kit::{INSIDE, Kit, PRELOADED};
+use crate::memory;
 use crate::wire::DOOR;
 
 /// Who owns a container.
@@ -28,8 +28,6 @@ const DEFAULT_USER: u32 = 1000;
 const APART: u32 = 1_879_048_192;
 /// The API from which a read-only mount can be asked to be so in all its depth.
 const DEEP_READ_ONLY: (usize, usize) = (1, 44);
-/// What a secret's file may take: a secret is far shorter, but memory goes by pages, which may be large.
-const SECRET_FILE_BYTES: usize = 128 * 1024;
 /// The daemon's log of a container: our pid 1 says a line there when it finds no door.
 const LOG_BYTES: &str = "65536";
 
@@ -55,7 +53,7 @@ pub(crate) fn create(
     kit: &Kit,
     files: &Files,
     owner: &str,
-    api: (usize, usize),
+    dialect: Dialect,
     network: &str,
 ) -> ContainerCreateBody {
     let user = user(spec);
@@ -87,7 +85,7 @@ pub(crate) fn create(
         working_dir: workdir,
         labels: Some(labels),
         stop_signal: Some("SIGTERM".to_owned()),
-        host_config: Some(host_config(spec, kit, files, api, user, network)),
+        host_config: Some(host_config(spec, kit, files, dialect, user, network)),
         ..ContainerCreateBody::default()
     }
 }
@@ -96,27 +94,11 @@ fn host_config(
     spec: &ContainerSpec,
     kit: &Kit,
     files: &Files,
-    api: (usize, usize),
+    dialect: Dialect,
     user: u32,
     network: &str,
 ) -> HostConfig {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let tmp = spec.tmp_bytes;
-    let mut tmpfs = HashMap::from([
-        (
-            "/tmp".to_owned(),
-            format!("rw,exec,nosuid,nodev,mode=1777,size={tmp}"),
-        ),
-        (
-            RUN.to_owned(),
-            format!(
-                "rw,noexec,nosuid,nodev,mode=0700,uid={user},gid={user},size={RUN_FILE_BYTES},nr_inodes=16"
-            ),
-        ),
-    ]);
-    if !spec.secret_files.is_empty() {
-        tmpfs.insert(SECRETS.to_owned(), secrets_options(spec.secret_files.len(), user));
-    }
     HostConfig {
         // Swap is counted in: with both alike there is none.
         memory: Some(signed(spec.memory_bytes)),
@@ -124,11 +106,7 @@ fn host_config(
         nano_cpus: spec.cpu_millis.map(|millis| i64::from(millis) * 1_000_000),
         // Our pid 1 is not the step's.
         pids_limit: Some(i64::from(spec.pids) + 1),
-        ulimits: Some(vec![ResourcesUlimits {
-            name: Some("core".to_owned()),
-            soft: Some(0),
-            hard: Some(0),
-        }]),
+        ulimits: Some(memory::limits(dialect.podman)),
         oom_kill_disable: Some(false),
         init: Some(false),
         auto_remove: Some(false),
@@ -146,9 +124,9 @@ fn host_config(
             let hosts = spec.pod.hosts.iter();
             hosts.map(|name| format!("{name}:127.0.0.1")).collect()
         }),
-        shm_size: Some(signed(tmp)),
-        tmpfs: Some(tmpfs),
-        mounts: Some(mounts(spec, kit, files, api)),
+        shm_size: Some(signed(spec.tmp_bytes)),
+        tmpfs: Some(memory::systems(spec, user, dialect.podman)),
+        mounts: Some(mounts(spec, kit, files, dialect.api)),
         restart_policy: Some(RestartPolicy {
             name: Some(RestartPolicyNameEnum::NO),
             maximum_retry_count: None,
@@ -162,13 +140,6 @@ fn host_config(
         }),
         ..HostConfig::default()
     }
-}
-
-/// By their number alone: the daemon shows this, and it is to say nothing of a secret's length.
-fn secrets_options(files: usize, user: u32) -> String {
-    let bytes = (files + 1) * SECRET_FILE_BYTES;
-    let inodes = files + 2;
-    format!("rw,noexec,nosuid,nodev,mode=0700,uid={user},gid={user},size={bytes},nr_inodes={inodes}")
 }
 
 fn mounts(spec: &ContainerSpec, kit: &Kit, files: &Files, api: (usize, usize)) -> Vec<Mount> {

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bollard::models::SystemVersion;
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
 
 /// The deadline of a call that does one small thing.
@@ -154,13 +155,21 @@ impl DockerError {
 pub(crate) struct Connection {
     pub client: Client,
     pub host: Host,
+    pub dialect: Dialect,
+}
+
+/// How it is to be spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dialect {
     /// Major and minor of the API spoken.
     pub api: (usize, usize),
+    /// Whether it is Podman, which takes and adds other mounts than Docker.
+    pub podman: bool,
 }
 
 impl Connection {
-    /// Connects and settles the version.
-    pub(crate) async fn open(host: Host) -> Result<Self, DockerError> {
+    /// Connects and settles the version; what the daemon says of itself.
+    pub(crate) async fn open(host: Host) -> Result<(Self, SystemVersion), DockerError> {
         let what = "cannot connect";
         let unreachable = |why: String| DockerError::Unreachable {
             what,
@@ -179,7 +188,19 @@ impl Connection {
         if api < API_MIN {
             return Err(DockerError::Old(version.to_string()));
         }
-        Ok(Self { client, host, api })
+        let version = tokio::time::timeout(CALL, client.version())
+            .await
+            .map_err(|_| DockerError::Timeout { what, after: CALL })?
+            .map_err(|error| unreachable(said(&error)))?;
+        // Podman names its engine among its components; everything else that speaks this API is taken for Docker.
+        let mut components = version.components.iter().flatten();
+        let podman = components.any(|component| component.name.starts_with("Podman"));
+        let connection = Self {
+            client,
+            host,
+            dialect: Dialect { api, podman },
+        };
+        Ok((connection, version))
     }
 
     /// Awaits a call for at most `deadline`.

@@ -34,6 +34,7 @@ mod host_image;
 mod image;
 pub mod inside;
 mod kit;
+mod memory;
 mod probe;
 mod reference;
 mod runtime_impl;

@@ -70,10 +70,7 @@ impl Docker {
     /// # Errors
     /// The daemon cannot be reached or is too old, or the directory cannot be written.
     pub async fn connect(host: Host, settings: Settings) -> Result<Self, DockerError> {
-        let connection = Connection::open(host).await?;
-        let version = connection
-            .call("cannot ask for the version", CALL, connection.client.version())
-            .await?;
+        let (connection, version) = Connection::open(host).await?;
         let (state, program) = (settings.state.clone(), settings.program.clone());
         let made = tokio::task::spawn_blocking(move || {
             fs_err::create_dir_all(&state)?;
@@ -89,11 +86,19 @@ impl Docker {
             .map_err(|error| DockerError::here("the runtime's directory", error))?;
         Ok(Self {
             inner: Arc::new(Inner {
+                version: format!(
+                    "{} {}",
+                    if connection.dialect.podman {
+                        "Podman"
+                    } else {
+                        "Docker"
+                    },
+                    version.version.unwrap_or_default()
+                ),
                 connection,
                 settings: Settings { state, ..settings },
                 kit,
                 arch: version.arch.unwrap_or_default(),
-                version: named(version.version, version.components),
                 fetching: Fetching::default(),
                 starting: Mutex::default(),
             }),
@@ -109,7 +114,7 @@ impl Docker {
     /// The API spoken with it: major and minor.
     #[must_use]
     pub fn api(&self) -> (usize, usize) {
-        self.inner.connection.api
+        self.inner.connection.dialect.api
     }
 
     /// The containers that carry this owner's label, whatever became of them.
@@ -199,19 +204,6 @@ impl Drop for Begun<'_> {
             starting.remove(&self.dir);
         }
     }
-}
-
-/// Podman names its engine among its components; everything else that speaks this API is taken for Docker.
-fn named(
-    version: Option<String>,
-    components: Option<Vec<bollard::models::SystemVersionComponents>>,
-) -> String {
-    let is_podman = components
-        .iter()
-        .flatten()
-        .any(|component| component.name.starts_with("Podman"));
-    let name = if is_podman { "Podman" } else { "Docker" };
-    format!("{name} {}", version.unwrap_or_default())
 }
 
 #[async_trait]

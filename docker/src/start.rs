@@ -236,7 +236,7 @@ impl Docker {
                 &inner.kit,
                 files,
                 &inner.settings.owner,
-                inner.connection.api,
+                inner.connection.dialect,
                 network,
             )
         };
