@@ -125,7 +125,7 @@ async fn get(args: GetArgs) -> Done {
         name: args.name,
     };
     if args.output.as_deref() == Some(Path::new("-")) {
-        client.artifact(&of, |data| out::bytes(data)).await?;
+        client.artifact(&of, out::bytes).await?;
         return Ok(Exit::Succeeded);
     }
     let path = match args.output {

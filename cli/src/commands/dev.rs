@@ -126,7 +126,7 @@ async fn both(mut args: DevArgs, taken: Taken) -> Done {
         }
     };
     let worked = async {
-        let worked = working.await;
+        let worked = Box::pin(working).await;
         stop_server.cancel();
         worked
     };
