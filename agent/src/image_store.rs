@@ -10,11 +10,11 @@ const FIRST: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_secs(3600);
 
 /// Looks until it is dropped.
-pub(crate) async fn tidy(dir: PathBuf) {
+pub(crate) async fn tidy(dir: PathBuf, keep: Keep) {
     tokio::time::sleep(FIRST).await;
     loop {
         let dir = dir.clone();
-        let pruned = tokio::task::spawn_blocking(move || Store::open(&dir)?.prune(Keep::default())).await;
+        let pruned = tokio::task::spawn_blocking(move || Store::open(&dir)?.prune(keep)).await;
         match pruned {
             Ok(Ok(Some(pruned))) if pruned.names.is_empty() && pruned.bytes == 0 => {}
             Ok(Ok(Some(pruned))) => {

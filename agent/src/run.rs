@@ -70,6 +70,7 @@ pub async fn run_in(
 ) -> Result<(), AgentError> {
     let server = Server::new(&config.server, surroundings.dial)?;
     let keeps_images = config.shim.is_some();
+    let keep = config.file.keep;
     let context = Arc::new(context(config, server.clone(), surroundings.runtime).await?);
     let spool = Spool::open(&context.dir.spool(), clock::wall())?;
     let over = CancellationToken::new();
@@ -98,7 +99,11 @@ pub async fn run_in(
     };
     tasks.spawn("janitor", over.clone(), janitor.run());
     if keeps_images {
-        tasks.spawn("images", over.clone(), image_store::tidy(context.dir.images()));
+        tasks.spawn(
+            "images",
+            over.clone(),
+            image_store::tidy(context.dir.images(), keep),
+        );
     }
     let keeper = Arc::clone(&context);
     tasks.spawn(

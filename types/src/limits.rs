@@ -120,3 +120,5 @@ pub const IMAGE_PULL_MS: Millis = 10 * 60_000;
 pub const IMAGE_STORE_BYTES: u64 = 20 * 1024 * 1024 * 1024;
 /// How long an agent keeps an image that nothing uses.
 pub const IMAGE_AGE_MS: Millis = 14 * 24 * 3_600_000;
+/// The longest that an agent's file may say for it.
+pub const IMAGE_AGE_MAX_MS: Millis = 3_650 * 24 * 3_600_000;

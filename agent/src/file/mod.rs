@@ -1,5 +1,6 @@
 //! The agent's own part of the configuration files: its policy, its secrets' sources, its registries.
 
+mod images;
 mod policy;
 mod secrets;
 mod shapes;
@@ -38,6 +39,8 @@ pub struct AgentFile {
     pub vault: Option<VaultPlace>,
     /// Registries by host.
     pub registries: BTreeMap<String, RegistryLogin>,
+    /// What stays of images that nothing uses.
+    pub keep: ::images::Keep,
 }
 
 impl Default for AgentFile {
@@ -49,6 +52,7 @@ impl Default for AgentFile {
             secrets: BTreeMap::new(),
             vault: None,
             registries: BTreeMap::new(),
+            keep: ::images::Keep::default(),
         }
     }
 }
@@ -71,6 +75,7 @@ impl AgentFile {
         file.secrets = secrets::read(&mut reader, &mut file.policy);
         file.vault = secrets::vault(&mut reader, &file.secrets);
         file.registries = secrets::registries(&mut reader, &file.secrets);
+        file.keep = images::read(&mut reader);
         let inner: BTreeSet<String> = file.inner_secrets(vendors).map(str::to_owned).collect();
         for (name, sourced) in &file.secrets {
             // What the agent needs itself is nobody else's, until the file says so.

@@ -222,4 +222,23 @@ pub const TABLES: &[TableShape] = &[
             ),
         ],
     },
+    TableShape {
+        path: &["images"],
+        about: "What stays of images that nothing uses, on the native runtime; looked at each hour. What a container runs on stays \
+                in any case.",
+        keys: &[
+            key(
+                "size",
+                Kind::Text,
+                "\"20GiB\"",
+                "All of them together; beyond it those go first that were not used for longest",
+            ),
+            key(
+                "age",
+                Kind::Text,
+                "\"14d\"",
+                "How long one stays since it was last started or fetched; `0s` for no longer than the next look",
+            ),
+        ],
+    },
 ];

@@ -185,3 +185,24 @@ fn a_file_that_others_may_write_is_refused() {
     assert!(problems[0].help.starts_with("chmod go-w "));
     assert!(read_at(dir.path(), "[policy]\n", 0o644).is_ok());
 }
+
+#[test]
+fn what_stays_of_images_is_a_size_and_an_age() {
+    let file = read("[images]\nsize = \"500MiB\"\nage = \"2d\"\n").unwrap();
+    let keep = ::images::Keep {
+        bytes: 500 << 20,
+        age: std::time::Duration::from_secs(2 * 24 * 3_600),
+    };
+    assert_eq!(file.keep, keep);
+    assert_eq!(
+        read("[images]\nage = \"0s\"\n").unwrap().keep.age,
+        std::time::Duration::ZERO
+    );
+    assert_eq!(
+        wrong("[images]\nsize = \"much\"\nage = \"9999d\"\n"),
+        [
+            "2:8: images.size: \"much\" is no size",
+            "3:7: images.age: \"9999d\" is more than ten years"
+        ]
+    );
+}
