@@ -124,11 +124,11 @@ fn a_file_where_none_may_lie_is_refused(place: &Place) {
 
 fn a_program_can_be_a_file(place: &Place) {
     let mut spec = sh("");
-    spec.argv = vec!["/work/run.sh".to_owned(), "word".to_owned()];
+    spec.argv = vec!["/tool/run.sh".to_owned(), "word".to_owned()];
     let spec = with(
         place,
         spec,
-        &[("/work/run.sh", 0o555, b"#!/bin/sh\necho \"ran $1\"\n")],
+        &[("/tool/run.sh", 0o555, b"#!/bin/sh\necho \"ran $1\"\n")],
     );
     assert_eq!(place.run(&spec).out(), "ran word\n");
 }
