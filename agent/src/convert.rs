@@ -10,6 +10,7 @@ use types::{AttemptKey, AttemptReport};
 use crate::{
     context::Context,
     runtimes::{Runtimes, Usable},
+    session::Dialled,
     spool::Meta,
 };
 
@@ -64,11 +65,12 @@ pub(crate) fn item(token: &impl ToString, meta: &Meta, held: Held) -> v1::Invent
     }
 }
 
-/// A report for the wire. `now_ms` is the agent's wall clock, for people.
+/// A report for the wire. `agent_crashes`: processes that ended as they were about to start it. `now_ms` is the agent's wall clock, for people.
 pub(crate) fn report(
     token: &impl ToString,
     key: &AttemptKey,
     message: &Message<AttemptReport>,
+    agent_crashes: u32,
     now_ms: i64,
 ) -> Result<v1::SessionUp, Malformed> {
     use v1::report::Body;
@@ -87,7 +89,7 @@ pub(crate) fn report(
                 reason: reason.into(),
             })
         }
-        Message::Ended(Ending::Released) => Body::Released(v1::ReleasedReport {}),
+        Message::Ended(Ending::Released) => Body::Released(v1::ReleasedReport { agent_crashes }),
         Message::Ended(Ending::Lost) => Body::Lost(v1::LostReport {}),
         Message::Ended(Ending::Finished { result }) => {
             let report_json = serde_json::to_string(result).map_err(|error| Malformed(error.to_string()))?;
@@ -116,7 +118,12 @@ fn offers(usable: &Usable) -> v1::RuntimeOffers {
 }
 
 /// The Hello.
-pub(crate) fn hello(context: &Context, dial: u64, inventory: Vec<v1::InventoryItem>) -> v1::SessionUp {
+pub(crate) fn hello(context: &Context, dialled: Dialled) -> v1::SessionUp {
+    let Dialled {
+        dial,
+        inventory,
+        crashed,
+    } = dialled;
     let catalogue = context.actions.catalogue();
     let action = |s: &types::Signature| v1::ActionInfo {
         name: s.name.clone(),
@@ -156,6 +163,7 @@ pub(crate) fn hello(context: &Context, dial: u64, inventory: Vec<v1::InventoryIt
             .find_map(|one| one.runtime.looser())
             .unwrap_or_default()
             .to_owned(),
+        crashed,
     };
     v1::SessionUp {
         message: Some(v1::session_up::Message::Hello(hello)),

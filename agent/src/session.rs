@@ -28,6 +28,8 @@ pub(crate) struct Dialled {
     pub dial: u64,
     /// What the agent holds.
     pub inventory: Vec<v1::InventoryItem>,
+    /// The process before this one ended without being told to, and the server has not heard so yet.
+    pub crashed: bool,
 }
 
 pub(crate) struct Session {
@@ -111,16 +113,13 @@ impl Session {
         if self.events.send(Event::Dial { floor, reply }).await.is_err() {
             return Over::Leaving;
         }
-        let Ok(Dialled { dial, inventory }) = dialled.await else {
+        let Ok(dialled) = dialled.await else {
             return Over::Leaving;
         };
         let (up, ups) = mpsc::channel(AHEAD);
         let sent = Boot::now();
         // In the stream before the call: the call returns only with the answer's headers.
-        if up
-            .try_send(convert::hello(&self.context, dial, inventory))
-            .is_err()
-        {
+        if up.try_send(convert::hello(&self.context, dialled)).is_err() {
             return Over::Ended("no room for Hello".to_owned());
         }
         let mut client = link::client(channel);
@@ -213,7 +212,8 @@ async fn receive(down: &mut Streaming<v1::SessionDown>) -> Result<Down, Over> {
 fn event(message: Down) -> Result<Event, Malformed> {
     Ok(match message {
         Down::Offer(offer) => {
-            failpoint::reach("assign.recv");
+            let step = offer.attempt.as_ref().map_or("", |attempt| &attempt.step);
+            failpoint::reach_of("assign.recv", step);
             Event::Offer {
                 token: convert::id(&offer.token)?,
                 session: convert::id(&offer.session_id)?,

@@ -45,6 +45,9 @@ pub enum Command<'a> {
         session: SessionId,
         /// All that it holds.
         held: &'a BTreeMap<LeaseToken, Held>,
+        /// Whether the process of its last session ended without being told to: an offer that it does not hold may be
+        /// the reason.
+        crashed: bool,
     },
     /// A lease and the margin after it are over.
     Expired {
@@ -90,7 +93,10 @@ pub enum ReportBody {
     /// Not taken.
     Declined,
     /// Taken and given back.
-    Released,
+    Released {
+        /// How often its agent's process ended as it was about to start it.
+        crashes: u32,
+    },
     /// It may have run; how it ended cannot be known.
     Lost,
 }
@@ -104,7 +110,7 @@ impl ReportBody {
             Self::Started => protocol::Report::Started,
             Self::Finished(_) => protocol::Report::Finished,
             Self::Declined => protocol::Report::Declined,
-            Self::Released => protocol::Report::Released,
+            Self::Released { .. } => protocol::Report::Released,
             Self::Lost => protocol::Report::Lost,
         }
     }

@@ -72,6 +72,7 @@ impl Decider<'_> {
                 step: Some(&at.step),
                 image_is_open: false,
             },
+            crashes: Some(&attempt.crashes),
         };
         let waited = self.now().since(attempt.queued_at);
         let why = place(agents, &wanted)

@@ -68,7 +68,12 @@ pub fn decide(run: &mut Run, command: Command<'_>, context: Context) -> Result<D
             from,
             body,
         } => decider.report(at, token, from, body)?,
-        Command::Inventory { agent, session, held } => decider.inventory(&agent, &session, held),
+        Command::Inventory {
+            agent,
+            session,
+            held,
+            crashed,
+        } => decider.inventory(&agent, &session, held, crashed),
         Command::Expired { at, token } => decider.expired(&at, token)?,
         Command::Resolve {
             step,

@@ -104,6 +104,9 @@ pub enum Event {
         token: LeaseToken,
         /// How that is known.
         because: protocol::server::Returned,
+        /// How often its agent's process ended as it was about to start it.
+        #[serde(default, skip_serializing_if = "is_none")]
+        agent_crashes: u32,
     },
     /// It is on the agent's disk.
     #[serde(rename = "attempt.accepted")]
@@ -393,4 +396,9 @@ impl Event {
             Self::RunEnded { .. } => "run.ended",
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_none(count: &u32) -> bool {
+    *count == 0
 }

@@ -205,6 +205,7 @@ impl Run {
             return;
         };
         item.retry_at = None;
+        let crashes = item.attempts.last().map(|last| last.crashes.clone());
         item.attempts.push(Attempt {
             life: Life::default(),
             work: Arc::new(queued.work.clone()),
@@ -218,6 +219,7 @@ impl Run {
             ended_at: None,
             stopping_at: None,
             returns: 0,
+            crashes: crashes.unwrap_or_default(),
             lost_at: None,
             artifacts: Vec::new(),
             report: None,
@@ -262,6 +264,7 @@ impl Run {
         let Some(attempt) = self.attempt_mut(at) else {
             return;
         };
+        let agent = attempt.life.lease().map(|lease| lease.agent.clone());
         attempt.life.apply(&life);
         if attempt.life.is_over() {
             attempt.ended_at = Some(now);
@@ -271,7 +274,15 @@ impl Run {
                 attempt.offered_at = Some(now);
                 attempt.agent_name = Some(placement.agent_name.clone());
             }
-            Event::AttemptReturned { because, .. } => {
+            Event::AttemptReturned {
+                because,
+                agent_crashes,
+                ..
+            } => {
+                if let Some(agent) = agent {
+                    let name = attempt.agent_name.clone().unwrap_or_default();
+                    attempt.crashes.note(agent, name, *agent_crashes);
+                }
                 // A decline is part of the wait for an agent; the time that an agent had it in hand is not.
                 if *because != server::Returned::Declined {
                     let away = attempt.offered_at.map_or(0, |from| now.since(from));

@@ -5,6 +5,7 @@
 
 mod advance;
 mod command;
+mod crash;
 mod deadline;
 mod decide;
 mod ending;
@@ -23,6 +24,7 @@ mod tidy;
 mod work;
 
 pub use command::{Command, Context, Decision, Rejected, ReportBody, ToAgent};
+pub use crash::Crashes;
 pub use decide::{decide, start};
 pub use event::{At, AttemptQueued, Event, Reason, RunStarted, Trigger};
 pub use rerun::{ItemReused, NoRerun, Reused, StepReused, Taken, rerun};

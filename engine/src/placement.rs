@@ -9,6 +9,8 @@ use types::{
     AgentId, ContainerWork, HostView, Labels, Network, Policy, RuntimeName, SessionId, Whose, Work, WorkBody,
 };
 
+use crate::Crashes;
+
 /// The agents as of now.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Snapshot {
@@ -56,6 +58,8 @@ pub struct Wanted<'a> {
     pub connection: Option<&'a str>,
     /// Of which workflow and step, as far as it is known: some agents give secrets to some only.
     pub whose: Whose<'a>,
+    /// Agents that ended over it before.
+    pub crashes: Option<&'a Crashes>,
 }
 
 /// Chooses the matching connected agent with the most free slots; the first by name among equals.
@@ -123,6 +127,12 @@ pub fn fits(agent: &Candidate, wanted: &Wanted<'_>) -> bool {
 
 /// The first thing that the agent lacks, for ever as it is now; not whether it is free.
 fn missing(agent: &Candidate, wanted: &Wanted<'_>) -> Option<String> {
+    if let Some(times) = wanted.crashes.and_then(|crashes| crashes.too_often(&agent.id)) {
+        return Some(format!(
+            "agent_crash: {} ended {times} times as it was about to start it; its log says why",
+            agent.name
+        ));
+    }
     if let Some((key, value)) = wanted
         .runs_on
         .iter()

@@ -6,7 +6,7 @@ use protocol::{
     Held, Resolution,
     server::{Change, Event as LifeEvent, Input, Known, Lost, Send},
 };
-use types::{AgentId, AttemptReport, IfLost, LeaseToken, SessionId, limits};
+use types::{AgentId, AttemptReport, IfLost, LeaseToken, SessionId, StepOutcome, limits};
 
 use crate::{At, Event, Rejected, ReportBody, ToAgent, decide::Decider, ending::By, outputs::checked};
 
@@ -36,11 +36,12 @@ impl Decider<'_> {
         let change = self.life(&at, input, Some(&from))?;
         match change {
             Change::Append(event) => {
-                let report = match body {
-                    ReportBody::Finished(report) => Some(*report),
-                    _ => None,
+                let (report, crashes) = match body {
+                    ReportBody::Finished(report) => (Some(*report), 0),
+                    ReportBody::Released { crashes } => (None, crashes),
+                    _ => (None, 0),
                 };
-                self.append_life(at, token, event, report);
+                self.append_life(at, token, event, report, crashes);
             }
             Change::Ignored(why) if report.is_terminal() => {
                 let known = (at, token, from, report);
@@ -77,6 +78,7 @@ impl Decider<'_> {
         agent: &AgentId,
         session: &SessionId,
         held: &BTreeMap<LeaseToken, Held>,
+        crashed: bool,
     ) {
         let at_agent: Vec<(At, LeaseToken)> = self
             .run
@@ -93,7 +95,7 @@ impl Decider<'_> {
                 held: held.get(&token).copied(),
             };
             if let Ok(Change::Append(event)) = self.life(&at, input, Some(agent)) {
-                self.append_life(at, token, event, None);
+                self.append_life(at, token, event, None, u32::from(crashed));
             }
         }
     }
@@ -104,6 +106,7 @@ impl Decider<'_> {
         token: LeaseToken,
         event: LifeEvent<LeaseToken, AgentId, SessionId>,
         report: Option<AttemptReport>,
+        agent_crashes: u32,
     ) {
         match event {
             LifeEvent::Accepted => self.emit(Event::AttemptAccepted { at, token }),
@@ -111,7 +114,21 @@ impl Decider<'_> {
             LifeEvent::Returned { because } => {
                 self.mark(&at.step);
                 let again = at.clone();
-                self.emit(Event::AttemptReturned { at, token, because });
+                self.emit(Event::AttemptReturned {
+                    at,
+                    token,
+                    because,
+                    agent_crashes,
+                });
+                if let Some(reason) = self.run.attempt(&again).and_then(|a| a.crashes.verdict()) {
+                    self.emit(Event::AttemptNotPlaced {
+                        at: again.clone(),
+                        reason: reason.clone(),
+                    });
+                    // No retry: it would go to the next two agents.
+                    self.end_item(&again, StepOutcome::Failed, vec![reason]);
+                    return;
+                }
                 // Else an agent that declines whatever it is offered would keep a run going round for ever.
                 if self.run.attempt(&again).is_some_and(|a| a.returns >= RETURNS_MAX) {
                     let reason = format!("not placed: agents gave it back {RETURNS_MAX} times");

@@ -12,7 +12,7 @@ use types::{
 };
 use workflow::{Plan, PlanStep};
 
-use crate::{At, Reason, RunStarted, Taken, Trigger, tidy};
+use crate::{At, Crashes, Reason, RunStarted, Taken, Trigger, tidy};
 
 /// The protocol's machine with our ids.
 pub type Life = server::Attempt<LeaseToken, AgentId, SessionId>;
@@ -176,6 +176,8 @@ pub struct Attempt {
     pub stopping_at: Option<Timestamp>,
     /// How often it came back unstarted.
     pub returns: u32,
+    /// Agents whose process ended as it was about to start this item.
+    pub crashes: Crashes,
     /// When it came into doubt.
     pub lost_at: Option<Timestamp>,
     /// What the server holds of it.

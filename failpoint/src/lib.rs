@@ -8,8 +8,12 @@
 //! |---|---|
 //! | `kill` | SIGKILL to itself: no destructor, no flush |
 //! | `stop` | SIGSTOP to itself, until somebody sends SIGCONT |
+//! | `panic` | a panic, as a defect would |
 //!
-//! A number in front (`3 kill`) is the visit that counts, from 1. What was taken is renamed to `PLACE.reached`.
+//! A number in front (`3 kill`) is the visit that counts, from 1. What was taken is renamed to `PLACE.reached`. With
+//! `every` in front it is done at each visit, by each process; `PLACE.reached` gets a line each time.
+//!
+//! Some places say for what they were reached: `PLACE@WHAT` is for that alone.
 
 #[cfg(debug_assertions)]
 mod armed;
@@ -26,6 +30,15 @@ pub fn reach(place: &str) {
     armed::reach(place);
     #[cfg(not(debug_assertions))]
     let _ = place;
+}
+
+/// [`reach`], and the place of this one thing: a step, a workflow, a run.
+#[inline]
+pub fn reach_of(place: &str, what: &str) {
+    #[cfg(debug_assertions)]
+    armed::reach_of(place, what);
+    #[cfg(not(debug_assertions))]
+    let _ = (place, what);
 }
 
 /// Hands the directory on to a child whose environment is made from nothing.

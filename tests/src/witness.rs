@@ -78,6 +78,12 @@ impl Witness {
             .count()
     }
 
+    /// How many lines begin so.
+    #[must_use]
+    pub fn count_prefix(&self, begin: &str) -> usize {
+        self.lines().iter().filter(|line| line.starts_with(begin)).count()
+    }
+
     /// Waits until a line that begins so was said.
     ///
     /// # Panics

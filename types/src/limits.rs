@@ -99,6 +99,10 @@ pub const DISCONNECT_RERUN_MS: Millis = 60_000;
 pub const LEASE_MARGIN_MS: Millis = 10_000;
 /// Reruns of lost attempts that `if-lost: rerun` allows, apart from the retry budget.
 pub const RERUNS: u32 = 2;
+/// How often an agent's process may end as it is about to start an attempt before it gives the attempt back.
+pub const AGENT_CRASHES: u32 = 3;
+/// Agents that may end so over one item of a step; after that many it fails.
+pub const CRASHED_AGENTS: usize = 2;
 /// How long an idempotency key is kept.
 pub const IDEMPOTENCY_MS: Millis = 7 * 24 * 3_600_000;
 /// For how long two webhook bodies without a key count as one by their hash.

@@ -36,6 +36,8 @@ pub(crate) struct Held {
     pub boot: String,
     /// Why it is to end.
     pub cause: Option<StopCause>,
+    /// Processes that ended as they were about to start it.
+    pub crashes: u32,
     /// When it came there, by the wall clock.
     pub at: Timestamp,
     /// Bytes of its two current records.
@@ -50,6 +52,8 @@ pub(crate) struct Spool {
     /// Leases whose first record is not followed by a second yet.
     met: BTreeMap<LeaseToken, (Meta, u64)>,
     dials: u64,
+    /// Whether the last record says that its process was told to end. An empty journal is nobody's.
+    left: bool,
     live_bytes: u64,
 }
 
@@ -65,6 +69,7 @@ impl Spool {
             held: BTreeMap::new(),
             met: BTreeMap::new(),
             dials: 0,
+            left: true,
             live_bytes: 0,
         };
         for payload in payloads {
@@ -74,7 +79,9 @@ impl Spool {
             })?;
             spool.fold(record, Journal::framed(payload.len()));
         }
+        let left = spool.left;
         spool.expire(now);
+        spool.left = left;
         Ok(spool)
     }
 
@@ -86,6 +93,11 @@ impl Spool {
     /// The dial counter.
     pub(crate) const fn dials(&self) -> u64 {
         self.dials
+    }
+
+    /// Whether the process that wrote it last ended without being told to.
+    pub(crate) const fn crashed(&self) -> bool {
+        !self.left
     }
 
     /// Appends records in one write; with `sync` they are on disk when this returns.
@@ -123,8 +135,9 @@ impl Spool {
     }
 
     fn fold(&mut self, record: Record, size: u64) {
+        self.left = matches!(record, Record::Dial { left: true, .. });
         match record {
-            Record::Dial { count } => self.dials = self.dials.max(count),
+            Record::Dial { count, .. } => self.dials = self.dials.max(count),
             Record::Met { token, meta } => {
                 self.live_bytes += size;
                 self.met.insert(token, (meta, size));
@@ -134,6 +147,7 @@ impl Spool {
                 lease,
                 boot,
                 cause,
+                crashes,
                 at,
             } => {
                 let before = self.held.remove(&token);
@@ -148,6 +162,7 @@ impl Spool {
                     lease,
                     boot,
                     cause,
+                    crashes,
                     at,
                     size: [met_size, size],
                 };
@@ -188,7 +203,10 @@ impl Spool {
 
     /// Writes what counts into a new file and puts it in the old one's place.
     fn compact(&mut self) -> io::Result<()> {
-        let mut payloads = vec![serde_json::to_vec(&Record::Dial { count: self.dials })?];
+        let mut payloads = vec![serde_json::to_vec(&Record::Dial {
+            count: self.dials,
+            left: false,
+        })?];
         let mut live = Journal::framed(payloads[0].len());
         for (token, held) in &mut self.held {
             let met = serde_json::to_vec(&Record::Met {
@@ -200,6 +218,7 @@ impl Spool {
                 lease: held.lease.clone(),
                 boot: held.boot.clone(),
                 cause: held.cause.clone(),
+                crashes: held.crashes,
                 at: held.at,
             })?;
             held.size = [Journal::framed(met.len()), Journal::framed(lease.len())];

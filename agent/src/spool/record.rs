@@ -13,6 +13,9 @@ pub(crate) enum Record {
     Dial {
         /// To this.
         count: u64,
+        /// Written last by a process that was told to end. Without it the next one knows that this one crashed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        left: bool,
     },
     /// A lease was met for the first time. Comes before its first `Lease`.
     Met {
@@ -32,6 +35,9 @@ pub(crate) enum Record {
         /// Why it is to end.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<StopCause>,
+        /// Processes that ended as they were about to start it.
+        #[serde(default, skip_serializing_if = "is_none")]
+        crashes: u32,
         /// By the wall clock, for the age of tombstones.
         at: Timestamp,
     },
@@ -72,4 +78,9 @@ pub(crate) enum StopCause {
     Asked,
     /// The server was not heard of for as long as the lease goes.
     LeaseOver,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_none(count: &u32) -> bool {
+    *count == 0
 }

@@ -42,6 +42,7 @@ fn lease(n: u8, phase: Phase<types::AttemptReport>, at: Timestamp) -> Record {
         lease,
         boot: "b".to_owned(),
         cause: Some(StopCause::Asked),
+        crashes: 0,
         at,
     }
 }
@@ -62,7 +63,10 @@ fn what_was_written_is_there_after_reopening() {
     spool
         .commit(
             vec![
-                Record::Dial { count: 3 },
+                Record::Dial {
+                    count: 3,
+                    left: false,
+                },
                 met(1, "{}"),
                 lease(1, Phase::Accepted, NOW),
             ],
@@ -150,7 +154,10 @@ fn it_is_rewritten_when_most_of_it_is_garbage() {
             .commit(
                 vec![
                     Record::Erase { token: token(n) },
-                    Record::Dial { count: u64::from(n) },
+                    Record::Dial {
+                        count: u64::from(n),
+                        left: false,
+                    },
                 ],
                 true,
             )

@@ -32,7 +32,7 @@ impl Supervisor {
         let mut records = Vec::new();
         let mut sync = false;
         if let Some(count) = dial {
-            records.push(Record::Dial { count });
+            records.push(Record::Dial { count, left: false });
             sync = true;
         }
         records.extend(met.into_iter().map(|(token, meta)| Record::Met { token, meta }));
@@ -68,7 +68,9 @@ impl Supervisor {
                 } if started.contains(&token) => {}
                 Action::Send { token, report } => self.send(&token, &report),
                 Action::Start { token } => {
-                    failpoint::reach("create.pre");
+                    if let Some(meta) = self.metas.get(&token) {
+                        failpoint::reach_of("create.pre", &meta.key.step);
+                    }
                     self.start(token);
                 }
                 Action::Stop { token } => self.end(&token),
@@ -94,11 +96,12 @@ impl Supervisor {
             lease: lease.clone(),
             boot: self.context.boot.clone(),
             cause: self.causes.get(token).cloned(),
+            crashes: self.suspects.crashes(token),
             at: clock::wall(),
         }
     }
 
-    async fn write(&mut self, records: Vec<Record>, sync: bool) -> Result<(), AgentError> {
+    pub(super) async fn write(&mut self, records: Vec<Record>, sync: bool) -> Result<(), AgentError> {
         if records.is_empty() {
             return Ok(());
         }
@@ -138,6 +141,7 @@ impl Supervisor {
     fn forget(&mut self, token: &LeaseToken) {
         self.metas.remove(token);
         self.causes.remove(token);
+        self.suspects.forget(token);
     }
 
     pub(super) fn send(&mut self, token: &LeaseToken, message: &Message<AttemptReport>) {
@@ -145,7 +149,8 @@ impl Supervisor {
             return;
         }
         let Some(meta) = self.metas.get(token) else { return };
-        match convert::report(token, &meta.key, message, clock::wall().unix_ms()) {
+        let crashes = self.suspects.crashes(token);
+        match convert::report(token, &meta.key, message, crashes, clock::wall().unix_ms()) {
             Ok(up) => self.say(up),
             Err(error) => {
                 tracing::error!(attempt = %self.shown(token), %error, "a report cannot be written down")

@@ -36,6 +36,7 @@ impl Supervisor {
                     Dialled {
                         dial,
                         inventory: self.inventory(),
+                        crashed: self.crashed && self.sessions == 0,
                     },
                 ));
             }

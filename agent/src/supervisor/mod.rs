@@ -10,6 +10,7 @@ mod event;
 mod hear;
 mod leases;
 mod recover;
+mod suspects;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,9 +36,10 @@ use crate::{
     context::Context,
     error::{AgentError, tried},
     logs::Logs,
-    spool::{Meta, Spool, StopCause},
+    spool::{Meta, Record, Spool, StopCause},
 };
 use leases::Leases;
+use suspects::Suspects;
 
 /// Events that are taken together, so that one flush serves them all.
 const TOGETHER: usize = 256;
@@ -76,6 +78,9 @@ pub(crate) struct Supervisor {
     causes: BTreeMap<LeaseToken, StopCause>,
     reins: BTreeMap<LeaseToken, Reins>,
     leases: Leases,
+    suspects: Suspects,
+    /// The process before this one ended without being told to.
+    crashed: bool,
     link: Option<Link>,
     /// Attempts whose logs are not all acknowledged.
     logging: BTreeSet<LeaseToken>,
@@ -131,6 +136,8 @@ impl Supervisor {
                 .collect(),
             reins: BTreeMap::new(),
             leases: Leases::new(parts.context.dir.renewed()),
+            suspects: Suspects::restore(held.iter().map(|(token, held)| (token.clone(), held.crashes))),
+            crashed: parts.spool.crashed(),
             context: parts.context,
             spool: Some(parts.spool),
             inbox: parts.inbox,
@@ -154,6 +161,12 @@ impl Supervisor {
     /// # Errors
     /// The spool cannot be written: nothing may be started or told any more.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), AgentError> {
+        self.carry(shutdown).await?;
+        let count = self.desk.dial_count();
+        self.write(vec![Record::Dial { count, left: true }], false).await
+    }
+
+    async fn carry(&mut self, shutdown: CancellationToken) -> Result<(), AgentError> {
         let mut deadline = None;
         loop {
             if self.leaving && self.is_quiet() {
@@ -215,6 +228,7 @@ impl Supervisor {
         for event in rest {
             self.hear(event, &mut round);
         }
+        self.next_suspect(&mut round);
         self.act(round).await?;
         self.look_at_the_disk()?;
         self.grant();

@@ -38,6 +38,7 @@ impl Supervisor {
                 Phase::Finished { .. } | Phase::Tombstone => self.recover_over(token, held),
             }
         }
+        self.next_suspect(&mut round);
         self.act(round).await?;
         self.attach_found();
         Ok(())
@@ -110,13 +111,12 @@ impl Supervisor {
         }
         let seen = self.seen(token, held, work.as_ref(), same_boot).await;
         tracing::info!(attempt = %self.shown(token), seen = word(&seen), "recovered");
-        self.tell(
-            Input::Recovered {
-                token: token.clone(),
-                seen,
-            },
-            round,
-        );
+        if self.crashed && held.lease.phase == Phase::Starting && seen == Seen::NeverStarted && !over {
+            self.suspect(token, round);
+        } else {
+            let token = token.clone();
+            self.tell(Input::Recovered { token, seen }, round);
+        }
         self.tell(Input::Ready { token: token.clone() }, round);
         if !self.is_live(token) {
             self.log_over(token, held);

@@ -34,10 +34,16 @@ fn said(event: &Event, run: &LiveRun) -> Option<Vec<String>> {
                 item.agent.as_deref().unwrap_or("an agent")
             ))
         }
-        Body::AttemptReturned { at } => one(format!(
-            "{} did not start; it waits again",
-            name(run, &at.step, at.index)
-        )),
+        Body::AttemptReturned { at, agent_crashes } => {
+            let why = match agent_crashes {
+                0 => String::new(),
+                times => format!(": its agent crashed {times} times as it was about to start it"),
+            };
+            one(format!(
+                "{} did not start{why}; it waits again",
+                name(run, &at.step, at.index)
+            ))
+        }
         Body::AttemptLost { at } => one(format!(
             "{} is in doubt: it may have run, and nobody knows how it ended",
             name(run, &at.step, at.index)

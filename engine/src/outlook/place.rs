@@ -78,6 +78,7 @@ pub(super) fn agents(snapshot: &Snapshot, plan: &PlanStep, labels: &BTreeMap<Str
             step: Some(&plan.key),
             image_is_open: image(plan).is_none(),
         },
+        crashes: None,
     };
     let fit = snapshot
         .agents

@@ -357,11 +357,23 @@ impl Bench {
     }
 
     pub(super) fn inventory(&mut self, of: u64, via: u64, held: &[(LeaseToken, Held)]) -> Decision {
+        self.hello(of, via, held, false)
+    }
+
+    /// Of an agent whose process crashed before.
+    pub(super) fn hello(
+        &mut self,
+        of: u64,
+        via: u64,
+        held: &[(LeaseToken, Held)],
+        crashed: bool,
+    ) -> Decision {
         let held = held.iter().cloned().collect();
         self.tell(Command::Inventory {
             agent: agent(of),
             session: session(via),
             held: &held,
+            crashed,
         })
         .unwrap()
     }

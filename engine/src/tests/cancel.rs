@@ -50,7 +50,7 @@ fn accepted_and_released() {
     let token = bench.offer("a");
     bench.report("a", &token, ReportBody::Accepted);
     bench.cancel();
-    bench.report("a", &token, ReportBody::Released);
+    bench.report("a", &token, ReportBody::Released { crashes: 0 });
     assert_eq!(bench.ended(), Some(R::Cancelled));
 }
 

@@ -256,6 +256,7 @@ fn samples() -> Vec<Event> {
             at: this(),
             token: token(1),
             because: Returned::NotTaken,
+            agent_crashes: 0,
         },
         Event::AttemptAccepted {
             at: this(),

@@ -3,7 +3,7 @@
 use protocol::{Held, Report, Resolution, server::Why};
 use types::{FailureKind, IfLost, RunOutcome as R, StepOutcome as S};
 
-use super::bench::{Bench, Shape, failed, step, stopped, succeeded};
+use super::bench::{Bench, Shape, agent, at, failed, step, stopped, succeeded};
 use crate::{Rejected, ReportBody};
 
 fn asks() -> Bench {
@@ -120,7 +120,7 @@ fn what_certainly_never_started_goes_back_at_no_cost() {
     assert_eq!(bench.queued(), ["a#1"], "the same attempt");
     let token = bench.offer_to("a", 1, 2);
     bench.report("a", &token, ReportBody::Accepted);
-    bench.report("a", &token, ReportBody::Released);
+    bench.report("a", &token, ReportBody::Released { crashes: 0 });
     assert_eq!(bench.queued(), ["a#1"]);
     let late = bench.report("a", &token, succeeded());
     assert_eq!(late.events.len(), 1, "its token is dead");
@@ -162,4 +162,39 @@ fn an_agent_that_ended_it_unasked_counts_as_lost() {
         Some(S::Failed),
         "without `rerun` it is not run again"
     );
+}
+
+#[test]
+fn what_crashes_its_agents_goes_to_a_second_and_no_further() {
+    let mut bench = Bench::new(vec![step("a", |s| {
+        s.tries_again(5, 1);
+    })]);
+    let token = bench.offer_to("a", 1, 1);
+    bench.report("a", &token, ReportBody::Released { crashes: 3 });
+    assert_eq!(bench.queued(), ["a#1"], "the same attempt");
+    let crashes = &bench.run.attempt(&at("a#1")).unwrap().crashes;
+    assert_eq!(crashes.too_often(&agent(1)), Some(3));
+    assert_eq!(crashes.too_often(&agent(2)), None);
+    // The second crashes before it can write down what it got.
+    for via in 2..4 {
+        bench.offer_to("a", 2, via);
+        bench.hello(2, via + 1, &[], true);
+        assert_eq!(bench.queued(), ["a#1"]);
+    }
+    bench.offer_to("a", 2, 4);
+    bench.hello(2, 5, &[], true);
+    assert_eq!(bench.outcome("a"), Some(S::Failed), "and it is not tried again");
+    let why = &bench.reasons("a")[0];
+    assert!(why.starts_with("agent_crash: agents ended"), "{why}");
+}
+
+#[test]
+fn a_lost_link_is_no_crash() {
+    let mut bench = Bench::new(vec![step("a", |_| {})]);
+    for via in 1..9 {
+        bench.offer_to("a", 1, via);
+        bench.hello(1, via + 1, &[], false);
+    }
+    let crashes = &bench.run.attempt(&at("a#1")).unwrap().crashes;
+    assert_eq!(crashes.too_often(&agent(1)), None);
 }

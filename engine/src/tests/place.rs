@@ -84,6 +84,7 @@ fn placed(
         runs_on: &runs_on,
         connection,
         whose: Whose::default(),
+        crashes: None,
     };
     place(&Snapshot { agents }, &wanted).map(|agent| agent.name.clone())
 }
@@ -211,6 +212,7 @@ fn a_draining_agent_is_offered_nothing_and_the_wait_says_so() {
         runs_on: &runs_on,
         connection: None,
         whose: Whose::default(),
+        crashes: None,
     };
     let mut agents = vec![one.clone()];
     let why = place(

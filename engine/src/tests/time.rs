@@ -41,7 +41,7 @@ fn what_an_agent_had_in_hand_is_no_waiting() {
     let token = bench.offer("a");
     bench.report("a", &token, ReportBody::Accepted);
     bench.pass(60_000);
-    bench.report("a", &token, ReportBody::Released);
+    bench.report("a", &token, ReportBody::Released { crashes: 0 });
     assert_eq!(bench.run.next_deadline(), Some(bench.now.plus(4_000)));
 }
 

@@ -192,7 +192,7 @@ impl World {
         let body = if self.choose(2) == 0 {
             ReportBody::Declined
         } else {
-            ReportBody::Released
+            ReportBody::Released { crashes: 0 }
         };
         let from = given.agent;
         self.report(given, from, body);
@@ -223,7 +223,7 @@ impl World {
             0 => self.report(given, from, ReportBody::Accepted),
             1 => self.report(given, from, ReportBody::Started),
             2 => self.report(given, from, ReportBody::Declined),
-            3 => self.report(given, from, ReportBody::Released),
+            3 => self.report(given, from, ReportBody::Released { crashes: 0 }),
             4 => self.report(given, from, ReportBody::Lost),
             5 => self.tell(Command::Expired {
                 at: given.at,
@@ -256,6 +256,7 @@ impl World {
             agent: agent(of),
             session,
             held: &held,
+            crashed: false,
         });
     }
 

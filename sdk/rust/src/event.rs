@@ -220,6 +220,9 @@ pub enum Body {
         /// Which.
         #[serde(flatten)]
         at: At,
+        /// How often its agent's process ended as it was about to start it.
+        #[serde(default)]
+        agent_crashes: u32,
     },
     /// It began.
     #[serde(rename = "attempt.started")]

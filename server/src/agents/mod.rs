@@ -115,6 +115,8 @@ pub(crate) struct Introduction {
     pub(crate) facts: Facts,
     pub(crate) dial: u64,
     pub(crate) instance: String,
+    /// The process before this one ended without being told to.
+    pub(crate) crashed: bool,
     pub(crate) held: Inventory,
 }
 
@@ -136,6 +138,8 @@ pub(crate) struct Listed {
 /// A session as its stream's task holds it.
 #[derive(Debug)]
 pub(crate) struct Opened {
+    /// See [`Introduction::crashed`].
+    pub(crate) crashed: bool,
     pub(crate) down: mpsc::Receiver<v1::SessionDown>,
     pub(crate) end: CancellationToken,
     pub(crate) close: Arc<Mutex<Option<Close>>>,
@@ -237,7 +241,12 @@ impl Agents {
         if let Some(session) = older.and_then(|agent| agent.session) {
             end_session(&session, Close::Superseded);
         }
-        Some(Opened { down: rx, end, close })
+        Some(Opened {
+            crashed: hello.crashed,
+            down: rx,
+            end,
+            close,
+        })
     }
 
     /// Whether another process than this one is connected as this agent.

@@ -58,6 +58,7 @@ fn open_as(agents: &Agents, agent: u8, session: u8, dial: u64, instance: &str) -
         },
         dial,
         instance: instance.to_owned(),
+        crashed: false,
         held: Inventory::default(),
     };
     agents.open(&id(agent), ses(session), hello)
@@ -70,6 +71,7 @@ fn reserve(agents: &Agents) -> Result<Placement, String> {
         runs_on: &runs_on,
         connection: None,
         whose: Whose::default(),
+        crashes: None,
     })
 }
 

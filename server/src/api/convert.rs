@@ -61,7 +61,9 @@ pub(super) fn report(body: Option<v1::report::Body>) -> Result<ReportBody, Statu
                 ReportBody::Finished(Box::new(report))
             }
             Body::Declined(_) => ReportBody::Declined,
-            Body::Released(_) => ReportBody::Released,
+            Body::Released(released) => ReportBody::Released {
+                crashes: released.agent_crashes,
+            },
             Body::Lost(_) => ReportBody::Lost,
         },
     )

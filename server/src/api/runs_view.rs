@@ -215,6 +215,7 @@ pub(crate) fn waits_for(run: &Run, i: usize, agents: &Snapshot) -> String {
                         step: Some(&plan.key),
                         image_is_open: false,
                     },
+                    crashes: Some(&attempt.crashes),
                 };
                 Some(match placement::place(agents, &wanted) {
                     Ok(_) => "an agent's answer".to_owned(),

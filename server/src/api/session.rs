@@ -265,6 +265,7 @@ fn introduction(hello: v1::Hello, held: &Inventories) -> Result<Introduction, St
         facts,
         dial: hello.dial,
         instance: hello.instance,
+        crashed: hello.crashed,
         held: Arc::new(
             held.iter()
                 .map(|(token, (held, _))| (token.clone(), *held))
@@ -303,7 +304,7 @@ async fn welcomed(
             .map(|(token, (held, _))| (token.clone(), *held))
             .collect(),
     );
-    reconcile(core, agent, session, &inventory).await?;
+    reconcile(core, agent, session, &inventory, opened.crashed).await?;
     let welcome = v1::Welcome {
         session_id: session.to_string(),
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -322,6 +323,7 @@ async fn reconcile(
     agent: &AgentId,
     session: &SessionId,
     held: &Inventory,
+    crashed: bool,
 ) -> Result<(), Status> {
     let leases = core.agents.leases_at(agent);
     let runs: BTreeSet<_> = leases.iter().map(|(_, lease)| &lease.run).collect();
@@ -330,6 +332,7 @@ async fn reconcile(
             agent: agent.clone(),
             session: session.clone(),
             held: Arc::clone(held),
+            crashed,
         };
         match core.runs.ask(run, ask).await {
             Ok(()) => {}

@@ -203,7 +203,12 @@ impl Actor {
             }
         }
         for (agent, (session, held)) in moved {
-            let ask = Ask::Inventory { agent, session, held };
+            let ask = Ask::Inventory {
+                agent,
+                session,
+                held,
+                crashed: false,
+            };
             Box::pin(self.process(vec![Mail { ask, reply: None }])).await?;
         }
         Ok(())
@@ -286,10 +291,16 @@ fn command(ask: &Ask) -> Command<'_> {
             from: from.clone(),
             body: body.clone(),
         },
-        Ask::Inventory { agent, session, held } => Command::Inventory {
+        Ask::Inventory {
+            agent,
+            session,
+            held,
+            crashed,
+        } => Command::Inventory {
             agent: agent.clone(),
             session: session.clone(),
             held: held.as_ref(),
+            crashed: *crashed,
         },
         Ask::Expired { at, token } => Command::Expired {
             at: at.clone(),

@@ -92,6 +92,7 @@ pub(crate) fn offer(run: &mut Run, agents: &Agents, context: Context, into: &mut
                 step: Some(&at.step),
                 image_is_open: false,
             },
+            crashes: Some(&attempt.crashes),
         };
         let Ok(placement) = agents.reserve(&wanted) else {
             continue;

@@ -46,6 +46,8 @@ pub(crate) enum Ask {
         agent: AgentId,
         session: SessionId,
         held: Inventory,
+        /// The process of its last session ended without being told to.
+        crashed: bool,
     },
     /// A lease is over.
     Expired { at: At, token: LeaseToken },

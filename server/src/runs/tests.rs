@@ -51,6 +51,7 @@ impl World {
 
     fn open(&self, n: u8) -> Opened {
         let hello = Introduction {
+            crashed: false,
             name: "a".to_owned(),
             labels: Labels::default(),
             facts: Facts {
@@ -148,6 +149,7 @@ async fn the_inventory_of_a_superseded_session_proves_nothing() {
         agent: agent(),
         session: ses(1),
         held: Inventory::default(),
+        crashed: false,
     };
     world.runs.ask(&id, late).await.unwrap();
     assert_eq!(world.out_in(&id, &ses(2)).await, token);

@@ -6,6 +6,7 @@
 mod alone;
 mod cancel;
 mod clock;
+mod crash_loop;
 mod disk;
 mod docker;
 mod freeze;

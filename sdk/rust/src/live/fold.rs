@@ -156,7 +156,7 @@ impl LiveRun {
                 (at, LiveState::Queued)
             }
             Body::AttemptOffered { at, .. } => (at, LiveState::Offered),
-            Body::AttemptReturned { at } => (at, LiveState::Queued),
+            Body::AttemptReturned { at, .. } => (at, LiveState::Queued),
             Body::AttemptStarted { at } => (at, LiveState::Running),
             Body::AttemptFinished { at, report } => (at, LiveState::Ended(outcome_of(&report.verdict))),
             Body::AttemptLost { at } => (at, LiveState::InDoubt),
