@@ -164,6 +164,7 @@ pub(crate) fn hello(context: &Context, dialled: Dialled) -> v1::SessionUp {
             .unwrap_or_default()
             .to_owned(),
         crashed,
+        answers_probes: true,
     };
     v1::SessionUp {
         message: Some(v1::session_up::Message::Hello(hello)),

@@ -92,6 +92,13 @@ impl DataDir {
         })
     }
 
+    /// Files that can still be made on its file system; as many as there may be where the system does not count them.
+    pub(crate) fn free_files(&self) -> u64 {
+        let counted = |fs: &nix::sys::statvfs::Statvfs| fs.files() > 0;
+        let fs = nix::sys::statvfs::statvfs(&self.path).ok().filter(counted);
+        fs.map_or(u64::MAX, |fs| fs.files_available())
+    }
+
     /// When leases were renewed last.
     pub(crate) fn renewed(&self) -> PathBuf {
         self.path.join("renewed")

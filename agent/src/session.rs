@@ -98,7 +98,7 @@ impl Session {
             } else {
                 tries.next(begun.elapsed())
             };
-            tracing::info!(why, ?wait, "no session; connecting again");
+            tracing::info!(server = ?self.server, why, ?wait, "no session; connecting again");
             tokio::time::sleep(wait).await;
         }
     }
@@ -233,6 +233,7 @@ fn event(message: Down) -> Result<Event, Malformed> {
             key: convert::key(stop.attempt)?,
             reason: stop.reason,
         },
+        Down::Probe(_) => Event::Probed,
         Down::Welcome(_) | Down::StaleDial(_) => Event::Nothing,
     })
 }

@@ -61,6 +61,10 @@ pub(crate) enum Command {
     Events(commands::events::EventsArgs),
     /// Offer an agent nothing new, or undo that
     Drain(commands::drain::DrainArgs),
+    /// Copy a server's databases, also while it runs
+    Backup(commands::backup::BackupArgs),
+    /// Make a server's data directory of a backup
+    Restore(commands::backup::RestoreArgs),
     /// List, load, fetch and remove images of an agent on this host
     Images(commands::images::ImagesArgs),
     /// Open an incident by hand; list and show incidents

@@ -121,6 +121,8 @@ async fn dispatch(command: Command) -> Done {
         Command::Resolve(args) => commands::resolve::main(args).await,
         Command::Rerun(args) => commands::rerun::main(args).await,
         Command::Events(args) => commands::events::main(args).await,
+        Command::Backup(args) => commands::backup::backup(&args).await,
+        Command::Restore(args) => commands::backup::restore(&args).await,
         Command::Drain(args) => commands::drain::main(args).await,
         Command::Images(args) => commands::images::main(args).await,
         Command::Incident(args) => commands::incident::main(args).await,

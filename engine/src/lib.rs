@@ -11,6 +11,7 @@ mod decide;
 mod ending;
 mod event;
 mod fold;
+mod give_up;
 pub mod history;
 pub mod outlook;
 mod outputs;
@@ -27,6 +28,7 @@ pub use command::{Command, Context, Decision, Rejected, ReportBody, ToAgent};
 pub use crash::Crashes;
 pub use decide::{decide, start};
 pub use event::{At, AttemptQueued, Event, Reason, RunStarted, Trigger};
+pub use give_up::{give_up, given_up, stillborn};
 pub use rerun::{ItemReused, NoRerun, Reused, StepReused, Taken, rerun};
 pub use state::{Attempt, Cancel, Ended, Item, ItemEnd, Lease, Life, Phase, Run, Step};
 

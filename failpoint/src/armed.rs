@@ -5,6 +5,7 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     sync::{Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use nix::sys::signal::{Signal, raise};
@@ -15,6 +16,7 @@ enum Deed {
     Kill,
     Stop,
     Panic,
+    Sleep(u64),
 }
 
 /// The file's text: on which visit, and what.
@@ -57,7 +59,7 @@ fn take(dir: &Path, place: &str) -> Option<Deed> {
     let text = fs::read_to_string(&file).ok()?;
     let Some(armed) = parse(&text) else {
         panic!(
-            "{}: {text:?} is no `[VISIT | every] kill | stop | panic`",
+            "{}: {text:?} is no `[VISIT | every] kill | stop | panic | sleep MS`",
             file.display()
         );
     };
@@ -94,6 +96,7 @@ fn parse(text: &str) -> Option<Armed> {
         ["kill"] => Deed::Kill,
         ["stop"] => Deed::Stop,
         ["panic"] => Deed::Panic,
+        ["sleep", ms] => Deed::Sleep(ms.parse().ok()?),
         _ => return None,
     };
     (visit != Visit::Nth(0)).then_some(Armed { visit, deed })
@@ -103,6 +106,7 @@ fn carry_out(deed: Deed, place: &str) {
     let signal = match deed {
         Deed::Kill => Signal::SIGKILL,
         Deed::Stop => Signal::SIGSTOP,
+        Deed::Sleep(ms) => return std::thread::sleep(Duration::from_millis(ms)),
         Deed::Panic => panic!("a test wants a panic at {place}"),
     };
     raise(signal).expect("a process may signal itself");

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `kill` | SIGKILL to itself: no destructor, no flush |
 //! | `stop` | SIGSTOP to itself, until somebody sends SIGCONT |
+//! | `sleep MS` | the thread stands still for so many milliseconds |
 //! | `panic` | a panic, as a defect would |
 //!
 //! A number in front (`3 kill`) is the visit that counts, from 1. What was taken is renamed to `PLACE.reached`. With

@@ -168,6 +168,8 @@ pub enum Lost {
     Missing,
     /// Its agent says that it was acknowledged, of which this history knows nothing (a restored backup).
     Ahead,
+    /// The server gave its run up; the machine itself never says so.
+    GivenUp,
 }
 
 /// What is sent: to the agent that the input came from, and for `Offer`, `Stop` and `Resolve` to the lease's.

@@ -32,7 +32,7 @@ async fn judge(core: &Core) {
         match core.runs.ask(&lease.run, ask).await {
             Ok(()) => {}
             // The run knows of no such lease, so the book is wrong; else it would be asked every second for ever.
-            Err(error @ (RunError::Rejected(_) | RunError::NotFound(_))) => {
+            Err(error @ (RunError::Rejected(_) | RunError::NotFound(_) | RunError::GivenUp(_))) => {
                 tracing::debug!(run = %lease.run, %error, "a lease in the book that is none");
                 core.agents.unlease(&token);
             }

@@ -11,6 +11,7 @@ mod http;
 mod intake;
 mod leases;
 mod meter;
+mod restore;
 mod runs;
 mod serve;
 pub mod store;
@@ -22,6 +23,7 @@ use types::{Catalogue, Secret};
 
 pub use artifacts::{Artifacts, ArtifactsError, Credentials, Place};
 pub use connections::Listener;
+pub use restore::{Restored, restore};
 pub use serve::{ServerError, run, run_on};
 
 /// How a server is set up.

@@ -48,6 +48,9 @@ pub enum ServerError {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store broke while it was used.
+    #[error("the store cannot be used any more: {0}")]
+    Broken(String),
     /// The transport failed.
     #[error("the server's transport failed: {0}")]
     Transport(#[from] tonic::transport::Error),
@@ -109,7 +112,14 @@ pub async fn run_on(
     prepare(&core).await?;
     let judge = tokio::spawn(judge(core.clone()));
     ready();
-    let served = serve(&core, listener).await;
+    let served = tokio::select! {
+        served = serve(&core, listener) => served,
+        why = core.store.broken() => {
+            // Nothing is put away: that would flush.
+            shutdown.cancel();
+            return Err(ServerError::Broken(why));
+        }
+    };
     shutdown.cancel();
     if !core.runs.stopped(PUT_AWAY).await {
         tracing::error!(

@@ -100,12 +100,38 @@ impl Stack {
         self.add_agent(name, url, GRANTS, args, env);
     }
 
+    /// The same without waiting for it: it may not reach the server.
+    pub fn spawn_agent_through(&mut self, url: &str, name: &str) {
+        self.know_agent(name, url, GRANTS, &[], &[]);
+        self.spawn_agent(name);
+    }
+
+    /// Where an agent dials from its next start on.
+    ///
+    /// # Panics
+    /// When it is not known.
+    pub fn agent_dials(&mut self, name: &str, url: &str) {
+        let agent = self.agents.iter_mut().find(|agent| agent.name == name);
+        let agent = agent.expect("an agent of this stack");
+        let at = agent
+            .args
+            .iter()
+            .position(|arg| arg == "--server")
+            .expect("it has one");
+        url.clone_into(&mut agent.args[at + 1]);
+    }
+
     /// One more agent that grants this and no more.
     pub fn agent_granting(&mut self, name: &str, allow: &str) {
         self.add_agent(name, &self.url(), allow, &[], &[]);
     }
 
     fn add_agent(&mut self, name: &str, url: &str, allow: &str, args: &[&str], env: &[(String, String)]) {
+        self.know_agent(name, url, allow, args, env);
+        self.start_agent(name);
+    }
+
+    fn know_agent(&mut self, name: &str, url: &str, allow: &str, args: &[&str], env: &[(String, String)]) {
         let dir = self.agent_dir(name);
         let mut all: Vec<String> = [
             "agent",
@@ -128,7 +154,6 @@ impl Stack {
             running: None,
         };
         self.agents.push(agent);
-        self.start_agent(name);
     }
 
     /// The binary of the server from its next start on.

@@ -101,6 +101,8 @@ pub const LEASE_MARGIN_MS: Millis = 10_000;
 pub const RERUNS: u32 = 2;
 /// How often an agent's process may end as it is about to start an attempt before it gives the attempt back.
 pub const AGENT_CRASHES: u32 = 3;
+/// How often a run may panic a server's task before the server gives it up as failed.
+pub const RUN_DEFECTS: u32 = 3;
 /// Agents that may end so over one item of a step; after that many it fails.
 pub const CRASHED_AGENTS: usize = 2;
 /// How long an idempotency key is kept.

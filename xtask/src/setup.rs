@@ -89,6 +89,11 @@ pub(crate) const TEST: &[Need] = &[
         why: "clocks jump in the tests of faults",
     },
     Need {
+        program: "strace",
+        package: "strace",
+        why: "a disk that fails a flush is played by it",
+    },
+    Need {
         program: "sqlite3",
         package: "sqlite3",
         why: "the documents' lines are run, and back databases up with it",

@@ -21,6 +21,8 @@ const HEADER: usize = 8;
 /// Room behind the end that is taken ahead, so that results are still written when the disk is full: a dozen of the
 /// largest, thousands of ordinary ones.
 const RESERVE_BYTES: u64 = 4 * 1024 * 1024;
+/// How the payload of each record begins (`Record`'s tag).
+const BEGIN: &[u8] = b"{\"record\":";
 /// A record is far smaller; a larger length is damage.
 const RECORD_BYTES: usize = 64 * 1024 * 1024;
 
@@ -39,8 +41,8 @@ impl Journal {
         (payload + HEADER) as u64
     }
 
-    /// Opens or makes it and returns the payloads of all whole records. What follows the last of them is cut off.
-    pub(super) fn open(path: &Path) -> Result<(Self, Vec<Vec<u8>>), AgentError> {
+    /// Opens or makes it and returns what its whole records say. What follows the last of them is cut off.
+    pub(super) fn open(path: &Path) -> Result<(Self, Found), AgentError> {
         let shown = path.display();
         let fails = |what: &str| tried(format!("{shown}: {what}"));
         if !path.exists() {
@@ -52,7 +54,7 @@ impl Journal {
                     size: MAGIC.len() as u64,
                     reserved: 0,
                 },
-                Vec::new(),
+                Found::default(),
             ));
         }
         let mut file = File::options()
@@ -70,7 +72,17 @@ impl Journal {
                 why,
             });
         }
-        let (payloads, whole) = records(&bytes);
+        let read = records(&bytes);
+        let whole = read.whole;
+        if read.damaged > 0 {
+            tracing::error!(
+                spool = %shown, places = read.damaged, bytes = read.skipped,
+                "the spool is damaged: what stood there is skipped, and attempts that it may have been about are treated as \
+                 possibly started; the file as it was is kept beside it, with `.damaged` behind its name. Look at the disk"
+            );
+            fs_err::copy(path, path.with_extension("damaged"))
+                .map_err(fails("cannot keep the damaged spool"))?;
+        }
         if whole < bytes.len() {
             tracing::warn!(spool = %shown, torn = bytes.len() - whole, "the spool's tail was torn and is cut off");
             file.set_len(whole as u64)
@@ -84,7 +96,7 @@ impl Journal {
                 size: whole as u64,
                 reserved: 0,
             },
-            payloads,
+            read,
         ))
     }
 
@@ -185,14 +197,50 @@ fn framed(payloads: &[Vec<u8>]) -> Vec<u8> {
     frames
 }
 
-/// The payloads of the whole records, and where the last of them ends.
-fn records(bytes: &[u8]) -> (Vec<Vec<u8>>, usize) {
-    let (mut payloads, mut at) = (Vec::new(), MAGIC.len());
-    while let Some(payload) = record(&bytes[at..]) {
-        payloads.push(payload.to_vec());
-        at += HEADER + payload.len();
+/// What a journal holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The payloads of the whole records.
+    pub(super) payloads: Vec<Vec<u8>>,
+    /// Places before the last whole record that are no record.
+    pub(super) damaged: usize,
+    /// Their bytes.
+    pub(super) skipped: usize,
+    /// Where the last whole record ends.
+    whole: usize,
+}
+
+/// A record that is not whole and has whole ones behind it is damage, not a torn tail: it is skipped to the next whole one.
+fn records(bytes: &[u8]) -> Found {
+    let mut read = Found {
+        whole: MAGIC.len(),
+        ..Found::default()
+    };
+    let mut at = MAGIC.len();
+    while at < bytes.len() {
+        if let Some(payload) = record(&bytes[at..]) {
+            read.payloads.push(payload.to_vec());
+            if at > read.whole {
+                read.damaged += 1;
+                read.skipped += at - read.whole;
+            }
+            at += HEADER + payload.len();
+            read.whole = at;
+        } else {
+            at = next_record(bytes, at + 1);
+        }
     }
-    (payloads, at)
+    read
+}
+
+/// Where the next record may begin: each is a JSON object that names its kind first, so most places need no checksum.
+fn next_record(bytes: &[u8], from: usize) -> usize {
+    let begins = |at: &usize| {
+        bytes
+            .get(at + HEADER..)
+            .is_some_and(|rest| rest.starts_with(BEGIN))
+    };
+    (from..bytes.len()).find(begins).unwrap_or(bytes.len())
 }
 
 fn record(bytes: &[u8]) -> Option<&[u8]> {

@@ -15,7 +15,7 @@ use types::{LeaseToken, Millis, Timestamp};
 
 pub(crate) use record::{Meta, Record, StopCause};
 
-use crate::error::AgentError;
+use crate::error::{AgentError, tried};
 use journal::Journal;
 
 /// Below this size the journal is not rewritten.
@@ -58,12 +58,13 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
-    /// Opens or makes it. A torn tail is cut off with a log line; old tombstones are dropped.
+    /// Opens or makes it. A torn tail is cut off with a log line, damage before it is skipped with one; old tombstones are
+    /// dropped.
     ///
     /// # Errors
     /// It cannot be read or written, or it is of another version.
     pub(crate) fn open(path: &Path, now: Timestamp) -> Result<Self, AgentError> {
-        let (journal, payloads) = Journal::open(path)?;
+        let (journal, read) = Journal::open(path)?;
         let mut spool = Self {
             journal,
             held: BTreeMap::new(),
@@ -72,7 +73,7 @@ impl Spool {
             left: true,
             live_bytes: 0,
         };
-        for payload in payloads {
+        for payload in read.payloads {
             let record = serde_json::from_slice(&payload).map_err(|error| AgentError::Spool {
                 path: path.to_owned(),
                 why: error.to_string(),
@@ -82,6 +83,13 @@ impl Spool {
         let left = spool.left;
         spool.expire(now);
         spool.left = left;
+        if read.damaged > 0 {
+            spool.doubt();
+            // Else the damage would be met again at each start.
+            spool
+                .compact()
+                .map_err(tried("cannot write the spool anew without what is damaged"))?;
+        }
         Ok(spool)
     }
 
@@ -176,6 +184,16 @@ impl Spool {
                 if let Some(held) = self.held.remove(&token) {
                     self.live_bytes -= held.size[0] + held.size[1];
                 }
+            }
+        }
+    }
+
+    /// What is lost may have been the intent to start: from here on only the host itself says what never was.
+    fn doubt(&mut self) {
+        self.left = false;
+        for held in self.held.values_mut() {
+            if held.lease.phase == Phase::Accepted {
+                held.lease.phase = Phase::Starting;
             }
         }
     }

@@ -47,6 +47,8 @@ const TOGETHER: usize = 256;
 const LEAVE: Duration = Duration::from_secs(3);
 /// With less room than this for new attempts no new ones are taken.
 const FREE_BYTES: u64 = 16 * 1024 * 1024;
+/// With fewer files to be made than this, too: an attempt makes a dozen.
+const FREE_FILES: u64 = 64;
 /// With more tombstones than this a new session is opened, for the server says Forget at its beginning.
 const TOMBSTONES: usize = 10_000;
 
@@ -250,10 +252,14 @@ impl Supervisor {
             return Err(AgentError::Panicked);
         };
         let reserved = spool.reserve().map_err(tried("cannot take room for the spool"))?;
-        let short = !reserved || self.context.dir.free_bytes() < FREE_BYTES;
+        let (bytes, files) = (self.context.dir.free_bytes(), self.context.dir.free_files());
+        let short = !reserved || bytes < FREE_BYTES || files < FREE_FILES;
         if short && !self.short {
             tracing::error!(
+                bytes,
                 least_bytes = FREE_BYTES,
+                files,
+                least_files = FREE_FILES,
                 "the disk is full: nothing new is taken; what runs is reported from room that was set aside"
             );
         } else if self.short && !short {
@@ -274,10 +280,17 @@ impl Supervisor {
         let total = link.offers + free;
         if total > link.granted {
             link.granted = total;
-            self.say(v1::SessionUp {
-                message: Some(v1::session_up::Message::Credits(v1::Credits { total })),
-            });
+            self.say_credits();
         }
+    }
+
+    /// What was granted in all; said again it changes nothing.
+    fn say_credits(&mut self) {
+        let Some(link) = &self.link else { return };
+        let credits = v1::Credits { total: link.granted };
+        self.say(v1::SessionUp {
+            message: Some(v1::session_up::Message::Credits(credits)),
+        });
     }
 
     /// Heartbeats come often enough for the shortest lease.

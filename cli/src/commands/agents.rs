@@ -22,7 +22,7 @@ use crate::{
 Below the list stands which limits an agent's host does not hold a step to as a whole.
 
 With -o json, an array of {id, name, version, state, labels, capacity, running, runtimes, runtime_offers, grants,
-connections, last_seen, draining, limits}. runtime_offers: by runtime what it can give on its host that not every one can."
+connections, last_seen, draining, drained, limits}. runtime_offers: by runtime what it can give on its host that not every one can."
 )]
 pub(crate) struct AgentsArgs {
     #[command(subcommand)]
@@ -68,6 +68,7 @@ pub(crate) async fn main(args: AgentsArgs) -> Done {
 
 fn row(agent: &AgentView) -> Vec<String> {
     let state = match agent.state {
+        AgentState::Connected if agent.drained => "drained",
         AgentState::Connected if agent.draining => "draining",
         AgentState::Connected => "connected",
         AgentState::Disconnected => "disconnected",

@@ -125,7 +125,7 @@ pub(crate) fn fault(error: ::server::ServerError) -> Fault {
     let message = error.to_string();
     match error {
         E::NotLoopback(_) | E::Seed { .. } => Fault::usage(message),
-        E::Listen { .. } | E::Store(_) | E::Transport(_) => Fault::failed(message),
+        E::Listen { .. } | E::Store(_) | E::Broken(_) | E::Transport(_) => Fault::failed(message),
     }
 }
 

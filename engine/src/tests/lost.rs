@@ -4,7 +4,7 @@ use protocol::{Held, Report, Resolution, server::Why};
 use types::{FailureKind, IfLost, RunOutcome as R, StepOutcome as S};
 
 use super::bench::{Bench, Shape, agent, at, failed, step, stopped, succeeded};
-use crate::{Rejected, ReportBody};
+use crate::{Command, Context, Event, Rejected, ReportBody, decide, give_up};
 
 fn asks() -> Bench {
     Bench::new(vec![
@@ -101,7 +101,7 @@ fn items_in_doubt_are_named_when_there_are_several() {
     }
     assert!(bench.resolve("a", Resolution::Fail).is_err(), "which one?");
     bench
-        .tell(crate::Command::Resolve {
+        .tell(Command::Resolve {
             step: "a".to_owned(),
             index: Some(1),
             resolution: Resolution::Succeeded,
@@ -197,4 +197,46 @@ fn a_lost_link_is_no_crash() {
     }
     let crashes = &bench.run.attempt(&at("a#1")).unwrap().crashes;
     assert_eq!(crashes.too_often(&agent(1)), None);
+}
+
+#[test]
+fn a_run_that_is_given_up_ends_with_a_reason_and_stops_what_runs() {
+    let mut bench = Bench::new(vec![
+        step("a", |_| {}),
+        step("b", |_| {}),
+        step("c", |s| {
+            s.need(&["b"]);
+        }),
+    ]);
+    bench.does("a", succeeded());
+    let token = bench.begin("b");
+    let context = Context {
+        now: bench.now,
+        entropy: 0,
+    };
+    let decision = give_up(&mut bench.run, "internal: because", context);
+    assert_eq!(bench.ended(), Some(R::Failed));
+    let outcomes = ["a", "b", "c"].map(|key| bench.outcome(key).unwrap());
+    assert_eq!(outcomes, [S::Succeeded, S::Failed, S::NotRun]);
+    assert_eq!(
+        bench.run.ended.as_ref().unwrap().reasons[0].message,
+        "internal: because"
+    );
+    let stopped: Vec<_> = decision.sends.iter().map(|to| to.send.clone()).collect();
+    assert_eq!(stopped, [protocol::server::Send::Stop(token.clone())]);
+    assert!(
+        give_up(&mut bench.run, "again", context).events.is_empty(),
+        "once"
+    );
+    let report = Command::Report {
+        at: at("b#1"),
+        token,
+        from: agent(1),
+        body: succeeded(),
+    };
+    let late = decide(&mut bench.run, report, context).unwrap().events;
+    let [Event::ReportIgnored { why, .. }] = late.as_slice() else {
+        panic!("{late:?}");
+    };
+    assert_eq!(*why, Why::AfterResolution);
 }

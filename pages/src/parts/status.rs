@@ -141,6 +141,8 @@ pub fn of_incident(state: &str) -> Safe<Status<'_>> {
 #[must_use]
 pub fn of_agent(agent: &v1::AgentInfo) -> Safe<Status<'_>> {
     match (agent.state.as_str(), agent.draining) {
+        ("connected", true) if agent.drained => Status::new(Shape::Stopped, "drained"),
+        ("disconnected", true) if agent.drained => Status::new(Shape::Stopped, "disconnected, drained"),
         ("connected", false) => Status::new(Shape::Good, "connected"),
         ("connected", true) => Status::new(Shape::Stopped, "draining"),
         ("disconnected", false) => Status::new(Shape::Bad, "disconnected"),

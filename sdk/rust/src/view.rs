@@ -310,6 +310,8 @@ pub struct AgentView {
     pub draining: bool,
     /// Which limits do not hold a step as a whole on its host; empty where all do.
     pub limits: String,
+    /// Whether it is offered nothing new and holds nothing any more.
+    pub drained: bool,
 }
 
 /// Whether an agent is there.
@@ -552,6 +554,7 @@ impl AgentView {
             last_seen: at(agent.last_seen_ms),
             draining: agent.draining,
             limits: agent.limits,
+            drained: agent.drained,
         }
     }
 }

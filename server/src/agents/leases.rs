@@ -118,6 +118,11 @@ impl Agents {
         self.filtered(|leased| leased.agent == *id)
     }
 
+    /// Leases of a run.
+    pub(crate) fn leases_of(&self, run: &RunId) -> Vec<(LeaseToken, Leased)> {
+        self.filtered(|leased| leased.run == *run)
+    }
+
     /// Leases that ended a margin ago.
     pub(crate) fn expired(&self) -> Vec<(LeaseToken, Leased)> {
         let now = self.clock.monotonic_ms();

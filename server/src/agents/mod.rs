@@ -83,6 +83,8 @@ struct Session {
     id: SessionId,
     /// The agent's process; empty when it does not say which.
     instance: String,
+    /// Messages heard of it; none when it does not answer probes.
+    heard: Option<watch::Sender<u64>>,
     down: mpsc::Sender<v1::SessionDown>,
     /// Ends the stream; whoever cancels it says why in `close`.
     end: CancellationToken,
@@ -115,6 +117,7 @@ pub(crate) struct Introduction {
     pub(crate) facts: Facts,
     pub(crate) dial: u64,
     pub(crate) instance: String,
+    pub(crate) answers_probes: bool,
     /// The process before this one ended without being told to.
     pub(crate) crashed: bool,
     pub(crate) held: Inventory,
@@ -133,6 +136,13 @@ pub(crate) struct Listed {
     pub(crate) draining: bool,
     /// As its last heartbeat said.
     pub(crate) stats: Option<v1::AgentStats>,
+}
+
+impl Listed {
+    /// It is offered nothing new, and nothing is out there any more.
+    pub(crate) const fn is_drained(&self) -> bool {
+        self.draining && self.running == 0
+    }
 }
 
 /// A session as its stream's task holds it.
@@ -161,6 +171,9 @@ pub(crate) struct Agents {
     clock: Clock,
 }
 
+/// How long a process has to say that it lives when another one says to be the same agent: longer than a round trip over
+/// the slowest link and a busy moment, shorter than the keepalive.
+const PROBE: std::time::Duration = std::time::Duration::from_secs(5);
 /// Messages that wait for a session's writer; beyond them the agent does not read.
 const DOWN_MESSAGES: usize = 1024;
 
@@ -219,6 +232,7 @@ impl Agents {
         let fresh = Session {
             id: session,
             instance: hello.instance,
+            heard: hello.answers_probes.then(|| watch::Sender::new(0)),
             down: tx,
             end: end.clone(),
             close: Arc::clone(&close),
@@ -249,13 +263,41 @@ impl Agents {
         })
     }
 
-    /// Whether another process than this one is connected as this agent.
-    pub(crate) fn is_another(&self, id: &AgentId, instance: &str) -> bool {
+    /// Whether another process than this one is connected as this agent, and lives: it is asked, and has some seconds
+    /// to answer.
+    pub(crate) async fn is_another(&self, id: &AgentId, instance: &str) -> bool {
+        let Some(other) = self.other(id, instance) else {
+            return false;
+        };
+        // One of a version that cannot be asked counts as alive until its connection is found dead.
+        let Some(mut heard) = other else { return true };
+        let message = Some(v1::session_down::Message::Probe(v1::Probe {}));
+        self.send(id, None, v1::SessionDown { message });
+        let answer = tokio::time::timeout(PROBE, heard.changed()).await;
+        // Its stream ended meanwhile: it is gone.
+        answer.is_ok_and(|heard| heard.is_ok()) && self.other(id, instance).is_some()
+    }
+
+    /// The session of another process: what is heard of it, where that can be told.
+    fn other(&self, id: &AgentId, instance: &str) -> Option<Option<watch::Receiver<u64>>> {
         let now = self.clock.monotonic_ms();
         let book = self.book();
         let connected = book.agents.get(id).filter(|agent| is_connected(agent, now));
         let session = connected.and_then(|agent| agent.session.as_ref());
-        session.is_some_and(|session| session.is_of_another(instance))
+        let session = session.filter(|session| session.is_of_another(instance))?;
+        Some(session.heard.as_ref().map(watch::Sender::subscribe))
+    }
+
+    /// A message came from the agent's session.
+    pub(crate) fn heard(&self, id: &AgentId, session: &SessionId) {
+        let book = self.book();
+        let current = book.agents.get(id).and_then(|agent| agent.session.as_ref());
+        if let Some(heard) = current
+            .filter(|s| s.id == *session)
+            .and_then(|s| s.heard.as_ref())
+        {
+            heard.send_modify(|n| *n += 1);
+        }
     }
 
     /// The stream is gone. That of an older session changes nothing.

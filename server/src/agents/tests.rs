@@ -59,6 +59,7 @@ fn open_as(agents: &Agents, agent: u8, session: u8, dial: u64, instance: &str) -
         dial,
         instance: instance.to_owned(),
         crashed: false,
+        answers_probes: false,
         held: Inventory::default(),
     };
     agents.open(&id(agent), ses(session), hello)
@@ -187,7 +188,7 @@ fn who_is_refused_beside_another_process_does_not_speak_for_it() {
         })
     };
     let told = || agents.list()[0].stats.map(|stats| stats.running);
-    assert!(agents.is_another(&id(1), "second") && !agents.is_another(&id(1), "first"));
+    assert!(agents.other(&id(1), "second").is_some() && agents.other(&id(1), "first").is_none());
     agents.renew(&id(1), "first", Vec::new(), running(1));
     agents.renew(&id(1), "second", Vec::new(), running(2));
     assert_eq!(told(), Some(1));

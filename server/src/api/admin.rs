@@ -23,6 +23,7 @@ const REASON_BYTES: usize = 1_000;
 pub(super) struct Service(pub(super) Core);
 
 fn info(agent: Listed) -> v1::AgentInfo {
+    let drained = agent.is_drained();
     v1::AgentInfo {
         id: agent.id.to_string(),
         name: agent.name,
@@ -51,6 +52,7 @@ fn info(agent: Listed) -> v1::AgentInfo {
         connections: agent.facts.connections,
         last_seen_ms: agent.last_seen.unix_ms(),
         draining: agent.draining,
+        drained,
     }
 }
 

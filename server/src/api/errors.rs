@@ -248,6 +248,7 @@ pub(crate) fn run_status(error: &RunError) -> Status {
         }
         RunError::Rejected(rejected) => precondition("RUN_STATE", "run", rejected),
         RunError::Store(error) => store_status(error),
+        RunError::Defect(_) | RunError::GivenUp(_) => Status::internal(error.to_string()),
         RunError::Stopping => stopping(),
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Core,
-    runs::load,
+    runs::RunError,
     store::{LogPiece, StoreError},
 };
 
@@ -151,14 +151,14 @@ impl Intake {
             return Ok(Ok(whose.clone()));
         }
         let (run, at) = convert::attempt(chunk.attempt.clone())?;
-        let state = match load(&self.core.store, &run).await {
+        let state = match self.core.runs.load_caught(&run).await {
             Ok(Some(state)) => state,
             Ok(None) => return Ok(Err("there is no such run".to_owned())),
-            Err(error @ StoreError::Corrupt(_)) => {
+            Err(error @ (RunError::Store(StoreError::Corrupt(_)) | RunError::GivenUp(_))) => {
                 tracing::error!(%run, %error, "logs of a run that cannot be read");
                 return Ok(Err("the run cannot be read by this server".to_owned()));
             }
-            Err(error) => return Err(super::errors::store_status(&error)),
+            Err(error) => return Err(super::errors::run_status(&error)),
         };
         let own = state
             .attempt(&at)

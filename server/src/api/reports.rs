@@ -44,15 +44,15 @@ pub(super) async fn reported(
     }
     match core.runs.tell(&run, ask).await {
         Ok(()) => Ok(()),
-        Err(RunError::NotFound(run)) => {
-            // Of a history that this store does not have (a restored backup): nothing can use it, and the agent's
-            // spool must not keep it for ever.
-            tracing::error!(%agent, %run, %token, "a report of an unknown run");
+        Err(error @ (RunError::NotFound(_) | RunError::GivenUp(_))) => {
+            // Of a history that this store does not have (a restored backup), or that nobody can go on with: nothing can
+            // use it, and the agent's spool must not keep it for ever.
+            tracing::error!(%agent, %run, %token, %error, "a report of a run that is not there");
             let token = token.to_string();
             let message = if terminal {
                 Down::Ack(v1::Ack { attempt, token })
             } else {
-                let reason = "the run is not known".to_owned();
+                let reason = error.to_string();
                 Down::Stop(v1::Stop {
                     attempt,
                     token,
@@ -65,6 +65,10 @@ pub(super) async fn reported(
         }
         Err(RunError::Store(error @ (StoreError::Corrupt(_) | StoreError::Invalid(_)))) => {
             tracing::error!(%agent, %run, %token, %error, "a report of a run that cannot be read");
+            Ok(())
+        }
+        Err(error @ RunError::Defect(_)) => {
+            tracing::error!(%agent, %run, %token, %error, "a report that is not taken; its agent says it again");
             Ok(())
         }
         Err(error) => Err(super::errors::run_status(&error)),

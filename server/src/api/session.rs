@@ -152,11 +152,10 @@ async fn open(core: &Core, agent: &AgentId, session: &SessionId, hello: v1::Hell
         let token: LeaseToken = convert::id(&item.token, "inventory.token")?;
         held.insert(token, (convert::held(item.phase)?, item.attempt.clone()));
     }
-    if core.agents.is_another(agent, &hello.instance) {
+    if core.agents.is_another(agent, &hello.instance).await {
         tracing::warn!(%agent, name = hello.name, "refused: another process of this agent is connected");
         return Err(Status::already_exists(format!(
-            "another process of agent {agent} is connected: does a copy of its data directory run? One that is gone \
-             without a word is found out within half a minute"
+            "another process of agent {agent} is connected and answers: does a copy of its data directory run?"
         )));
     }
     let dial = hello.dial;
@@ -265,6 +264,7 @@ fn introduction(hello: v1::Hello, held: &Inventories) -> Result<Introduction, St
         facts,
         dial: hello.dial,
         instance: hello.instance,
+        answers_probes: hello.answers_probes,
         crashed: hello.crashed,
         held: Arc::new(
             held.iter()
@@ -340,6 +340,9 @@ async fn reconcile(
             Err(RunError::Store(error @ (StoreError::Corrupt(_) | StoreError::Invalid(_)))) => {
                 tracing::error!(%agent, %run, %error, "an agent's inventory did not reach a run");
             }
+            Err(error @ (RunError::Defect(_) | RunError::GivenUp(_))) => {
+                tracing::error!(%agent, %run, %error, "an agent's inventory did not reach a run");
+            }
             Err(error) => return Err(errors::run_status(&error)),
         }
     }
@@ -350,14 +353,18 @@ async fn reconcile(
 fn strangers(core: &Core, agent: &AgentId, held: Inventories) -> Vec<Down> {
     let leases = core.agents.leases_at(agent);
     let known: BTreeSet<&LeaseToken> = leases.iter().map(|(token, _)| token).collect();
-    let message = |(token, (held, attempt))| {
+    let message = |(token, (held, attempt)): (LeaseToken, (Held, Option<v1::AttemptRef>))| {
         Some(
             match server::stranger::<LeaseToken, AgentId, SessionId>(token, held)? {
-                server::Send::Stop(token) => Down::Stop(v1::Stop {
-                    attempt,
-                    token: token.to_string(),
-                    reason: "not a live lease".to_owned(),
-                }),
+                server::Send::Stop(token) => {
+                    let run = attempt.as_ref().map_or("", |attempt| attempt.run_id.as_str());
+                    tracing::warn!(%agent, %token, run, "an agent runs what this history does not know: it is stopped");
+                    Down::Stop(v1::Stop {
+                        attempt,
+                        token: token.to_string(),
+                        reason: "not a live lease".to_owned(),
+                    })
+                }
                 server::Send::Forget(token) => Down::Forget(v1::Forget {
                     token: token.to_string(),
                 }),
@@ -433,6 +440,7 @@ fn closed(opened: &Opened) -> Status {
 }
 
 async fn heard(core: &Core, agent: &AgentId, session: &SessionId, up: v1::SessionUp) -> Result<(), Status> {
+    core.agents.heard(agent, session);
     match up.message {
         Some(Up::Credits(credits)) => {
             core.agents.grant(agent, session, credits.total);

@@ -155,7 +155,11 @@ fn states(encoder: &mut DescriptorEncoder<'_>, agents: &[Listed]) -> Result<(), 
     let count = |so: fn(&Listed) -> bool| i64::try_from(agents.iter().filter(|agent| so(agent)).count());
     for (state, count) in [
         ("connected", count(|agent| agent.connected && !agent.draining)),
-        ("draining", count(|agent| agent.connected && agent.draining)),
+        (
+            "draining",
+            count(|agent| agent.connected && agent.draining && !agent.is_drained()),
+        ),
+        ("drained", count(|agent| agent.connected && agent.is_drained())),
         ("disconnected", count(|agent| !agent.connected)),
     ] {
         let gauge = ConstGauge::new(count.unwrap_or(i64::MAX));

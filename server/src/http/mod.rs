@@ -1,6 +1,7 @@
 //! What is not gRPC: webhooks, health and pages.
 
 mod body;
+mod caught;
 mod health;
 mod metrics;
 mod pages;
@@ -29,6 +30,7 @@ pub(crate) async fn load_incident(
 
 pub(crate) fn router(core: Core) -> Router {
     let ingest = webhooks::Ingest::new(core.clone());
+    let defects = core.clone();
     let mut router = Router::new()
         .route("/healthz", get(health::healthz).with_state(core.clone()))
         .route("/metrics", get(metrics::metrics).with_state(core.clone()))
@@ -38,7 +40,7 @@ pub(crate) fn router(core: Core) -> Router {
         let handler = move |request: Request| async move { ingest.receive(source, request).await };
         router = router.route(source.path(), post(handler));
     }
-    router
+    router.layer(axum::middleware::from_fn_with_state(defects, caught::caught))
 }
 
 /// The answer where no route is: to a gRPC client in its own words, to a browser a page, to all others 404.

@@ -154,8 +154,18 @@ async fn once(core: &Core, shard: &mut Shard, arrival: &Arrival<'_>) -> Result<A
         for start in runs_for(core, arrival, &grouped.after.id).await? {
             match start {
                 Ok(first) => {
-                    grouped.run_started(first.run.clone(), first.plan.name.clone(), now)?;
-                    prepared.push(core.runs.prepare(first));
+                    let (run, workflow) = (first.run.clone(), first.plan.name.clone());
+                    // One workflow that cannot be begun keeps neither the alert out nor the others.
+                    match core.runs.prepare_caught(first) {
+                        Some(begun) => {
+                            grouped.run_started(run, workflow, now)?;
+                            prepared.push(begun);
+                        }
+                        None => {
+                            let why = "a defect of the server, whose log says more".to_owned();
+                            grouped.run_refused(RefusedRun { workflow, why }, now)?;
+                        }
+                    }
                 }
                 Err(refused) => {
                     tracing::error!(

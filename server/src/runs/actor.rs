@@ -138,6 +138,7 @@ impl Actor {
     }
 
     fn decide(&mut self, mails: &[Mail]) -> Decided {
+        failpoint::reach_of("run.decide", &self.run.plan.name);
         let agents = std::sync::Arc::clone(&self.runs.inner.agents);
         let context = self.runs.inner.clock.context();
         let mut all = Decision::default();

@@ -23,6 +23,7 @@ pub(crate) struct Prepared {
 
 pub(crate) fn prepare(agents: &Agents, clock: Clock, first: RunStarted) -> Prepared {
     let context = clock.context();
+    failpoint::reach_of("run.prepare", &first.plan.name);
     let (run, decision) = engine::start(first, context);
     offered_now(agents, context, run, decision)
 }
@@ -38,6 +39,18 @@ pub(crate) fn prepare_rerun(
     let context = clock.context();
     let (run, decision) = engine::rerun(earlier, id, by, from, context)?;
     Ok(offered_now(agents, context, run, decision))
+}
+
+/// A run that cannot be begun.
+pub(crate) fn stillborn(clock: Clock, first: RunStarted, why: &str) -> Prepared {
+    let context = clock.context();
+    let (run, decision) = engine::stillborn(first, why, context);
+    Prepared {
+        run,
+        decision,
+        reserved: Vec::new(),
+        at: context.now,
+    }
 }
 
 fn offered_now(agents: &Agents, context: Context, mut run: Run, mut decision: Decision) -> Prepared {

@@ -37,7 +37,10 @@ pub(crate) async fn advance(
             *bytes += stored.body.len();
             let event = read(id, &stored)?;
             match (run.as_mut(), event) {
-                (None, Event::RunStarted(first)) => *run = Some(Run::new(&first, stored.at)),
+                (None, Event::RunStarted(first)) => {
+                    failpoint::reach_of("run.load", &first.plan.name);
+                    *run = Some(Run::new(&first, stored.at));
+                }
                 (None, other) => {
                     return Err(StoreError::Corrupt(format!(
                         "{id} begins with {:?}",

@@ -2,7 +2,8 @@
 //! waits for it is decided together and appended in one transaction.
 
 mod actor;
-mod batch;
+pub(crate) mod batch;
+mod defects;
 mod first;
 mod load;
 #[cfg(test)]
@@ -21,7 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use types::{AgentId, LeaseToken, RunId, SessionId};
 
 use crate::{
-    agents::{Agents, Inventory},
+    agents::{Agents, Close, Inventory},
     clock::Clock,
     meter::Meter,
     store::{Append, RunFilter, SharedStore, StoreError, StreamAppend},
@@ -74,6 +75,12 @@ pub(crate) enum RunError {
     /// The store cannot.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It panicked, and is tried again.
+    #[error("run {0} cannot be worked on now, for a defect of this server; its log says more")]
+    Defect(RunId),
+    /// It panicked too often.
+    #[error("run {0} was given up, for a defect of this server; its log says more")]
+    GivenUp(RunId),
     /// The server stops.
     #[error("the server is stopping")]
     Stopping,
@@ -85,7 +92,7 @@ struct Mail {
 }
 
 /// How long a run is left alone after a defect ended its task.
-const AFTER_A_PANIC: std::time::Duration = std::time::Duration::from_secs(5);
+const AFTER_A_PANIC: std::time::Duration = std::time::Duration::from_secs(2);
 
 #[derive(Clone)]
 struct Handle {
@@ -110,6 +117,7 @@ struct Inner {
     meter: Arc<Meter>,
     clock: Clock,
     live: Mutex<HashMap<RunId, Handle>>,
+    defects: defects::Defects,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -128,6 +136,7 @@ impl Runs {
             meter,
             clock,
             live: Mutex::default(),
+            defects: defects::Defects::default(),
             tasks: TaskTracker::new(),
             shutdown,
         };
@@ -158,6 +167,7 @@ impl Runs {
                     Ok(_) => count += 1,
                     // It is there and would be left without an owner: better not to start at all.
                     Err(RunError::Store(error @ StoreError::Unavailable(_))) => return Err(error),
+                    Err(RunError::Defect(id)) => self.look_again(vec![id]),
                     Err(error) => tracing::error!(run = %id, %error, "cannot take up this run"),
                 }
             }
@@ -224,7 +234,18 @@ impl Runs {
     async fn take_up(&self, id: &RunId) {
         loop {
             match self.handle(id).await {
-                Ok(_) | Err(RunError::NotFound(_) | RunError::Stopping | RunError::Rejected(_)) => return,
+                Ok(_)
+                | Err(
+                    RunError::NotFound(_) | RunError::Stopping | RunError::Rejected(_) | RunError::GivenUp(_),
+                ) => {
+                    return;
+                }
+                Err(RunError::Defect(_)) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(AFTER_A_PANIC) => {}
+                        () = self.inner.shutdown.cancelled() => return,
+                    }
+                }
                 Err(RunError::Store(StoreError::Unavailable(_))) => {
                     tokio::select! {
                         () = tokio::time::sleep(LOOK_AGAIN) => {}
@@ -316,7 +337,8 @@ impl Runs {
         if let Some(handle) = open(&self.live(), id) {
             return Ok(handle);
         }
-        let run = load(&self.inner.store, id)
+        let run = self
+            .load_caught(id)
             .await?
             .ok_or_else(|| RunError::NotFound(id.clone()))?;
         Ok(self.spawn(id.clone(), run, true))
@@ -343,10 +365,16 @@ impl Runs {
 
     /// A run's task. A defect that ends it is said, and the run is taken up again from its history.
     async fn owned(self, id: RunId, actor: actor::Actor) {
-        let Err(error) = tokio::spawn(actor.run()).await else {
+        if tokio::spawn(actor.run()).await.is_ok() {
             return;
-        };
-        tracing::error!(run = %id, %error, "the task of this run ended by a defect");
+        }
+        if let RunError::GivenUp(_) = self.panicked(&id, "its task panicked").await {
+            return;
+        }
+        // What agents reported meanwhile went with the task: they say it again.
+        for (_, leased) in self.inner.agents.leases_of(&id) {
+            self.inner.agents.close(&leased.agent, Close::Store);
+        }
         tokio::select! {
             () = tokio::time::sleep(AFTER_A_PANIC) => {}
             () = self.inner.shutdown.cancelled() => return,

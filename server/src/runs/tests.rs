@@ -52,6 +52,7 @@ impl World {
     fn open(&self, n: u8) -> Opened {
         let hello = Introduction {
             crashed: false,
+            answers_probes: false,
             name: "a".to_owned(),
             labels: Labels::default(),
             facts: Facts {

@@ -405,6 +405,10 @@ pub trait Store: Send + Sync + 'static {
     fn directory(&self) -> Option<std::path::PathBuf> {
         None
     }
+    /// Waits until it must not be used any more, and says why: the process that holds it must end.
+    async fn broken(&self) -> String {
+        std::future::pending().await
+    }
     /// All agents by name.
     async fn agents(&self) -> Result<Vec<AgentRow>, StoreError>;
     /// Writes pieces of logs; answers, for each piece, the offset up to which its stream is now held.

@@ -290,7 +290,7 @@ async fn an_agent_is_drained_and_takes_work_again() {
     let to = location(&own(&stack, &format!("/agents/{id}/drain"), &[("reason", "kernel")]).await);
     assert_eq!(to, format!("/agents#{id}"));
     assert!(stack.agents().await[0].draining);
-    assert!(text(&get(&stack, "/agents").await).contains("draining"));
+    assert!(text(&get(&stack, "/agents").await).contains("drained"));
     let run = stack.start_run(ONE).await;
     location(&own(&stack, &format!("/agents/{id}/undrain"), &[]).await);
     let offer = session.offer().await;

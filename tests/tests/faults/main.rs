@@ -4,13 +4,18 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod alone;
+mod backup;
 mod cancel;
 mod clock;
 mod crash_loop;
 mod disk;
 mod docker;
+mod elsewhere;
+mod flush;
 mod freeze;
 mod identity;
 mod links;
 mod points;
+mod poison;
+mod scarce;
 mod schedules;

@@ -23,7 +23,7 @@ use axum::{
     routing::get,
 };
 
-pub(super) use self::refusal::{not_allowed, unknown, wants_html};
+pub(super) use self::refusal::{defect, not_allowed, unknown, wants_html};
 use self::{ask::Ask, streams::Streams};
 use crate::Core;
 

@@ -152,3 +152,17 @@ pub(crate) fn not_allowed(core: &Core, path: &str) -> Response {
     headers::secure(response.headers_mut());
     response
 }
+
+/// The page where making the page that was asked for ended by a panic.
+pub(crate) fn defect(core: &Core) -> Response {
+    let now_ms = core.clock.now().unix_ms();
+    let mut response = notice(
+        now_ms,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "This page cannot be shown",
+        "A defect of the server; its log says more. Runs go on meanwhile.",
+        "Go on from here.",
+    );
+    headers::secure(response.headers_mut());
+    response
+}

@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{StoreError, connect, error::store_error};
+use super::{StoreError, connect, error::store_error, flush::Flushes, options::Database};
 
 /// Pages written to the log (4 KiB each, as the writer guesses) from which on it is worth moving them: 4 MiB, SQLite's
 /// own default. The true number stands in the `-shm` file, but closing that file would drop this process's locks on it.
@@ -50,7 +50,12 @@ impl Pressure {
 
     /// On the writer, between two transactions: when writes never paused long enough for the log to be used from its
     /// start again, makes that happen.
-    pub(super) async fn relieve(&self, conn: Option<&mut SqliteConnection>) {
+    pub(super) async fn relieve(
+        &self,
+        conn: Option<&mut SqliteConnection>,
+        database: Database,
+        flushes: &Flushes,
+    ) {
         let Some(conn) = conn else { return };
         let brim = self.log.load(Ordering::Relaxed) + self.pages.load(Ordering::Relaxed) >= BRIM;
         if !self.full.swap(false, Ordering::Relaxed) && !brim {
@@ -66,7 +71,10 @@ impl Pressure {
                 busy = moved.busy,
                 "write-ahead log restarted"
             ),
-            Err(error) => tracing::warn!(%error, "the write-ahead log could not be restarted"),
+            Err(error) => {
+                tracing::warn!(%error, "the write-ahead log could not be restarted");
+                flushes.look(database, &error);
+            }
         }
     }
 }
@@ -75,12 +83,19 @@ impl Pressure {
 pub(super) struct Checkpointer {
     conn: SqliteConnection,
     pressure: Arc<Pressure>,
+    database: Database,
+    flushes: Flushes,
     /// Pages in the log when the writer was last asked to start it anew.
     asked: u32,
 }
 
 impl Checkpointer {
-    pub(super) async fn connect(path: &Path, pressure: Arc<Pressure>) -> Result<Self, StoreError> {
+    pub(super) async fn connect(
+        path: &Path,
+        pressure: Arc<Pressure>,
+        database: Database,
+        flushes: Flushes,
+    ) -> Result<Self, StoreError> {
         let conn = connect::checkpointer(path)
             .connect()
             .await
@@ -88,6 +103,8 @@ impl Checkpointer {
         Ok(Self {
             conn,
             pressure,
+            database,
+            flushes,
             asked: 0,
         })
     }
@@ -108,6 +125,9 @@ impl Checkpointer {
     }
 
     async fn relieve(&mut self) {
+        if self.flushes.check().is_err() {
+            return;
+        }
         self.pressure.look();
         match checkpoint(&mut self.conn, "PRAGMA wal_checkpoint(PASSIVE)").await {
             Ok(moved) => {
@@ -121,7 +141,10 @@ impl Checkpointer {
                     self.pressure.full.store(true, Ordering::Relaxed);
                 }
             }
-            Err(error) => tracing::warn!(%error, "pages of the write-ahead log could not be moved"),
+            Err(error) => {
+                tracing::warn!(%error, "pages of the write-ahead log could not be moved");
+                self.flushes.look(self.database, &error);
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
     checkpoint::{Checkpointer, Pressure},
     connect,
     error::store_error,
+    flush::Flushes,
     lock::DirLock,
     options::{Database, SqliteOptions},
     schema,
@@ -36,6 +37,7 @@ impl Open {
         dir: &Path,
         options: &SqliteOptions,
         lock: Arc<DirLock>,
+        flushes: &Flushes,
     ) -> Result<Self, StoreError> {
         let path = dir.join(database.as_str()).with_extension("db");
         let (conn, mark) =
@@ -47,7 +49,7 @@ impl Open {
                     other => other,
                 })?;
         let pressure = Arc::new(Pressure::default());
-        let checkpointer = Checkpointer::connect(&path, pressure.clone()).await?;
+        let checkpointer = Checkpointer::connect(&path, pressure.clone(), database, flushes.clone()).await?;
         let readers = connect::readers(&path, options.readers);
         // One of them is open from now on: while any is, the log's index is not made anew from the file.
         drop(readers.acquire().await.map_err(|error| store_error(&error))?);
@@ -58,6 +60,7 @@ impl Open {
             mark,
             queue: options.queue,
             pressure,
+            flushes: flushes.clone(),
             lock,
         });
         let stop = CancellationToken::new();

@@ -10,10 +10,12 @@
 
 mod append;
 mod artifacts;
+pub mod backup;
 mod checkpoint;
 mod connect;
 mod database;
 mod error;
+mod flush;
 mod heads;
 mod job;
 mod lock;
@@ -38,12 +40,14 @@ use super::{
 pub use options::{Database, SqliteOptions};
 
 use database::Open;
+use flush::Flushes;
 use lock::DirLock;
 
 /// A store in a directory: `history.db`, `logs.db`, `lock`.
 pub struct SqliteStore {
     history: Open,
     logs: Open,
+    flushes: Flushes,
     directory: std::path::PathBuf,
 }
 
@@ -61,9 +65,12 @@ impl SqliteStore {
             .map_err(unavailable)?;
         let dir = dir.canonicalize().map_err(unavailable)?;
         let lock = Arc::new(DirLock::take(&dir)?);
+        let flushes = Flushes::new();
+        let (history, logs) = (Database::History, Database::Logs);
         Ok(Self {
-            history: Open::open(Database::History, &dir, &options, lock.clone()).await?,
-            logs: Open::open(Database::Logs, &dir, &options, lock).await?,
+            history: Open::open(history, &dir, &options, lock.clone(), &flushes).await?,
+            logs: Open::open(logs, &dir, &options, lock, &flushes).await?,
+            flushes,
             directory: dir,
         })
     }

@@ -41,11 +41,7 @@ pub(super) async fn prepare(
     let steps = database.steps();
     let found = version(conn, database, path).await?;
     if found > steps.len() {
-        return Err(StoreError::Corrupt(format!(
-            "{} has schema version {found}, and this version of Firehall knows {}: start the newer version again",
-            path.display(),
-            steps.len()
-        )));
+        return Err(newer(database, path, found));
     }
     if found > 0 {
         quick_check(conn, path, check_up_to).await?;
@@ -63,6 +59,30 @@ pub(super) async fn prepare(
         );
     }
     Ok(())
+}
+
+/// Refuses a database of a newer version, a foreign one and one without a schema.
+pub(super) async fn known(
+    conn: &mut SqliteConnection,
+    database: Database,
+    path: &Path,
+) -> Result<(), StoreError> {
+    match version(conn, database, path).await? {
+        0 => Err(StoreError::Corrupt(format!(
+            "{}: an empty database",
+            path.display()
+        ))),
+        found if found > database.steps().len() => Err(newer(database, path, found)),
+        _ => Ok(()),
+    }
+}
+
+fn newer(database: Database, path: &Path, found: usize) -> StoreError {
+    StoreError::Corrupt(format!(
+        "{} has schema version {found}, and this version of Firehall knows {}: start the newer version again",
+        path.display(),
+        database.steps().len()
+    ))
 }
 
 async fn version(conn: &mut SqliteConnection, database: Database, path: &Path) -> Result<usize, StoreError> {

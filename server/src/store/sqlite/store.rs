@@ -114,6 +114,10 @@ impl Store for SqliteStore {
         told(artifacts::of_run(&self.history.readers, run).await)
     }
 
+    async fn broken(&self) -> String {
+        self.flushes.failed().await
+    }
+
     fn directory(&self) -> Option<std::path::PathBuf> {
         Some(self.directory.clone())
     }

@@ -19,6 +19,7 @@ use super::{
     checkpoint::Pressure,
     connect,
     error::{is_of_one_write, store_error},
+    flush::Flushes,
     job::{Effect, Job, Waiting, Write},
     lock::DirLock,
     options::Database,
@@ -45,6 +46,7 @@ pub(super) struct Plan {
     pub(super) mark: u64,
     pub(super) queue: usize,
     pub(super) pressure: Arc<Pressure>,
+    pub(super) flushes: Flushes,
     pub(super) lock: Arc<DirLock>,
 }
 
@@ -62,6 +64,7 @@ impl Writer {
             commits: commits.clone(),
             publish,
             pressure: plan.pressure,
+            flushes: plan.flushes,
             _lock: plan.lock,
         };
         tokio::spawn(task.run(waiting, closing.clone(), finish));
@@ -113,6 +116,7 @@ struct Task {
     commits: Arc<AtomicU64>,
     publish: watch::Sender<u64>,
     pressure: Arc<Pressure>,
+    flushes: Flushes,
     _lock: Arc<DirLock>,
 }
 
@@ -148,7 +152,11 @@ impl Task {
             }
             if !batch.is_empty() {
                 self.settle(mem::take(&mut batch)).await;
-                self.pressure.relieve(self.conn.as_mut()).await;
+                if self.flushes.check().is_ok() {
+                    self.pressure
+                        .relieve(self.conn.as_mut(), self.database, &self.flushes)
+                        .await;
+                }
             }
         }
         self.hang_up().await;
@@ -185,12 +193,18 @@ impl Task {
         let outcome = self.try_transact(batch).await;
         if let Err(broken) = &outcome {
             tracing::warn!(database = self.database.as_str(), error = %broken.error, "a commit failed");
-            self.hang_up().await;
+            // A connection that is closed may flush.
+            if self.flushes.check().is_ok() {
+                self.hang_up().await;
+            }
         }
         outcome
     }
 
     async fn try_transact(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Broken> {
+        self.flushes
+            .check()
+            .map_err(|error| Broken { error, of_one: false })?;
         self.connect().await?;
         let conn = self.conn.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
@@ -204,7 +218,8 @@ impl Task {
         }
         let (before, after) = self.database.failpoints();
         failpoint::reach(before);
-        sqlx::query("COMMIT").execute(conn).await?;
+        let committed = sqlx::query("COMMIT").execute(conn).await;
+        committed.inspect_err(|error| self.flushes.look(self.database, error))?;
         failpoint::reach(after);
         self.commits.fetch_add(1, Ordering::Relaxed);
         match self.database {

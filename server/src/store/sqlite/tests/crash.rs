@@ -19,8 +19,8 @@ use crate::store::{
     sqlite::{SqliteOptions, SqliteStore},
 };
 
-const DIR: &str = "FIREHALL_TEST_CRASH_DIR";
-const STEPS: &str = "FIREHALL_TEST_CRASH_STEPS";
+pub(super) const DIR: &str = "FIREHALL_TEST_CRASH_DIR";
+pub(super) const STEPS: &str = "FIREHALL_TEST_CRASH_STEPS";
 /// Steps that are taken at once.
 const AT_ONCE: u16 = 3;
 
@@ -100,7 +100,7 @@ fn run_child(
 }
 
 /// All of a step is there or nothing, and all that was acknowledged is there. Answers how many steps are.
-async fn check(dir: &Path, acks: &[String], steps: u16) -> usize {
+pub(super) async fn check(dir: &Path, acks: &[String], steps: u16) -> usize {
     let store = open(dir).await;
     let mut there = 0;
     for n in 1..=steps {

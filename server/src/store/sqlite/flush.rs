@@ -1,0 +1,63 @@
+//! A flush that failed. What was to be written may or may not be on the disk, and the kernel tells it only once: a later
+//! flush succeeds although the bytes are gone (<https://wiki.postgresql.org/wiki/Fsync_Errors>). So nothing is flushed
+//! again: the store takes no more writes, and the server ends.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{StoreError, options::Database};
+
+// https://www.sqlite.org/rescode.html
+const SQLITE_IOERR_FSYNC: i32 = 1034;
+const SQLITE_IOERR_DIR_FSYNC: i32 = 1290;
+
+/// Why nothing may be flushed any more, once it is so. Shared by all that flush.
+#[derive(Debug, Clone)]
+pub(super) struct Flushes(Arc<watch::Sender<Option<String>>>);
+
+impl Flushes {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(None)))
+    }
+
+    /// Looks at an error; one of a flush is the end.
+    pub(super) fn look(&self, database: Database, error: &sqlx::Error) {
+        let code = error.as_database_error().and_then(|error| error.code());
+        let code = code.and_then(|code| code.parse().ok());
+        if matches!(code, Some(SQLITE_IOERR_FSYNC | SQLITE_IOERR_DIR_FSYNC)) {
+            let why = format!(
+                "{}.db could not be flushed to the disk ({error}): what was written last may be lost, and a second try would \
+                 only hide that. Nothing was acknowledged that is not on the disk. Look at the disk (`dmesg`), then start \
+                 the server again",
+                database.as_str()
+            );
+            tracing::error!(why, "a flush failed: the server ends");
+            self.0.send_if_modified(|held| {
+                let first = held.is_none();
+                held.get_or_insert(why);
+                first
+            });
+        }
+    }
+
+    /// Refused once a flush failed.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match &*self.0.borrow() {
+            None => Ok(()),
+            Some(why) => Err(StoreError::Unavailable(why.clone())),
+        }
+    }
+
+    /// Waits for the end.
+    pub(super) async fn failed(&self) -> String {
+        let mut why = self.0.subscribe();
+        // The sender is held here: there is no error.
+        let why = why
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|why| why.clone());
+        why.unwrap_or_default()
+    }
+}

@@ -1,0 +1,230 @@
+//! What runs out besides bytes: files that can be made, descriptors, a thread's time.
+
+use std::{fs, net::TcpStream, path::Path};
+
+use e2e::{
+    Stack, Witness,
+    ledger::{Ledger, Row},
+    scene::{Judgement, Scene, cleaned},
+    stack::PATIENCE,
+    wait,
+};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+/// A file system of its own on which few files can be made; gone with the test.
+struct FewFiles<'a>(&'a Path);
+
+impl<'a> FewFiles<'a> {
+    fn at(path: &'a Path) -> Self {
+        fs::create_dir_all(path).unwrap();
+        let how = Some("size=256m,nr_inodes=2000");
+        mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), how).expect("tests run as root");
+        Self(path)
+    }
+
+    fn exhaust(&self) {
+        let made = (0..).find(|n| fs::write(self.0.join(format!("ballast-{n}")), "").is_err());
+        assert!(made.is_some_and(|made| made > 100), "{made:?}");
+    }
+
+    fn free(&self) {
+        for n in 0.. {
+            if fs::remove_file(self.0.join(format!("ballast-{n}"))).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for FewFiles<'_> {
+    fn drop(&mut self) {
+        // Processes of the stack may still hold it.
+        if let Err(error) = umount2(self.0, MntFlags::MNT_DETACH) {
+            eprintln!("{}: {error}", self.0.display());
+        }
+    }
+}
+
+fn went_through(ledger: &mut Ledger, fault: &str, scene: &Scene, judged: (&Stack, &Witness, &str)) {
+    let (stack, witness, run) = judged;
+    drop(stack.finished(run));
+    let Judgement { row, wrong } = scene.judge(stack, witness, run);
+    ledger.add(fault, row.clone());
+    assert!(wrong.is_empty(), "{fault}: {wrong:#?}\n{}", stack.said());
+    assert_eq!(
+        (row.starts, row.unknown),
+        (scene.steps.len(), 0),
+        "{fault}\n{}",
+        stack.said()
+    );
+}
+
+#[test]
+fn an_agent_that_cannot_make_files_reports_what_runs_and_takes_nothing_new() {
+    let mut ledger = Ledger::new("no file can be made any more, then some can");
+    let witness = Witness::start();
+    let mut stack = Stack::server();
+    let path = stack.agent_dir("one");
+    let disk = FewFiles::at(&path);
+    stack.agent("one", &[], &[]);
+    let scene = Scene::one(1_500);
+    let runs = scene.start(&mut stack, &witness, "runs", |_| ());
+    witness.wait_for_prefix(&format!("start {runs}"));
+    disk.exhaust();
+    wait::until("the agent to notice", PATIENCE, || {
+        stack.said_by("one").contains("the disk is full").then_some(())
+    });
+    went_through(
+        &mut ledger,
+        "the agent's, while it runs",
+        &scene,
+        (&stack, &witness, &runs),
+    );
+    let waits = scene.start(&mut stack, &witness, "waits", |_| ());
+    assert!(
+        stack.show(&waits)["outcome"].is_null(),
+        "it waits\n{}",
+        stack.said()
+    );
+    disk.free();
+    went_through(
+        &mut ledger,
+        "the agent's, before it",
+        &scene,
+        (&stack, &witness, &waits),
+    );
+    cleaned(&stack);
+}
+
+#[test]
+fn a_server_that_cannot_make_files_goes_on() {
+    let mut ledger = Ledger::new("no file can be made any more");
+    let witness = Witness::start();
+    let mut stack = Stack::server();
+    stack.server_process().stop();
+    let path = stack.dir().join("server");
+    let disk = FewFiles::at(&path);
+    stack.start_server();
+    stack.agent("one", &[], &[]);
+    disk.exhaust();
+    let scene = Scene::two();
+    let run = scene.start(&mut stack, &witness, "server", |_| ());
+    went_through(&mut ledger, "the server's", &scene, (&stack, &witness, &run));
+    cleaned(&stack);
+}
+
+fn descriptors(pid: u32, most: u64) {
+    let limit = libc::rlimit {
+        rlim_cur: most,
+        rlim_max: most.max(1_024),
+    };
+    let pid = i32::try_from(pid).unwrap();
+    #[expect(unsafe_code, reason = "prlimit(2) reads one struct")]
+    // SAFETY: the struct lives through the call, and nothing is written back.
+    let done = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &limit, std::ptr::null_mut()) };
+    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// 64 descriptors, and somebody who takes all that are left: what is connected goes on, and others are served once
+/// there are some again.
+#[test]
+fn a_server_without_descriptors_loses_nothing_and_goes_on_when_it_has_some() {
+    let mut ledger = Ledger::new("64 descriptors");
+    let witness = Witness::start();
+    let mut stack = Stack::with_agent();
+    let scene = Scene::one(1_500);
+    let run = scene.start(&mut stack, &witness, "server", |_| ());
+    witness.wait_for_prefix(&format!("start {run}"));
+    descriptors(stack.server_process().pid(), 64);
+    let hogs: Vec<TcpStream> = (0..100)
+        .filter_map(|_| TcpStream::connect(stack.address()).ok())
+        .collect();
+    wait::until("the server to run out of descriptors", PATIENCE, || {
+        stack
+            .said_by("server")
+            .contains("cannot accept a connection")
+            .then_some(())
+    });
+    witness.wait_for_prefix(&format!("end {run}"));
+    let held = hogs.len();
+    drop(hogs);
+    went_through(
+        &mut ledger,
+        "the server's, while a step runs",
+        &scene,
+        (&stack, &witness, &run),
+    );
+    let after = Scene::two().start(&mut stack, &witness, "after", |_| ());
+    went_through(
+        &mut ledger,
+        "a run after it",
+        &Scene::two(),
+        (&stack, &witness, &after),
+    );
+    ledger.add(
+        "connections of somebody who says nothing",
+        Row {
+            figure: held.to_string(),
+            ..Row::default()
+        },
+    );
+    cleaned(&stack);
+}
+
+/// With what it has open already an agent can begin nothing: that is said, and nothing that did not run counts as done.
+#[test]
+fn an_agent_without_descriptors_says_so_and_goes_on_when_it_has_some() {
+    let mut ledger = Ledger::new("no more descriptors for an agent");
+    let witness = Witness::start();
+    let mut stack = Stack::with_agent();
+    let agent = stack.agent_process("one").pid();
+    let open = fs::read_dir(format!("/proc/{agent}/fd")).unwrap().count();
+    descriptors(agent, u64::try_from(open).unwrap());
+    let scene = Scene::two();
+    let run = scene.start(&mut stack, &witness, "agent", |_| ());
+    let view = stack.finished(&run);
+    let Judgement { row, wrong } = scene.judge(&stack, &witness, &run);
+    assert!(wrong.is_empty(), "{wrong:#?}\n{}", stack.said());
+    if row.starts < 2 {
+        assert_eq!(view["outcome"], "failed", "{view:#}");
+        assert!(
+            view["reasons"].to_string().contains("Too many open files"),
+            "{view:#}"
+        );
+    }
+    let figure = format!("{}: {}", view["outcome"], view["reasons"]);
+    ledger.add("while there are none", Row { figure, ..row });
+    descriptors(agent, 1_024);
+    let after = scene.start(&mut stack, &witness, "after", |_| ());
+    went_through(
+        &mut ledger,
+        "when there are some",
+        &scene,
+        (&stack, &witness, &after),
+    );
+    cleaned(&stack);
+}
+
+/// One handler holds its thread for longer than a lease: the heartbeats of others are served.
+#[test]
+fn a_handler_that_stalls_expires_nobody() {
+    let mut ledger = Ledger::new("one handler stands still for 8 s, leases are of 3 s");
+    let witness = Witness::start();
+    let mut stack = Stack::with_agent();
+    let mut scene = Scene::one(9_000);
+    scene.more = "disconnect: 3s".to_owned();
+    let run = scene.start(&mut stack, &witness, "other", |_| ());
+    witness.wait_for_prefix(&format!("start {run}"));
+    stack.arm("run.decide@stalled", "sleep 8000");
+    let stalled = Scene::two();
+    let text = stalled
+        .definition(&witness)
+        .replacen("name: scene", "name: stalled", 1);
+    let slow = stack.start(&text, &[]);
+    wait::until("the handler to stand still", PATIENCE, || {
+        stack.reached("run.decide@stalled").then_some(())
+    });
+    went_through(&mut ledger, "the others' step", &scene, (&stack, &witness, &run));
+    went_through(&mut ledger, "its own run", &stalled, (&stack, &witness, &slow));
+    cleaned(&stack);
+}
