@@ -159,7 +159,7 @@ async fn what_does_not_exist_or_is_malformed_is_said_on_a_page() {
         (
             format!("{own}/logs?step=only&stream=stdin"),
             400,
-            "not stdout or stderr",
+            "not one of stdout, stderr",
         ),
         (format!("{own}/logs?step=only&from=0"), 400, "counted from 1"),
         (

@@ -147,6 +147,7 @@ pub(crate) const ROWS: &[Row] = &[
             ("step", Is::Free),
             ("index", Is::Free),
             ("attempt", Is::Free),
+            ("service", Is::Free),
             ("stream", Is::Enum),
             ("follow", Is::Free),
             ("offset", Is::Free),
@@ -241,6 +242,7 @@ pub(crate) const ROWS: &[Row] = &[
         &[
             ("attempt", Is::Free),
             ("token", Is::Free),
+            ("service", Is::Free),
             ("stream", Is::Free),
             ("offset", Is::Free),
             ("data", Is::Free),
