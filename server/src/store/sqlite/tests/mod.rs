@@ -5,6 +5,7 @@ mod full;
 mod group;
 mod open;
 mod plans;
+mod power;
 
 use std::{path::Path, process::Command};
 
