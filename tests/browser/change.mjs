@@ -63,8 +63,8 @@ await script(async ({ url, given, open, shot }) => {
   await shot(page, 'drain');
   await page.getByRole('button', { name: 'Drain it' }).dblclick();
   await page.waitForURL(/\/agents#agt_/);
-  await agent.getByText('drained').waitFor();
-  await shot(page, 'drained');
+  await agent.getByText('draining').waitFor();
+  await shot(page, 'draining');
   await meet('has drained the agent');
   await agent.getByRole('button', { name: /Offer it work again/ }).click();
   await agent.getByText('connected', { exact: true }).waitFor();
