@@ -31,6 +31,9 @@ pub(crate) struct Kit {
 /// Makes the kit below `state`, or finds it. Named by what it is made of; an older one stays until its last user is gone
 /// (see [`Kit::tidy`]).
 pub(crate) fn ensure(state: &Path, program: &Path) -> io::Result<Kit> {
+    // The loader would take /proc/self/exe for itself, and list no library.
+    let program = fs::canonicalize(program)?;
+    let program = program.as_path();
     let loader = elf::interpreter(program)?;
     let libraries = match &loader {
         None => Vec::new(),
