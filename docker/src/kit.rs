@@ -142,4 +142,14 @@ mod tests {
         let text = "\tlinux-vdso.so.1 (0x00007ffd)\n\tlibm.so.6 => /lib/libm.so.6 (0x00007f)\n\t/lib64/ld-linux-x86-64.so.2 (0x0)\n";
         assert_eq!(listed(text), [PathBuf::from("/lib/libm.so.6")]);
     }
+
+    #[test]
+    fn an_agent_under_the_kernels_name_for_itself_brings_its_libraries() {
+        let state = tempfile::tempdir().unwrap();
+        let own = ensure(state.path(), Path::new("/proc/self/exe")).unwrap();
+        let named = ensure(state.path(), &std::env::current_exe().unwrap()).unwrap();
+        assert_eq!(own.dir, named.dir);
+        let libraries: Vec<_> = std::fs::read_dir(own.dir.join("lib")).unwrap().collect();
+        assert!(!libraries.is_empty(), "this program is linked to a C library");
+    }
 }

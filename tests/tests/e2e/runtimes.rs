@@ -1,6 +1,6 @@
 //! Which runtime a step gets, and an agent that has both.
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use e2e::{
     Stack,
@@ -18,6 +18,41 @@ impl Drop for Swept {
     fn drop(&mut self) {
         Operator::shared().sweep(&self.0);
     }
+}
+
+/// An image of one static program: no loader, no C library. Gone with this value.
+struct Static(String);
+
+impl Static {
+    fn make() -> Self {
+        let name = format!("firehall-static-{}:1", std::process::id());
+        docker(
+            "d=$(mktemp -d); mkdir $d/bin; cp \"$(command -v busybox)\" $d/bin/sh; \
+             tar -C $d -c . | docker --host \"$1\" import - \"$2\"; rm -r $d",
+            &name,
+        );
+        Self(name)
+    }
+}
+
+impl Drop for Static {
+    fn drop(&mut self) {
+        docker("docker --host \"$1\" rmi \"$2\"", &self.0);
+    }
+}
+
+/// A line of shell for the daemon ($1) and an image ($2).
+fn docker(line: &str, image: &str) {
+    let host = Operator::shared().host();
+    let done = Command::new("sh")
+        .args(["-e", "-c", line, "sh", &host, image])
+        .output()
+        .unwrap();
+    assert!(
+        done.status.success(),
+        "{line}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
 }
 
 /// One more agent; its id.
@@ -154,4 +189,25 @@ steps:
     wait::until("the container to go", PATIENCE, || {
         Operator::shared().containers(&both.0).is_empty().then_some(())
     });
+}
+
+/// Our pid 1 brings its own loader and libraries: the image needs none.
+#[test]
+fn an_image_without_a_c_library_runs_in_docker() {
+    let image = Static::make();
+    let mut stack = Stack::server();
+    let _docker = agent(&mut stack, "moby", "docker");
+    let definition = format!(
+        "
+name: static
+steps:
+  one: {{ image: '{}', pull: never, run: 'echo hi' }}
+",
+        image.0
+    );
+    let run = submit(&stack, "static", &definition);
+    let view = stack.finished(&run);
+    assert_eq!(view["outcome"], "succeeded", "{view:#}");
+    assert_eq!(stack.logs(&run, "one"), b"hi\n");
+    cleaned(&stack);
 }
