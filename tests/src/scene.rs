@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use serde_json::Value;
 
-use crate::{Stack, Witness, ledger::Row, process, wait};
+use crate::{
+    Stack, Witness,
+    ledger::{Ledger, Row},
+    process, wait,
+};
 
 /// How long the last log bytes and the clean-up may take after a run's end: the minute that is promised.
 const AFTER: Duration = Duration::from_secs(60);
@@ -160,6 +164,30 @@ impl Scene {
             judgement.step(stack, witness, run, step, &history);
         }
         judgement
+    }
+
+    /// Waits for the end of a run that must have gone through whole, and adds it to the ledger with a figure in words.
+    ///
+    /// # Panics
+    /// When it does not end in time, or anything was lost, doubled or left unknown.
+    pub fn went_through(
+        &self,
+        ledger: &mut Ledger,
+        fault: &str,
+        (stack, witness, run): (&Stack, &Witness, &str),
+        figure: String,
+    ) {
+        drop(stack.finished(run));
+        let Judgement { mut row, wrong } = self.judge(stack, witness, run);
+        row.figure = figure;
+        ledger.add(fault, row.clone());
+        assert!(wrong.is_empty(), "{fault}: {wrong:#?}\n{}", stack.said());
+        assert_eq!(
+            (row.starts, row.unknown),
+            (self.steps.len(), 0),
+            "{fault}\n{}",
+            stack.said()
+        );
     }
 }
 

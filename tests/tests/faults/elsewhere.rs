@@ -29,27 +29,6 @@ fn where_a_file_is(stack: &Stack, name: &str, replaced: &str, by: &str) -> PathB
     path
 }
 
-fn went_through(
-    ledger: &mut Ledger,
-    fault: &str,
-    scene: &Scene,
-    judged: (&Stack, &Witness, &str),
-    figure: String,
-) {
-    let (stack, witness, run) = judged;
-    drop(stack.finished(run));
-    let Judgement { mut row, wrong } = scene.judge(stack, witness, run);
-    row.figure = figure;
-    ledger.add(fault, row.clone());
-    assert!(wrong.is_empty(), "{fault}: {wrong:#?}\n{}", stack.said());
-    assert_eq!(
-        (row.starts, row.unknown),
-        (scene.steps.len(), 0),
-        "{fault}\n{}",
-        stack.said()
-    );
-}
-
 /// The server's name is not known, then it is.
 #[test]
 fn a_name_that_cannot_be_resolved_is_asked_for_until_it_can() {
@@ -76,13 +55,7 @@ fn a_name_that_cannot_be_resolved_is_asked_for_until_it_can() {
     let since = Instant::now();
     stack.connected("one");
     let figure = format!("connected {} ms after it was known", since.elapsed().as_millis());
-    went_through(
-        &mut ledger,
-        "no such name",
-        &scene,
-        (&stack, &witness, &run),
-        figure,
-    );
+    scene.went_through(&mut ledger, "no such name", (&stack, &witness, &run), figure);
     cleaned(&stack);
 }
 
@@ -114,10 +87,9 @@ fn a_reboot_of_the_host_is_a_doubt_and_never_a_second_start() {
     stack.agents_are(&process::binary());
     stack.start_agent("one");
     let after = Scene::two().start(&mut stack, &witness, "after", |_| ());
-    went_through(
+    Scene::two().went_through(
         &mut ledger,
         "a run after it",
-        &Scene::two(),
         (&stack, &witness, &after),
         String::new(),
     );
@@ -160,7 +132,7 @@ fn an_agent_that_vanished_without_a_word_is_let_in_again_soon() {
         "it was refused although nobody answers\n{}",
         stack.said()
     );
-    went_through(&mut ledger, "half-open", &scene, (&stack, &witness, &run), figure);
+    scene.went_through(&mut ledger, "half-open", (&stack, &witness, &run), figure);
     proxy.heal();
     ledger.add("then the old connection is back", Row::default());
     cleaned(&stack);
@@ -187,10 +159,9 @@ fn a_drained_agent_finishes_what_it_has_over_an_upgrade_and_takes_nothing_new() 
     let waits = Scene::two().start(&mut stack, &witness, "waits", |_| ());
     for run in &runs {
         let figure = format!("drained {} ms after", begun.elapsed().as_millis());
-        went_through(
+        scene.went_through(
             &mut ledger,
             "drained and restarted",
-            &scene,
             (&stack, &witness, run),
             figure,
         );
@@ -214,10 +185,9 @@ fn a_drained_agent_finishes_what_it_has_over_an_upgrade_and_takes_nothing_new() 
         stack.show(&waits)
     );
     assert!(stack.cli(&["agents", "uncordon", "one"]).status.success());
-    went_through(
+    Scene::two().went_through(
         &mut ledger,
         "what waited",
-        &Scene::two(),
         (&stack, &witness, &waits),
         String::new(),
     );

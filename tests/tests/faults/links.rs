@@ -22,27 +22,6 @@ fn behind_a_proxy() -> (Stack, Proxy) {
     (stack, proxy)
 }
 
-/// Judges a run that has ended and must have gone through whole.
-fn went_through(
-    ledger: &mut Ledger,
-    fault: &str,
-    scene: &Scene,
-    judged: (&Stack, &Witness, &str),
-    figure: String,
-) {
-    let (stack, witness, run) = judged;
-    let Judgement { mut row, wrong } = scene.judge(stack, witness, run);
-    row.figure = figure;
-    ledger.add(fault, row.clone());
-    assert!(wrong.is_empty(), "{fault}: {wrong:#?}\n{}", stack.said());
-    assert_eq!(
-        (row.starts, row.unknown),
-        (scene.steps.len(), 0),
-        "{fault}\n{}",
-        stack.said()
-    );
-}
-
 /// The network breaks in the middle of a step, which ends meanwhile, and comes back.
 #[test]
 fn a_partition_of_either_way_costs_a_running_step_nothing() {
@@ -68,7 +47,7 @@ fn a_partition_of_either_way_costs_a_running_step_nothing() {
         proxy.heal();
         drop(stack.finished(&run));
         let figure = format!("known {} ms after the link was back", begun.elapsed().as_millis());
-        went_through(&mut ledger, name, &scene, (&stack, &witness, &run), figure);
+        scene.went_through(&mut ledger, name, (&stack, &witness, &run), figure);
     }
     cleaned(&stack);
 }
@@ -103,10 +82,9 @@ fn cut_after_every(bytes: usize) {
             proxy.heal();
             drop(stack.finished(&run));
             let figure = format!("to byte {n}");
-            went_through(
+            scene.went_through(
                 &mut ledger,
                 &format!("{way}stream"),
-                &scene,
                 (&stack, &witness, &run),
                 figure,
             );
@@ -140,13 +118,7 @@ fn connections_that_arrive_twice_double_nothing() {
         let scene = Scene::two();
         let run = scene.start(&mut stack, &witness, &format!("twice-{round}"), |_| ());
         drop(stack.finished(&run));
-        went_through(
-            &mut ledger,
-            "duplicated",
-            &scene,
-            (&stack, &witness, &run),
-            String::new(),
-        );
+        scene.went_through(&mut ledger, "duplicated", (&stack, &witness, &run), String::new());
     }
     proxy.heal();
     cleaned(&stack);
@@ -170,7 +142,7 @@ fn a_proxy_that_answers_nonsense_is_outlived() {
         });
         proxy.heal();
         drop(stack.finished(&run));
-        went_through(&mut ledger, name, &scene, (&stack, &witness, &run), String::new());
+        scene.went_through(&mut ledger, name, (&stack, &witness, &run), String::new());
         assert!(!stack.said_by("one").contains("panicked"), "{}", stack.said());
     }
     cleaned(&stack);
@@ -192,7 +164,7 @@ fn flapping(seconds: u32) {
     drop(stack.finished(&run));
     let opened = proxy.connections().len() - before;
     let figure = format!("{opened} connections in {seconds} s");
-    went_through(&mut ledger, "1 Hz", &scene, (&stack, &witness, &run), figure);
+    scene.went_through(&mut ledger, "1 Hz", (&stack, &witness, &run), figure);
     // Session and logs have a connection each, a cut ends both, and a try has its pause.
     let most = usize::try_from(seconds).unwrap() * 4 + 4;
     assert!(opened <= most, "{opened} connections, more than {most}");
@@ -245,7 +217,7 @@ fn a_slow_link_delays_logs_and_not_results() {
         "result after {} ms, {arrived} of {whole} log bytes then",
         known.as_millis()
     );
-    went_through(&mut ledger, "slow link", &scene, (&stack, &witness, &run), figure);
+    scene.went_through(&mut ledger, "slow link", (&stack, &witness, &run), figure);
     cleaned(&stack);
 }
 
@@ -329,7 +301,7 @@ fn a_dead_link_is_found_by_both_ends() {
             by_server.as_millis(),
             by_agent.as_millis()
         );
-        went_through(&mut ledger, gone.name, &scene, (&stack, &witness, &run), figure);
+        scene.went_through(&mut ledger, gone.name, (&stack, &witness, &run), figure);
     }
     cleaned(&stack);
 }
@@ -365,10 +337,9 @@ fn an_agent_that_never_reads_harms_no_other() {
     }
     slow_proxy.heal();
     drop(stack.finished(&waits));
-    went_through(
+    slow.went_through(
         &mut ledger,
         "its own run, when it reads again",
-        &slow,
         (&stack, &witness, &waits),
         String::new(),
     );

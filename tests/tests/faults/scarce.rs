@@ -45,20 +45,6 @@ impl Drop for FewFiles<'_> {
     }
 }
 
-fn went_through(ledger: &mut Ledger, fault: &str, scene: &Scene, judged: (&Stack, &Witness, &str)) {
-    let (stack, witness, run) = judged;
-    drop(stack.finished(run));
-    let Judgement { row, wrong } = scene.judge(stack, witness, run);
-    ledger.add(fault, row.clone());
-    assert!(wrong.is_empty(), "{fault}: {wrong:#?}\n{}", stack.said());
-    assert_eq!(
-        (row.starts, row.unknown),
-        (scene.steps.len(), 0),
-        "{fault}\n{}",
-        stack.said()
-    );
-}
-
 #[test]
 fn an_agent_that_cannot_make_files_reports_what_runs_and_takes_nothing_new() {
     let mut ledger = Ledger::new("no file can be made any more, then some can");
@@ -74,11 +60,11 @@ fn an_agent_that_cannot_make_files_reports_what_runs_and_takes_nothing_new() {
     wait::until("the agent to notice", PATIENCE, || {
         stack.said_by("one").contains("the disk is full").then_some(())
     });
-    went_through(
+    scene.went_through(
         &mut ledger,
         "the agent's, while it runs",
-        &scene,
         (&stack, &witness, &runs),
+        String::new(),
     );
     let waits = scene.start(&mut stack, &witness, "waits", |_| ());
     assert!(
@@ -87,11 +73,11 @@ fn an_agent_that_cannot_make_files_reports_what_runs_and_takes_nothing_new() {
         stack.said()
     );
     disk.free();
-    went_through(
+    scene.went_through(
         &mut ledger,
         "the agent's, before it",
-        &scene,
         (&stack, &witness, &waits),
+        String::new(),
     );
     cleaned(&stack);
 }
@@ -109,7 +95,12 @@ fn a_server_that_cannot_make_files_goes_on() {
     disk.exhaust();
     let scene = Scene::two();
     let run = scene.start(&mut stack, &witness, "server", |_| ());
-    went_through(&mut ledger, "the server's", &scene, (&stack, &witness, &run));
+    scene.went_through(
+        &mut ledger,
+        "the server's",
+        (&stack, &witness, &run),
+        String::new(),
+    );
     cleaned(&stack);
 }
 
@@ -148,18 +139,18 @@ fn a_server_without_descriptors_loses_nothing_and_goes_on_when_it_has_some() {
     witness.wait_for_prefix(&format!("end {run}"));
     let held = hogs.len();
     drop(hogs);
-    went_through(
+    scene.went_through(
         &mut ledger,
         "the server's, while a step runs",
-        &scene,
         (&stack, &witness, &run),
+        String::new(),
     );
     let after = Scene::two().start(&mut stack, &witness, "after", |_| ());
-    went_through(
+    Scene::two().went_through(
         &mut ledger,
         "a run after it",
-        &Scene::two(),
         (&stack, &witness, &after),
+        String::new(),
     );
     ledger.add(
         "connections of somebody who says nothing",
@@ -196,11 +187,11 @@ fn an_agent_without_descriptors_says_so_and_goes_on_when_it_has_some() {
     ledger.add("while there are none", Row { figure, ..row });
     descriptors(agent, 1_024);
     let after = scene.start(&mut stack, &witness, "after", |_| ());
-    went_through(
+    scene.went_through(
         &mut ledger,
         "when there are some",
-        &scene,
         (&stack, &witness, &after),
+        String::new(),
     );
     cleaned(&stack);
 }
@@ -224,7 +215,17 @@ fn a_handler_that_stalls_expires_nobody() {
     wait::until("the handler to stand still", PATIENCE, || {
         stack.reached("run.decide@stalled").then_some(())
     });
-    went_through(&mut ledger, "the others' step", &scene, (&stack, &witness, &run));
-    went_through(&mut ledger, "its own run", &stalled, (&stack, &witness, &slow));
+    scene.went_through(
+        &mut ledger,
+        "the others' step",
+        (&stack, &witness, &run),
+        String::new(),
+    );
+    stalled.went_through(
+        &mut ledger,
+        "its own run",
+        (&stack, &witness, &slow),
+        String::new(),
+    );
     cleaned(&stack);
 }
