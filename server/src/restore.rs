@@ -1,20 +1,24 @@
 //! A store made of a backup. What was under way at its time may have gone on since, on agents that know it: nothing of it
 //! is offered again. Its runs end, each with the reason, and whoever wants repeats them.
 
-use std::path::Path;
+use std::{panic::AssertUnwindSafe, path::Path};
 
 use engine::{Context, give_up};
+use futures::FutureExt as _;
 use types::RunId;
 
 use crate::{
     clock::{Clock, entropy},
-    runs::{batch, load},
+    runs::{batch, end_unread, load},
     store::{
         Append, RunFilter, SharedStore, StoreError,
         sqlite::{SqliteOptions, SqliteStore, backup},
     },
 };
 
+/// The end of such a run.
+const WHY: &str = "restored from a backup: it was under way then, and what ran since is not known here; look at what it \
+                   did, then run it again from where that is safe";
 /// Runs looked at in one read.
 const PAGE: u32 = 500;
 
@@ -23,7 +27,7 @@ const PAGE: u32 = 500;
 pub struct Restored {
     /// Those that were ended.
     pub ended: Vec<RunId>,
-    /// Those that this version cannot read, and why; they are as they were.
+    /// Those of them whose history this version cannot read, and why: they are ended by their last event alone.
     pub unread: Vec<(RunId, String)>,
 }
 
@@ -32,11 +36,15 @@ pub struct Restored {
 /// # Errors
 /// `dir` holds a store already, a file cannot be read or written, or the backup is damaged or of a newer version.
 pub async fn restore(from: &Path, dir: &Path) -> Result<Restored, StoreError> {
-    backup::restore(from, dir).await?;
-    let store: SharedStore = std::sync::Arc::new(SqliteStore::open(dir, SqliteOptions::default()).await?);
+    let half = backup::stage(from, dir).await?;
+    let store: SharedStore = std::sync::Arc::new(SqliteStore::open(&half, SqliteOptions::default()).await?);
     let restored = end_live(&store).await;
     store.close().await;
-    restored
+    drop(store);
+    let restored = restored?;
+    // Only now is there a store: one with a run that is still under way could start it again.
+    backup::publish(&half, dir)?;
+    Ok(restored)
 }
 
 async fn end_live(store: &SharedStore) -> Result<Restored, StoreError> {
@@ -59,11 +67,17 @@ async fn end_live(store: &SharedStore) -> Result<Restored, StoreError> {
                 now: clock.now(),
                 entropy: u64::from(entropy()[0]),
             };
-            match end(store, &id, context).await {
-                Ok(()) => restored.ended.push(id),
-                Err(StoreError::Corrupt(why)) => restored.unread.push((id, why)),
-                Err(error) => return Err(error),
-            }
+            let why = match AssertUnwindSafe(end(store, &id, context)).catch_unwind().await {
+                Ok(Ok(())) => {
+                    restored.ended.push(id);
+                    continue;
+                }
+                Ok(Err(StoreError::Corrupt(why))) => why,
+                Ok(Err(error)) => return Err(error),
+                Err(_) => "a defect of this version; its panic stands above".to_owned(),
+            };
+            end_unread(store, &id, WHY, context.now).await?;
+            restored.unread.push((id, why));
         }
     }
 }
@@ -72,9 +86,7 @@ async fn end(store: &SharedStore, id: &RunId, context: Context) -> Result<(), St
     let gone = || StoreError::Corrupt("it has no history".to_owned());
     let mut run = load(store, id).await?.ok_or_else(gone)?;
     let before = run.seq;
-    let why = "restored from a backup: it was under way then, and what ran since is not known here; look at what it did, \
-               then run it again from where that is safe";
-    let decision = give_up(&mut run, why, context);
+    let decision = give_up(&mut run, WHY, context);
     let stream = batch::stream(&run, before, &decision.events, context.now);
     let append = Append {
         streams: vec![stream],

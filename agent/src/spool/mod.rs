@@ -38,6 +38,8 @@ pub(crate) struct Held {
     pub cause: Option<StopCause>,
     /// Processes that ended as they were about to start it.
     pub crashes: u32,
+    /// A damaged spool may have held more of it: *never started* is not believed of it any more.
+    pub doubted: bool,
     /// When it came there, by the wall clock.
     pub at: Timestamp,
     /// Bytes of its two current records.
@@ -156,14 +158,20 @@ impl Spool {
                 boot,
                 cause,
                 crashes,
+                doubted,
                 at,
             } => {
                 let before = self.held.remove(&token);
+                // Written once, it holds for all that comes after.
+                let doubted = doubted || before.as_ref().is_some_and(|held| held.doubted);
                 let (meta, met_size, old) = match (self.met.remove(&token), before) {
                     (Some((meta, met)), _) => (meta, met, 0),
                     (None, Some(held)) => (held.meta, held.size[0], held.size[1]),
                     // Its first record is gone: a defect, which the lease's phase alone cannot make good.
-                    (None, None) => return,
+                    (None, None) => {
+                        tracing::error!(%token, "the spool does not say what a lease is about: it is not known here any more");
+                        return;
+                    }
                 };
                 let mut held = Held {
                     meta,
@@ -171,6 +179,7 @@ impl Spool {
                     boot,
                     cause,
                     crashes,
+                    doubted,
                     at,
                     size: [met_size, size],
                 };
@@ -188,13 +197,17 @@ impl Spool {
         }
     }
 
-    /// What is lost may have been the intent to start: from here on only the host itself says what never was.
+    /// What is lost may have been the intent to start, or an end whose traces are gone: of what is held as under way,
+    /// nobody says any more that it never was.
     fn doubt(&mut self) {
         self.left = false;
         for held in self.held.values_mut() {
-            if held.lease.phase == Phase::Accepted {
-                held.lease.phase = Phase::Starting;
+            match held.lease.phase {
+                Phase::Accepted => held.lease.phase = Phase::Starting,
+                Phase::Starting | Phase::Running => {}
+                Phase::Finished { .. } | Phase::Tombstone => continue,
             }
+            held.doubted = true;
         }
     }
 
@@ -237,6 +250,7 @@ impl Spool {
                 boot: held.boot.clone(),
                 cause: held.cause.clone(),
                 crashes: held.crashes,
+                doubted: held.doubted,
                 at: held.at,
             })?;
             held.size = [Journal::framed(met.len()), Journal::framed(lease.len())];

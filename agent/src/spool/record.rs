@@ -38,6 +38,9 @@ pub(crate) enum Record {
         /// Processes that ended as they were about to start it.
         #[serde(default, skip_serializing_if = "is_none")]
         crashes: u32,
+        /// A damaged spool may have held more of it: *never started* is not believed of it any more.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        doubted: bool,
         /// By the wall clock, for the age of tombstones.
         at: Timestamp,
     },

@@ -97,6 +97,8 @@ impl Supervisor {
             boot: self.context.boot.clone(),
             cause: self.causes.get(token).cloned(),
             crashes: self.suspects.crashes(token),
+            // The spool carries on what it doubts.
+            doubted: false,
             at: clock::wall(),
         }
     }

@@ -144,7 +144,7 @@ impl Supervisor {
         work: Option<&Work>,
         same_boot: bool,
     ) -> Seen<AttemptReport> {
-        let absent = if same_boot {
+        let absent = if same_boot && !held.doubted {
             Seen::NeverStarted
         } else {
             Seen::Unknown

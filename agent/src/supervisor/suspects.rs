@@ -20,6 +20,8 @@ pub(super) struct Suspects {
     waiting: VecDeque<LeaseToken>,
     /// The one of them that is tried now.
     tried: Option<LeaseToken>,
+    /// The one that the last process tried alone is found.
+    counted: bool,
 }
 
 impl Suspects {
@@ -42,7 +44,13 @@ impl Suspects {
 impl Supervisor {
     /// The last process ended without being told to while this start was about to be made, or was being made.
     pub(super) fn suspect(&mut self, token: &LeaseToken, round: &mut Round) {
-        let times = self.suspects.crashes(token).saturating_add(1);
+        let before = self.suspects.crashes(token);
+        // They come in the order in which they are tried alone: those behind the first only waited.
+        if before > 1 && std::mem::replace(&mut self.suspects.counted, true) {
+            self.suspects.waiting.push_back(token.clone());
+            return;
+        }
+        let times = before.saturating_add(1);
         self.suspects.crashes.insert(token.clone(), times);
         self.note_again(token, round);
         if times >= limits::AGENT_CRASHES {

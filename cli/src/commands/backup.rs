@@ -91,7 +91,9 @@ pub(crate) async fn restore(args: &RestoreArgs) -> Done {
             ))?;
         }
         for (run, why) in &restored.unread {
-            out::line(&format!("{run} was under way and cannot be read: {why}"))?;
+            out::line(&format!(
+                "{run} was under way and cannot be read ({why}): it is ended as failed"
+            ))?;
         }
     }
     Ok(Exit::Succeeded)

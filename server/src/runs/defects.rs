@@ -2,7 +2,7 @@
 //! given up: failed, with a reason, and left alone. Others go on all the while.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -10,37 +10,43 @@ use std::{
 use engine::Run;
 use futures::FutureExt;
 use proto::v1;
-use types::{RunId, RunOutcome, limits};
+use types::{RunId, RunOutcome, Timestamp, limits};
 
 use super::{Prepared, RunError, Runs, append_one, batch, load};
 use crate::{
     api::convert,
-    store::{self, Head, NewEvent, StoreError, StreamAppend, StreamId},
+    store::{self, Head, NewEvent, SharedStore, StoreError, StreamAppend, StreamId},
 };
 
 /// Events read at once, to count them.
 const PAGE: u32 = 1_000;
 
-/// How often each run did it, since this process began.
+/// What is known of them since this process began.
 #[derive(Debug, Default)]
-pub(super) struct Defects(Mutex<HashMap<RunId, u32>>);
+pub(super) struct Defects(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// How often each run did it.
+    counts: HashMap<RunId, u32>,
+    /// Those whose end is stored.
+    given_up: HashSet<RunId>,
+}
 
 impl Defects {
-    fn counts(&self) -> MutexGuard<'_, HashMap<RunId, u32>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn count(&self, id: &RunId) -> u32 {
-        let mut counts = self.counts();
-        let count = counts.entry(id.clone()).or_default();
+        let mut known = self.known();
+        let count = known.counts.entry(id.clone()).or_default();
         *count = count.saturating_add(1);
         *count
     }
 
     fn is_given_up(&self, id: &RunId) -> bool {
-        self.counts()
-            .get(id)
-            .is_some_and(|count| *count >= limits::RUN_DEFECTS)
+        self.known().given_up.contains(id)
     }
 }
 
@@ -80,17 +86,18 @@ impl Runs {
         if count < limits::RUN_DEFECTS {
             return RunError::Defect(id.clone());
         }
-        if count == limits::RUN_DEFECTS {
-            match self.give_up(id, what).await {
-                Ok(()) => {
-                    tracing::error!(run = %id, what, "given up: it is failed, and left alone from now on")
-                }
-                Err(error) => {
-                    tracing::error!(run = %id, %error, "given up, but its end cannot be stored: it is tried again at the next start");
-                }
+        match self.give_up(id, what).await {
+            Ok(()) => {
+                tracing::error!(run = %id, what, "given up: it is failed, and left alone from now on");
+                self.inner.defects.known().given_up.insert(id.clone());
+                RunError::GivenUp(id.clone())
+            }
+            // Until its end is in the history, no report of it is acknowledged.
+            Err(error) => {
+                tracing::error!(run = %id, %error, "given up, but its end cannot be stored now: tried again");
+                RunError::Defect(id.clone())
             }
         }
-        RunError::GivenUp(id.clone())
     }
 
     async fn give_up(&self, id: &RunId, what: &str) -> Result<(), StoreError> {
@@ -99,7 +106,7 @@ impl Runs {
         let whole = AssertUnwindSafe(self.end_whole(id, &why)).catch_unwind().await;
         match whole {
             Ok(ended) => ended?,
-            Err(_) => self.end_unread(id, &why).await?,
+            Err(_) => end_unread(&self.inner.store, id, &why, self.inner.clock.now()).await?,
         }
         for (token, leased) in self.inner.agents.leases_of(id) {
             let stop = v1::Stop {
@@ -131,41 +138,45 @@ impl Runs {
         batch::after_commit(&self.inner.agents, &self.inner.meter, &run, &decision);
         Ok(())
     }
+}
 
-    /// By its last event alone, in a history that nobody here can read.
-    async fn end_unread(&self, id: &RunId, why: &str) -> Result<(), StoreError> {
-        let Some(mut head) = self.inner.store.run(id).await? else {
-            return Ok(());
-        };
-        if head.outcome.is_some() {
-            return Ok(());
-        }
-        let stream = StreamId::Run(id.clone());
-        let mut seq = 0;
-        loop {
-            let page = self.inner.store.events(&stream, seq, PAGE).await?;
-            seq = page.last().map_or(seq, |event| event.seq);
-            if !store::is_cut(&page, PAGE) {
-                break;
-            }
-        }
-        let at = self.inner.clock.now();
-        let stored = engine::history::write(&engine::given_up(why));
-        (head.outcome, head.finished_at) = (Some(RunOutcome::Failed), Some(at));
-        head.reasons = vec![why.to_owned()];
-        let append = StreamAppend {
-            stream,
-            expected_seq: seq,
-            events: vec![NewEvent {
-                at,
-                kind: stored.kind,
-                version: stored.version,
-                body: stored.body,
-            }],
-            head: Head::Run(head),
-        };
-        append_one(&self.inner.store, append).await.map(drop)
+/// Ends a run by its last event alone, in a history that nobody here can read.
+pub(crate) async fn end_unread(
+    store: &SharedStore,
+    id: &RunId,
+    why: &str,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(mut head) = store.run(id).await? else {
+        return Ok(());
+    };
+    if head.outcome.is_some() {
+        return Ok(());
     }
+    let stream = StreamId::Run(id.clone());
+    let mut seq = 0;
+    loop {
+        let page = store.events(&stream, seq, PAGE).await?;
+        seq = page.last().map_or(seq, |event| event.seq);
+        if !store::is_cut(&page, PAGE) {
+            break;
+        }
+    }
+    let stored = engine::history::write(&engine::given_up(why));
+    (head.outcome, head.finished_at) = (Some(RunOutcome::Failed), Some(at));
+    head.reasons = vec![why.to_owned()];
+    let append = StreamAppend {
+        stream,
+        expected_seq: seq,
+        events: vec![NewEvent {
+            at,
+            kind: stored.kind,
+            version: stored.version,
+            body: stored.body,
+        }],
+        head: Head::Run(head),
+    };
+    append_one(store, append).await.map(drop)
 }
 
 fn internal(what: &str) -> String {

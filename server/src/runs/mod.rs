@@ -29,6 +29,7 @@ use crate::{
 };
 
 pub(crate) use batch::Prepared;
+pub(crate) use defects::end_unread;
 pub(crate) use first::{FIRST_BYTES, too_large};
 pub(crate) use load::{advance, load};
 
@@ -232,8 +233,16 @@ impl Runs {
 
     /// Loads a run and gives it its task, however long the store cannot answer.
     async fn take_up(&self, id: &RunId) {
+        let mut panicked = false;
         loop {
             match self.handle(id).await {
+                // What agents said of it meanwhile was not taken; in a new session they say it again.
+                Ok(_) if panicked => {
+                    for (_, leased) in self.inner.agents.leases_of(id) {
+                        self.inner.agents.close(&leased.agent, Close::Store);
+                    }
+                    return;
+                }
                 Ok(_)
                 | Err(
                     RunError::NotFound(_) | RunError::Stopping | RunError::Rejected(_) | RunError::GivenUp(_),
@@ -241,6 +250,7 @@ impl Runs {
                     return;
                 }
                 Err(RunError::Defect(_)) => {
+                    panicked = true;
                     tokio::select! {
                         () = tokio::time::sleep(AFTER_A_PANIC) => {}
                         () = self.inner.shutdown.cancelled() => return,

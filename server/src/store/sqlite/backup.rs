@@ -47,27 +47,56 @@ pub async fn copy(dir: &Path, to: &Path) -> Result<Vec<Copied>, StoreError> {
     Ok(copied)
 }
 
-/// Puts the databases of a copy into `dir`, which is made and must not hold any yet. Events get numbers from now on that
-/// no follower of the older server can have seen.
+/// Where a store is made of a copy before it is one: no server starts there.
+fn half_made(dir: &Path) -> PathBuf {
+    dir.join("restoring")
+}
+
+/// Puts the databases of a copy beside where they will be in `dir`, which must not hold any yet; answers where. Events get
+/// numbers from now on that no follower of the older server can have seen. What an earlier try left is made anew.
 ///
 /// # Errors
 /// As for [`copy`].
-pub async fn restore(from: &Path, dir: &Path) -> Result<(), StoreError> {
+pub async fn stage(from: &Path, dir: &Path) -> Result<PathBuf, StoreError> {
+    let half = half_made(dir);
+    absent(&file(dir, Database::History))?;
+    if half.exists() {
+        fs::remove_dir_all(&half).map_err(|error| unavailable(&half, &error))?;
+    } else {
+        absent(&file(dir, Database::Logs))?;
+    }
     for database in DATABASES {
-        absent(&file(dir, database))?;
         checked(&file(from, database), database).await?;
     }
-    private(dir)?;
+    private(&half)?;
     for database in DATABASES {
-        let (from, to) = (file(from, database), file(dir, database));
-        let new = to.with_extension("new");
-        let copied = fs::copy(&from, &new)
-            .and_then(|_| owned(&new))
-            .and_then(|()| fs::rename(&new, &to));
+        let (from, to) = (file(from, database), file(&half, database));
+        let copied = fs::copy(&from, &to).and_then(|_| owned(&to));
         copied.map_err(|error| unavailable(&to, &error))?;
     }
-    sync(dir)?;
-    skip_cursors(&file(dir, Database::History)).await
+    sync(&half)?;
+    skip_cursors(&file(&half, Database::History)).await?;
+    Ok(half)
+}
+
+/// Puts what was staged in its place, the history last: before that there is no store in `dir`.
+///
+/// # Errors
+/// `Unavailable` when files cannot be moved, or a database is still open.
+pub fn publish(half: &Path, dir: &Path) -> Result<(), StoreError> {
+    for database in [Database::Logs, Database::History] {
+        let (from, to) = (file(half, database), file(dir, database));
+        let wal = from.with_extension("db-wal");
+        if wal.metadata().is_ok_and(|meta| meta.len() > 0) {
+            let why = format!("{}: its write-ahead log was not taken in", wal.display());
+            return Err(StoreError::Unavailable(why));
+        }
+        owned(&from)
+            .and_then(|()| fs::rename(&from, &to))
+            .map_err(|error| unavailable(&to, &error))?;
+    }
+    fs::remove_dir_all(half).map_err(|error| unavailable(half, &error))?;
+    sync(dir)
 }
 
 fn file(dir: &Path, database: Database) -> PathBuf {
@@ -143,7 +172,13 @@ async fn skip_cursors(history: &Path) -> Result<(), StoreError> {
     let mut conn = checked(history, Database::History).await?;
     let skip = "UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'events'";
     let skipped = sqlx::query(skip).bind(SKIPPED).execute(&mut conn).await;
-    skipped.map_err(|error| store_error(&error))?;
+    let skipped = skipped.map_err(|error| store_error(&error))?;
+    if skipped.rows_affected() == 0 {
+        // Nothing was ever written there.
+        let begin = "INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)";
+        let begun = sqlx::query(begin).bind(SKIPPED).execute(&mut conn).await;
+        begun.map_err(|error| store_error(&error))?;
+    }
     conn.close().await.map_err(|error| store_error(&error))
 }
 
