@@ -86,9 +86,7 @@ impl Runtimes {
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         fs_err::create_dir_all(dir)?;
         fs_err::set_permissions(dir, private)?;
-        let (path, draft) = (dir.join(MARK), dir.join("runtime.new"));
-        fs_err::write(&draft, runtime.name())?;
-        fs_err::rename(draft, path)
+        write_mark(dir, runtime.name())
     }
 
     /// The one that has an attempt in its care; the first where none is noted.
@@ -119,7 +117,14 @@ fn mark(dir: &Path) -> Option<String> {
     std::fs::read_to_string(dir.join(MARK)).ok()
 }
 
-/// Which runtimes have attempts of this directory in their care: what is noted, and for the rest what `before` says.
+fn write_mark(dir: &Path, name: &str) -> io::Result<()> {
+    let (path, draft) = (dir.join(MARK), dir.join("runtime.new"));
+    fs_err::write(&draft, name)?;
+    fs_err::rename(draft, path)
+}
+
+/// Which runtimes have attempts of this directory in their care: what is noted, and for the rest what `before` says, which
+/// is noted now: this agent may have several from here on.
 ///
 /// # Errors
 /// The directory cannot be read.
@@ -132,7 +137,11 @@ pub(crate) fn in_care(
         let dir: PathBuf = entry?.path();
         match mark(&dir) {
             Some(name) => found.insert(name),
-            None => found.insert(before()?),
+            None => {
+                let name = before()?;
+                write_mark(&dir, &name)?;
+                found.insert(name)
+            }
         };
     }
     Ok(found)

@@ -79,7 +79,8 @@ impl Files {
         file.write_all(&serde_json::to_vec_pretty(order)?)
     }
 
-    /// Gives the step's files to its user. An agent that is not root cannot: then others must be allowed to read them.
+    /// Gives the step's files to its user. An agent that is not root, or lacks CAP_CHOWN, cannot: then others must be allowed to
+    /// read them.
     pub(crate) fn give(&self, files: &[SpecFile], user: u32) -> io::Result<()> {
         for (n, file) in files.iter().enumerate() {
             let open = File::open(self.common.file(n))?;
@@ -88,7 +89,7 @@ impl Files {
                 && file.mode & 0o004 == 0
             {
                 let what = format!(
-                    "{}: {error}: this agent is not root; give the file a mode that lets others read it",
+                    "{}: {error}: this agent may not give files away; give the file a mode that lets others read it",
                     file.path
                 );
                 return Err(io::Error::new(error.kind(), what));

@@ -28,8 +28,8 @@ pub(crate) struct Kit {
     pub command: Vec<String>,
 }
 
-/// Makes the kit below `state`, or finds it. Named by what it is made of; an older one stays until its last user is gone
-/// (see [`Kit::tidy`]).
+/// Makes the kit below `state`, or finds it. Named by what it is made of; older ones stay, for containers may still run
+/// from them.
 pub(crate) fn ensure(state: &Path, program: &Path) -> io::Result<Kit> {
     // The loader would take /proc/self/exe for itself, and list no library.
     let program = fs::canonicalize(program)?;
@@ -86,9 +86,8 @@ fn build(dir: &Path, program: &Path, loader: Option<&Path>, libraries: &[PathBuf
         fs::set_permissions(&made, PermissionsExt::from_mode(0o755))?;
     }
     // The program may be large: the same file where the disk allows it.
-    let real = fs::canonicalize(program)?;
     let ours = dir.join(PROGRAM);
-    if std::fs::hard_link(&real, &ours).is_err() {
+    if std::fs::hard_link(program, &ours).is_err() {
         copy(program, &ours)?;
     }
     if let Some(loader) = loader {

@@ -157,8 +157,6 @@ impl Docker {
         let removing = connection.client.remove_container(name, Some(options));
         match connection.call("cannot remove a container", CALL, removing).await {
             Err(error) if error.status() == Some(404) => Ok(()),
-            // It is being removed already: asked again, it is gone or it is not.
-            Err(error) if error.status() == Some(409) => Err(error),
             other => other,
         }
     }

@@ -84,7 +84,7 @@ pub(crate) struct WhatArgs {
     secret_env: Vec<String>,
     #[command(flatten)]
     http: HttpArgs,
-    /// What runs steps: native, docker (a Docker or Podman daemon of this host), auto (native where it works, else docker), both, both
+    /// What runs steps: native, docker (a Docker or Podman daemon of this host), auto (native where it works, else docker), both (each that works)
     #[arg(
         long,
         env = "FIREHALL_RUNTIME",

@@ -77,17 +77,24 @@ async fn seven(client: &Client) -> Result<Duration> {
 async fn one(client: &Client) -> Result<()> {
     let made = client.create_container(None::<CreateContainerOptions>, body());
     let id = made.await?.id;
-    client.start_container(&id, None::<StartContainerOptions>).await?;
-    let mut ends = client.wait_container(&id, None::<WaitContainerOptions>);
+    let ran = run(client, &id).await;
+    let forced = RemoveContainerOptions {
+        force: ran.is_err(),
+        ..RemoveContainerOptions::default()
+    };
+    client.remove_container(&id, Some(forced)).await?;
+    ran
+}
+
+async fn run(client: &Client, id: &str) -> Result<()> {
+    client.start_container(id, None::<StartContainerOptions>).await?;
+    let mut ends = client.wait_container(id, None::<WaitContainerOptions>);
     let end = ends.next().await.context("the daemon said nothing")??;
     ensure!(
         end.status_code == 0,
         "a bare container ended with {}",
         end.status_code
     );
-    client
-        .remove_container(&id, None::<RemoveContainerOptions>)
-        .await?;
     Ok(())
 }
 

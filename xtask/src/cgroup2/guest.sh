@@ -8,7 +8,7 @@ part() {
     echo "== $name"
     timeout 300 "$@" || { echo "== $name FAILED ($?)"; failed=1; }
 }
-stat -f -c 'cgroups: %T' /sys/fs/cgroup
+[ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || { echo "== no cgroup version 2"; failed=1; }
 cat /sys/fs/cgroup/cgroup.controllers
 @PARTS@
 find /sys/fs/cgroup -type d -name firehall | grep . && { echo "== a cgroup stays"; failed=1; }

@@ -52,7 +52,7 @@ pub(crate) fn run() -> Result<()> {
     sh::cargo(&["build", "--package", "cli"]).run()?;
     let tests = tests()?;
     let kernel = kernel(&dir)?;
-    let initrd = initrd(&dir, &parts(&tests))?;
+    let initrd = initrd(&dir, &parts(&tests)?)?;
     let text = boot(&kernel, &initrd)?;
     if text.lines().any(|line| line.trim_end() == WELL) {
         println!("the native runtime works on cgroup version 2 alone");
@@ -96,11 +96,19 @@ fn tests() -> Result<Vec<Test>> {
 }
 
 /// What the guest runs, as lines of its script.
-fn parts(tests: &[Test]) -> String {
+fn parts(tests: &[Test]) -> Result<String> {
     let mut lines = Vec::new();
     for (name, filter) in PARTS {
-        for test in tests.iter().filter(|test| test.name == *name) {
+        let mut found = tests.iter().filter(|test| test.name == *name).peekable();
+        if found.peek().is_none() {
+            bail!("no test binary is named {name}");
+        }
+        for test in found {
             let path = &test.path;
+            // A filter that nothing is named by would pass.
+            lines.push(format!(
+                "{path} --list {filter} | grep -q ': test' || {{ echo '== {name} {filter}: no test'; failed=1; }}"
+            ));
             lines.push(format!(
                 "part '{name} {filter}' {path} --test-threads 1 --color never {filter}"
             ));
@@ -108,7 +116,7 @@ fn parts(tests: &[Test]) -> String {
     }
     let firehall = sh::firehall();
     lines.push(format!("part 'an agent' {} doctor", firehall.display()));
-    lines.join("\n")
+    Ok(lines.join("\n"))
 }
 
 /// Debian's kernel and the modules, once.
