@@ -17,7 +17,7 @@ use crate::{
     data_dir::DataDir,
     error::{AgentError, tried},
     file::RegistryLogin,
-    runtimes::{self, Runtimes, Usable},
+    runtimes::{InCare, Runtimes, Usable},
     secrets::Secrets,
 };
 
@@ -47,7 +47,7 @@ pub(crate) async fn runtimes(
         return Ok(Err("it was started without a runtime".to_owned()));
     }
     let before = before(dir)?;
-    let works = opened(config, dir, (id, secrets), &before).await;
+    let works = opened(config, dir, (id, secrets), &before.names).await;
     let mut usable = Vec::new();
     let mut why = Vec::new();
     for (name, one) in works {
@@ -72,7 +72,7 @@ pub(crate) async fn runtimes(
             );
         }
     }
-    let stranded = before.iter().find(|before| chosen.named(before).is_none());
+    let stranded = before.names.iter().find(|before| chosen.named(before).is_none());
     if let Some(before) = stranded {
         return Err(AgentError::Config(format!(
             "steps of the {before} runtime are in this data directory: start the agent with --runtime {before} \
@@ -85,6 +85,9 @@ pub(crate) async fn runtimes(
         .map(|one| one.runtime.name())
         .next()
         .unwrap_or_default();
+    before
+        .settle(first)
+        .map_err(tried("cannot write down whose the attempts are"))?;
     fs_err::write(dir.runtime(), first).map_err(tried("cannot write down which runtime runs"))?;
     Ok(Ok(chosen))
 }
@@ -114,14 +117,16 @@ async fn opened(
     }
 }
 
-/// Which runtimes the attempts belong to that lie in the data directory; none when there are no attempts.
-fn before(dir: &DataDir) -> Result<BTreeSet<String>, AgentError> {
+/// Which runtimes the attempts belong to that lie in the data directory.
+fn before(dir: &DataDir) -> Result<InCare, AgentError> {
     let noted = || match fs_err::read_to_string(dir.runtime()) {
         // Written by a version that had the native one only.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("native".to_owned()),
         read => read,
     };
-    runtimes::in_care(&dir.attempts(), noted).map_err(tried("cannot look for attempts"))
+    let leases = dir.leases().map_err(tried("cannot look for attempts"))?;
+    InCare::of(leases.iter().map(|token| dir.attempt(token)), noted)
+        .map_err(tried("cannot find out which runtime ran before"))
 }
 
 /// The logins of the agent's file, with passwords as they are when an image is fetched.

@@ -1,6 +1,7 @@
 //! The agent's own directory: who may read it, who holds it, and who the agent is.
 
 use std::{
+    collections::BTreeSet,
     fs::{DirBuilder, File, Permissions, TryLockError},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
@@ -112,6 +113,19 @@ impl DataDir {
     /// Where one attempt lives.
     pub(crate) fn attempt(&self, token: &LeaseToken) -> PathBuf {
         self.attempts().join(token.as_str())
+    }
+
+    /// The attempts that have a directory; what is not named as a lease is not ours to judge.
+    ///
+    /// # Errors
+    /// It cannot be looked for them.
+    pub(crate) fn leases(&self) -> io::Result<BTreeSet<LeaseToken>> {
+        let mut found = BTreeSet::new();
+        for entry in fs_err::read_dir(self.attempts())? {
+            let name = entry?.file_name();
+            found.extend(name.to_str().and_then(|name| name.parse().ok()));
+        }
+        Ok(found)
     }
 
     /// The images of the native runtime.

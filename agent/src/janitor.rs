@@ -84,20 +84,13 @@ impl Janitor {
         Some(found)
     }
 
-    /// Attempts by their directories; what is not named as a lease is not ours to judge.
+    /// Attempts by their directories.
     fn directories(&self) -> BTreeSet<Leftover> {
-        let entries = match fs_err::read_dir(self.context.dir.attempts()) {
-            Ok(entries) => entries,
-            Err(error) => {
-                tracing::error!(%error, "cannot look for what was left behind");
-                return BTreeSet::new();
-            }
-        };
-        entries
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .map(Leftover::Attempt)
-            .collect()
+        let leases = self.context.dir.leases().unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot look for what was left behind");
+            BTreeSet::new()
+        });
+        leases.into_iter().map(Leftover::Attempt).collect()
     }
 
     /// How many of them went.

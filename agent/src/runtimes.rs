@@ -123,26 +123,51 @@ fn write_mark(dir: &Path, name: &str) -> io::Result<()> {
     fs_err::rename(draft, path)
 }
 
-/// Which runtimes have attempts of this directory in their care: what is noted, and for the rest what `before` says, which
-/// is noted now: this agent may have several from here on.
-///
-/// # Errors
-/// The directory cannot be read.
-pub(crate) fn in_care(
-    attempts: &Path,
-    before: impl Fn() -> io::Result<String>,
-) -> io::Result<BTreeSet<String>> {
-    let mut found = BTreeSet::new();
-    for entry in fs_err::read_dir(attempts)? {
-        let dir: PathBuf = entry?.path();
-        match mark(&dir) {
-            Some(name) => found.insert(name),
-            None => {
-                let name = before()?;
-                write_mark(&dir, &name)?;
-                found.insert(name)
+/// Which runtimes have attempts in their care.
+pub(crate) struct InCare {
+    pub names: BTreeSet<String>,
+    /// Those in whose directory nothing is noted, and whose they are.
+    unmarked: Option<(String, Vec<PathBuf>)>,
+}
+
+impl InCare {
+    /// Of these directories: what is noted, and for the rest what `before` says.
+    ///
+    /// # Errors
+    /// Those of `before`, which is asked only where something is not noted.
+    pub(crate) fn of(
+        attempts: impl Iterator<Item = PathBuf>,
+        before: impl FnOnce() -> io::Result<String>,
+    ) -> io::Result<Self> {
+        let (mut names, mut unmarked) = (BTreeSet::new(), Vec::new());
+        for dir in attempts {
+            match mark(&dir) {
+                Some(name) => {
+                    names.insert(name);
+                }
+                None => unmarked.push(dir),
             }
-        };
+        }
+        if unmarked.is_empty() {
+            return Ok(Self {
+                names,
+                unmarked: None,
+            });
+        }
+        let name = before()?;
+        names.insert(name.clone());
+        let unmarked = Some((name, unmarked));
+        Ok(Self { names, unmarked })
     }
-    Ok(found)
+
+    /// Notes whose the unmarked ones are, where they would be taken for those of `first` from here on.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn settle(&self, first: &str) -> io::Result<()> {
+        match &self.unmarked {
+            Some((name, dirs)) if name != first => dirs.iter().try_for_each(|dir| write_mark(dir, name)),
+            _ => Ok(()),
+        }
+    }
 }

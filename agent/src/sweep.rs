@@ -51,7 +51,7 @@ pub(crate) fn ends(context: &Context, token: &LeaseToken) -> Ends {
         let record = AttemptDir::new(dir).exit_record();
         crate::attempt::stream_ends(record.ok().flatten().as_ref())
     };
-    let services = pod::services_in(&dir).into_iter().map(|name| {
+    let services = pod::services_seen(&dir).into_iter().map(|name| {
         let ends = of(&pod::service_dir(&dir, &name));
         (name, ends)
     });

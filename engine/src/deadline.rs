@@ -4,7 +4,7 @@ use protocol::{
     Resolution,
     server::{Known, State},
 };
-use types::{IfLost, Millis, Timestamp, Whose, limits};
+use types::{IfLost, Millis, Timestamp, Whose, Work, WorkBody, limits};
 use workflow::FanOut;
 
 use crate::{
@@ -93,14 +93,30 @@ impl Attempt {
     fn overdue_at(&self, known: Known, pickup_ms: Millis) -> Option<Timestamp> {
         let work = &self.work;
         let lease = work.disconnect_ms.saturating_add(limits::LEASE_MARGIN_MS);
-        let ending = work.grace_ms.saturating_add(lease);
+        let (ready, after) = beside(work);
+        let ending = work.grace_ms.saturating_add(after).saturating_add(lease);
         let running = work.timeout_ms.saturating_add(ending);
         let end = match known {
             Known::Started => self.started_at?.plus(running),
             // It may have to fetch an image first.
-            Known::Offered | Known::Accepted => self.offered_at?.plus(pickup_ms.saturating_add(running)),
+            Known::Offered | Known::Accepted => self
+                .offered_at?
+                .plus(pickup_ms.saturating_add(ready).saturating_add(running)),
         };
         Some(self.stopping_at.map_or(end, |at| end.min(at.plus(ending))))
+    }
+}
+
+/// What a step's services may take: to get ready before it, and to end after it.
+fn beside(work: &Work) -> (Millis, Millis) {
+    let WorkBody::Container(container) = &work.body else {
+        return (0, 0);
+    };
+    let services = container.services.values();
+    let ready = services.filter_map(|service| Some(service.ready.as_ref()?.timeout_ms));
+    match ready.max() {
+        ready if !container.services.is_empty() => (ready.unwrap_or(0), work.grace_ms),
+        _ => (0, 0),
     }
 }
 

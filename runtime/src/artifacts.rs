@@ -188,7 +188,7 @@ fn copy(mut file: &File, sink: &mut Sink<'_>) -> Result<(), Not> {
     }
 }
 
-/// A tar archive: names in order, no owners, the same for the same content.
+/// A tar archive: names in order, no owners.
 fn pack(dir: &File, sink: &mut Sink<'_>) -> Result<(), Not> {
     let mut archive = tar::Builder::new(sink);
     let mut entries = 0;

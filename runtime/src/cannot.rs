@@ -32,7 +32,7 @@ impl Cannot {
         match self.what {
             "network:egress" => spec.network == Network::Egress,
             "host-view:sys" => spec.host_view.contains(&HostView::Sys),
-            "services" => spec.pod.holds || spec.pod.network_of.is_some(),
+            "services" => spec.pod.holds || !spec.pod.hosts.is_empty(),
             _ => spec.cpu_millis.is_some(),
         }
     }

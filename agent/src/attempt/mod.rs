@@ -8,6 +8,7 @@ mod files;
 pub(crate) mod pod;
 mod report;
 mod spec;
+mod tail;
 
 use std::{
     path::PathBuf,

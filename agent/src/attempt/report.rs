@@ -9,10 +9,13 @@ use types::{
     WorkBody, limits,
 };
 
+use super::tail::tail;
 use crate::{context::Context, logs::StreamEnd, mask::Masker, outputs, spool::StopCause};
 
 /// How much of the last line on standard error goes into a failure's message.
 const LAST_WORDS: usize = 300;
+/// How much of its end is looked at for that line, bytes.
+const TAIL_BYTES: u64 = 16 * 1024;
 
 /// A report without outputs.
 pub(super) fn of(verdict: Verdict, usage: Usage) -> AttemptReport {
@@ -197,18 +200,8 @@ pub(super) fn stopped_by(cause: Option<&StopCause>, work: &Work) -> Verdict {
 
 /// The last line on standard error, for the person who reads the message.
 fn last_words(context: &Context, files: &AttemptDir) -> String {
-    use std::io::{Read, Seek, SeekFrom};
-    let tail = || -> std::io::Result<Vec<u8>> {
-        let mut file = std::fs::File::open(files.stderr())?;
-        let length = file.seek(SeekFrom::End(0))?;
-        file.seek(SeekFrom::Start(length.saturating_sub(16 * 1024)))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let text = context
-        .masker()
-        .text(&String::from_utf8_lossy(&tail().unwrap_or_default()));
+    let bytes = tail(&files.stderr(), TAIL_BYTES).unwrap_or_default();
+    let text = context.masker().text(&String::from_utf8_lossy(&bytes));
     match text.lines().rev().map(str::trim).find(|line| !line.is_empty()) {
         Some(line) => {
             let plain: String = line

@@ -143,6 +143,8 @@ impl Of<'_> {
         };
         let spec = ContainerSpec {
             id: pod::id(self.token, pod::HOLDER_ID),
+            // As the step, whose user the policy allows.
+            user: container.user,
             timeout_ms: self.longest(container),
             pod: Pod {
                 hosts: pod.hosts.clone(),

@@ -127,7 +127,7 @@ impl Supervisor {
     fn log_over(&mut self, token: &LeaseToken, held: &Held) {
         let dir = self.context.dir.attempt(token);
         self.logs
-            .add(token, &held.meta.key, false, pod::services_in(&dir));
+            .add(token, &held.meta.key, false, pod::services_seen(&dir));
         self.logging.insert(token.clone());
         let (context, logs, token) = (Arc::clone(&self.context), self.logs.clone(), token.clone());
         self.tasks.spawn("services", self.over.clone(), async move {

@@ -178,8 +178,9 @@ impl Step<'_> {
         self.prober = None;
         match news {
             Readiness::Ready(after_ms) => {
-                // A disk that is full: it reads as not ready, and the agent ends it at the end of its time.
-                let _told = self.ready.write_all(format!("{after_ms}\n").as_bytes());
+                if let Err(error) = self.ready.write_all(format!("{after_ms}\n").as_bytes()) {
+                    self.record.not_ready = Some(format!("it is, and that cannot be written: {error}"));
+                }
             }
             Readiness::GaveUp(why) => self.record.not_ready = Some(why),
         }

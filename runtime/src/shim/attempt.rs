@@ -301,7 +301,6 @@ fn collect(shim: &Shim, stage: &Stage, record: &mut ExitRecord) {
 /// Copies what is kept of the step, however it ended.
 fn keep(shim: &Shim, stage: &Stage, record: &mut ExitRecord) {
     let Some(tmp) = &stage.tmp else { return };
-    failpoint::reach("shim.artifacts.pre");
     let opened = std::fs::File::open(tmp).and_then(|tree| {
         let out = std::fs::File::options()
             .write(true)

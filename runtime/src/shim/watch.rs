@@ -140,6 +140,7 @@ fn hear(shim: &Shim, readiness: Readiness, seen: &mut Seen) {
             let line = format!("{after_ms}\n");
             if let Err(error) = std::fs::write(shim.dir.path().join(READY), line) {
                 eprintln!("firehall shim: it is ready, and that cannot be written: {error}");
+                seen.not_ready = Some(format!("it is, and that cannot be written: {error}"));
             }
         }
         Readiness::GaveUp(why) => seen.not_ready = Some(why),

@@ -223,7 +223,6 @@ async fn take(
             ));
         }
         incoming.add(&piece.data).await.map_err(no_room)?;
-        failpoint::reach("artifact.piece");
         held(out, incoming.held).await?;
     }
     Ok(true)
@@ -256,7 +255,6 @@ async fn keep(
             AGAIN,
         ));
     }
-    failpoint::reach("artifact.put");
     let bytes = artifact.bytes;
     let row = ArtifactRow {
         run,
@@ -268,7 +266,6 @@ async fn keep(
         .keep_artifact(row)
         .await
         .map_err(|error| errors::store_status(&error))?;
-    failpoint::reach("artifact.kept");
     core.meter.artifact(bytes);
     incoming.forget().await;
     stored(out, bytes).await

@@ -56,14 +56,15 @@ impl Artifacts {
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
         let mut buffer = vec![0; PART];
         loop {
-            upload.wait_for_capacity(PARTS).await.map_err(put)?;
+            if let Err(error) = upload.wait_for_capacity(PARTS).await {
+                take_back(upload).await;
+                return Err(put(error));
+            }
             match incoming.file.read(&mut buffer).await {
                 Ok(0) => break,
                 Ok(bytes) => upload.write(&buffer[..bytes]),
                 Err(error) => {
-                    if let Err(error) = upload.abort().await {
-                        tracing::warn!(%error, "an upload to the artifact store cannot be taken back");
-                    }
+                    take_back(upload).await;
                     return Err(read(error));
                 }
             }
@@ -128,5 +129,12 @@ fn unreadable(error: object_store::Error) -> ReadError {
     match error {
         object_store::Error::NotFound { .. } => ReadError::Gone,
         other => ReadError::Unavailable(other.to_string()),
+    }
+}
+
+/// Parts of an upload that is given up: a bucket keeps them otherwise.
+async fn take_back(upload: WriteMultipart) {
+    if let Err(error) = upload.abort().await {
+        tracing::warn!(%error, "an upload to the artifact store cannot be taken back");
     }
 }

@@ -273,6 +273,18 @@ fn files_within_language(container: &ContainerWork) -> Result<(), String> {
         {
             return Err("a file is of an artifact that is none".to_owned());
         }
+        // What is bound there is not what lies there: it would be kept empty.
+        if let Some(kept) = container
+            .artifacts
+            .values()
+            .find(|kept| is_within(path, &kept.path) || is_within(&kept.path, path))
+        {
+            return Err(format!(
+                "the file {} would lie in what is kept, {}",
+                clip(path, SHOWN),
+                clip(&kept.path, SHOWN)
+            ));
+        }
         if let Some(other) = files
             .keys()
             .find(|other| *other != path && is_within(other, path))

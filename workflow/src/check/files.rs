@@ -24,7 +24,7 @@ pub(super) fn check(
     let mut files = BTreeMap::new();
     let mut bytes = 0;
     for file in &container.files {
-        place(checker, &container.files, file, on_host);
+        place(checker, container, file, on_host);
         let from = match &file.from {
             FileFromSpec::Content(content) => {
                 let what = format!("the file `{}`", short(&file.path.value));
@@ -94,7 +94,7 @@ fn artifact(checker: &mut Checker<'_>, step: &At<String>, name: &At<String>) {
     }
 }
 
-fn place(checker: &mut Checker<'_>, all: &[FileSpec], file: &FileSpec, on_host: bool) {
+fn place(checker: &mut Checker<'_>, container: &ContainerSpec, file: &FileSpec, on_host: bool) {
     let path = &file.path.value;
     if let Err(why) = check_file_path(path, on_host) {
         checker
@@ -107,7 +107,20 @@ fn place(checker: &mut Checker<'_>, all: &[FileSpec], file: &FileSpec, on_host: 
             .help("choose a path such as /data/NAME, in plain form");
         return;
     }
-    if let Some(other) = all
+    if let Some(kept) = container
+        .artifacts
+        .iter()
+        .find(|kept| is_within(path, &kept.decl.path) || is_within(&kept.decl.path, path))
+    {
+        let message = format!("`{}` would lie in what the step keeps", short(path));
+        checker
+            .sink
+            .error(Code::Conflict, file.path.at, message)
+            .also(kept.name.at, "this artifact")
+            .help("only what the step itself writes is kept: give the file another path, and copy it where it is wanted");
+    }
+    let files = &container.files;
+    if let Some(other) = files
         .iter()
         .find(|other| other.path.value != *path && is_within(path, &other.path.value))
     {

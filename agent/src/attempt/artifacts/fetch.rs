@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Without a byte for this long the connection is given up.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_secs(180);
 
 /// What has come.
 struct Got {

@@ -26,8 +26,9 @@ const LOOK: usize = 1024 * 1024;
 const OVER: usize = 256 * 1024;
 /// How often what came may lack its sum before that is no accident.
 const DAMAGED: u32 = 3;
-/// Without an answer for this long the connection is given up.
-const SILENCE: Duration = Duration::from_secs(60);
+/// Without an answer for this long the connection is given up. A bucket behind the server may take its time and say so
+/// itself; a dead peer is found by the connection's keepalive.
+const SILENCE: Duration = Duration::from_secs(180);
 
 /// Why a try is over.
 enum Over {

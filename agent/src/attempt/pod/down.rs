@@ -6,7 +6,7 @@ use futures::future::join_all;
 use runtime::{Ended, Found, Runtime, RuntimeError};
 use types::{Failure, FailureKind, ServiceReport, Verdict, limits};
 
-use super::{end::report, holder_dir, service_dir, services_in};
+use super::{end::report, holder_dir, service_dir, services_in, services_seen};
 use crate::context::Context;
 
 /// What a runtime may take to end a container beyond the longest grace.
@@ -14,10 +14,15 @@ const PATIENCE: Duration = Duration::from_millis(limits::GRACE_MAX_MS + 60_000);
 
 /// Ends all that stands beside a step, and tells of its services. Nothing there is fine; done twice it tells the same.
 pub(crate) async fn down(context: &Context, attempt: &Path) -> Vec<ServiceReport> {
-    let names = services_in(attempt);
+    let names = services_seen(attempt);
     let runtimes = context.runtimes.as_ref().ok();
-    let Some(runtime) = runtimes.and_then(|runtimes| runtimes.of(attempt).ok()) else {
-        return Vec::new();
+    let runtime = match runtimes.map(|runtimes| runtimes.of(attempt)) {
+        Some(Ok(runtime)) => runtime,
+        None => return Vec::new(),
+        Some(Err(error)) => {
+            tracing::error!(dir = %attempt.display(), %error, "the services of an attempt cannot be ended now");
+            return Vec::new();
+        }
     };
     let told = join_all(names.into_iter().map(|name| async {
         let dir = service_dir(attempt, &name);
@@ -62,6 +67,7 @@ async fn end(runtime: &dyn Runtime, dir: &Path) -> Result<Ended, RuntimeError> {
 /// One does not go: to be tried again.
 pub(crate) async fn remove(runtime: &Arc<dyn Runtime>, attempt: &Path) -> Result<(), RuntimeError> {
     let services = services_in(attempt)
+        .map_err(|error| RuntimeError(error.to_string()))?
         .into_iter()
         .map(|name| service_dir(attempt, &name));
     for dir in services.chain([holder_dir(attempt)]) {

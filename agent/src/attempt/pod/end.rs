@@ -1,15 +1,11 @@
 //! How a service ended, for people and for the history.
 
-use std::{
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    path::Path,
-};
+use std::{io, path::Path};
 
 use runtime::{AttemptDir, Ended, ExitRecord, RuntimeError};
 use types::{ExitStatus, Failure, FailureKind, ServiceEnd, ServiceReport};
 
-use crate::mask::Masker;
+use crate::{attempt::tail::tail, mask::Masker};
 
 /// Lines of a service that are shown where it went wrong, of each of its streams.
 const LINES: usize = 3;
@@ -42,7 +38,8 @@ pub(super) fn end_of(masker: &Masker, dir: &Path, ended: &Ended) -> Told {
             });
         }
     };
-    if record.stopped {
+    // Our wish is a file before it is a signal; another's signal is none of ours.
+    if record.stopped && AttemptDir::new(dir).stop().exists() {
         return Told::Asked;
     }
     let what = match &record.start_error {
@@ -135,8 +132,16 @@ fn last_lines(masker: &Masker, dir: &Path) -> String {
     let files = AttemptDir::new(dir);
     let mut found = Vec::new();
     for path in [files.stdout(), files.stderr()] {
-        // A service that wrote nothing has nothing to show.
-        let text = masker.text(&String::from_utf8_lossy(&tail(&path).unwrap_or_default()));
+        let bytes = match tail(&path, TAIL_BYTES) {
+            Ok(bytes) => bytes,
+            // It never came to writing.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                found.push(format!("(cannot be read: {error})"));
+                continue;
+            }
+        };
+        let text = masker.text(&String::from_utf8_lossy(&bytes));
         let lines: Vec<String> = text
             .lines()
             .map(|line| {
@@ -150,17 +155,8 @@ fn last_lines(masker: &Masker, dir: &Path) -> String {
         found.extend_from_slice(&lines[lines.len().saturating_sub(LINES)..]);
     }
     if found.is_empty() {
-        "; it wrote nothing".to_owned()
+        "; it wrote no line that can be shown".to_owned()
     } else {
         format!("; its last lines: {}", found.join(" | "))
     }
-}
-
-fn tail(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    let length = file.seek(SeekFrom::End(0))?;
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
-    let mut bytes = Vec::new();
-    file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

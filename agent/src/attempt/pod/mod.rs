@@ -8,7 +8,10 @@ mod down;
 mod end;
 mod up;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 pub(super) use down::judged;
 pub(crate) use down::{down, remove};
@@ -42,17 +45,34 @@ pub(crate) fn token_of(id: &str) -> &str {
     id.split_once('.').map_or(id, |(token, _)| token)
 }
 
-/// The services whose directories are there, in order.
-pub(crate) fn services_in(attempt: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(attempt) else {
-        // Most attempts have none, and some no directory yet.
-        return Vec::new();
+/// The services whose directories are there, in order; none where there is no directory yet.
+///
+/// # Errors
+/// The directory cannot be read.
+pub(crate) fn services_in(attempt: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs_err::read_dir(attempt) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
     };
-    let mut names: Vec<String> = entries
-        .flatten()
-        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_prefix(SERVICE)?.to_owned()))
-        .filter(|name| types::is_service_name(name))
-        .collect();
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let service = name.to_str().and_then(|name| name.strip_prefix(SERVICE));
+        names.extend(
+            service
+                .filter(|name| types::is_service_name(name))
+                .map(str::to_owned),
+        );
+    }
     names.sort();
-    names
+    Ok(names)
+}
+
+/// As [`services_in`], where there is nobody to tell an error but the agent's log.
+pub(crate) fn services_seen(attempt: &Path) -> Vec<String> {
+    services_in(attempt).unwrap_or_else(|error| {
+        tracing::error!(%error, "the services of an attempt cannot be found; it is looked for them again when it is removed");
+        Vec::new()
+    })
 }

@@ -102,19 +102,28 @@ async fn one(context: &Context, runtime: &dyn Runtime, part: Part) -> Result<Opt
         Ok(Found::Ended(ended)) => return Err(not_up(context, &called, &part.dir, &ended)),
         Err(error) => return Err(format!("{called} cannot be started: {error}")),
     };
-    if waits && let Some(ended) = until_ready(running.as_ref(), &part.dir, &called).await? {
+    if let Some(ended) = until_ready(running.as_ref(), &part.dir, &called, waits).await? {
         return Err(not_up(context, &called, &part.dir, &ended));
     }
     let dir = part.dir;
     Ok(part.service.map(|name| Up { name, dir }))
 }
 
-/// Until it is ready, which it is when nothing is answered, or has ended.
-async fn until_ready(running: &dyn Attached, dir: &Path, called: &str) -> Result<Option<Ended>, String> {
+/// Until it is ready, which it is when nothing is answered, or has ended. One that nothing is asked of is ready once its
+/// program is executed.
+async fn until_ready(
+    running: &dyn Attached,
+    dir: &Path,
+    called: &str,
+    waits: bool,
+) -> Result<Option<Ended>, String> {
     let files = AttemptDir::new(dir);
     let ended = running.wait();
     tokio::pin!(ended);
     loop {
+        if !waits && files.started().exists() {
+            return Ok(None);
+        }
         match files.ready() {
             Ok(Some(_)) => return Ok(None),
             Ok(None) => {}
