@@ -50,6 +50,22 @@ pub fn main_of(subject: &'static dyn Subject, ordinary: &[&str]) -> ExitCode {
     run(subject, |module| ordinary.contains(&module))
 }
 
+/// The modules of cases, by name.
+#[must_use]
+pub fn modules() -> Vec<&'static str> {
+    let of = |cases: &&[Case]| Some(module(cases.first()?));
+    cases::ALL.iter().filter_map(of).collect()
+}
+
+/// A case's module and name, as people read them.
+fn called(case: &Case) -> &'static str {
+    case.name.trim_start_matches("conformance::cases::")
+}
+
+fn module(case: &Case) -> &'static str {
+    called(case).split("::").next().unwrap_or_default()
+}
+
 fn run(subject: &'static dyn Subject, is_ordinary: impl Fn(&str) -> bool) -> ExitCode {
     let arguments = Arguments::from_args();
     let trials = cases::ALL
@@ -58,9 +74,8 @@ fn run(subject: &'static dyn Subject, is_ordinary: impl Fn(&str) -> bool) -> Exi
         // Without root nothing joins another's network, and a step that asks for it is refused.
         .filter(|case| !case.name.contains("::beside::") || subject.answers().ids != Ids::Agent)
         .map(|case| {
-            let name = case.name.trim_start_matches("conformance::cases::");
-            let module = name.split("::").next().unwrap_or_default();
-            let full = if is_ordinary(module) { "" } else { "full_" };
+            let name = called(case);
+            let full = if is_ordinary(module(case)) { "" } else { "full_" };
             let run = case.run;
             Trial::test(format!("{full}{name}"), move || {
                 let place = Place::open(subject);

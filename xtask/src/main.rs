@@ -1,7 +1,6 @@
-//! The project's own automation: `cargo xtask test`, `promises`, `generate`, `bench`, `deb`, `fuzz`, `soak`, `cgroup2`,
+//! The project's own automation: `cargo xtask test`, `promises`, `generate`, `bench`, `deb`, `fuzz`, `soak`,
 //! `fixtures`.
 
-mod cgroup2;
 mod daemon;
 mod deb;
 mod error_index;
@@ -28,7 +27,6 @@ cargo xtask deb [--out DIR]                  make a Debian package
 cargo xtask fuzz [TARGET] [--seconds N]      run the fuzz targets, a minute each unless said otherwise
 cargo xtask soak [--seed N] [--schedules N] [--minutes M]
                                              random work under random faults, 1000 schedules unless said otherwise
-cargo xtask cgroup2                          the native runtime in a guest with cgroup version 2 alone (QEMU)
 cargo xtask fixtures DIR                     send every file of a folder through the real binary";
 
 fn main() -> ExitCode {
@@ -50,7 +48,6 @@ fn run() -> Result<ExitCode> {
         ["generate"] => generate::run(generate::Mode::Write)?,
         ["generate", "--check"] => generate::run(generate::Mode::Check)?,
         ["bench", rest @ ..] => bench(rest)?,
-        ["cgroup2"] => cgroup2::run()?,
         ["deb", rest @ ..] => deb::run(rest)?,
         ["fuzz", rest @ ..] => fuzz::run(rest)?,
         ["soak", rest @ ..] => soak(rest)?,

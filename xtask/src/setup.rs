@@ -12,20 +12,6 @@ pub(crate) struct Need {
     why: &'static str,
 }
 
-/// For a guest with another kernel.
-pub(crate) const GUEST: &[Need] = &[
-    Need {
-        program: "qemu-system-x86_64",
-        package: "qemu-system-x86",
-        why: "it runs the guest",
-    },
-    Need {
-        program: "busybox",
-        package: "busybox-static",
-        why: "the guest starts with it",
-    },
-];
-
 /// For building and testing.
 pub(crate) const TEST: &[Need] = &[
     Need {
@@ -82,6 +68,11 @@ pub(crate) const TEST: &[Need] = &[
         program: "busybox",
         package: "busybox-static",
         why: "tests build images of it",
+    },
+    Need {
+        program: "linux.uml",
+        package: "user-mode-linux",
+        why: "it is a kernel with cgroup version 2 alone",
     },
     Need {
         program: "faketime",

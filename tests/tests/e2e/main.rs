@@ -22,4 +22,5 @@ mod secrets;
 mod slack_faults;
 mod thread;
 mod upgrade;
+mod version2;
 mod webhooks;

@@ -35,6 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("runtime", &["types", "failpoint"]),
     ("docker", &["types", "runtime", "failpoint"]),
     ("conformance", &["types", "runtime"]),
+    ("guest", &[]),
     ("images", &["types", "runtime"]),
     (
         "agent",
