@@ -30,6 +30,22 @@ pub(crate) struct Case {
     run: fn(&Place),
 }
 
+impl Case {
+    /// `module::case`.
+    fn short(&self) -> &'static str {
+        self.name.trim_start_matches("conformance::cases::")
+    }
+
+    fn module(&self) -> &'static str {
+        self.short().split("::").next().unwrap_or_default()
+    }
+
+    /// Whether it is of this name, or of the module of this name.
+    fn is_of(&self, name: &str) -> bool {
+        self.short() == name || self.module() == name
+    }
+}
+
 /// The cases of a module: a function that is not named here is dead code, and the compiler says so.
 macro_rules! suite {
     ($($name:ident),* $(,)?) => {
@@ -45,28 +61,26 @@ pub fn main(subject: &'static dyn Subject) -> ExitCode {
     run(subject, |_| true)
 }
 
-/// The same where the ordinary run takes some modules only: cases of the others are named `full_…`.
+/// The same where the ordinary run takes some modules and cases only: the others are named `full_…`.
+///
+/// # Panics
+/// When there is none of a name.
 pub fn main_of(subject: &'static dyn Subject, ordinary: &[&str]) -> ExitCode {
-    run(subject, |module| ordinary.contains(&module))
+    for one in ordinary {
+        let mut all = cases::ALL.iter().flat_map(|cases| cases.iter());
+        assert!(all.any(|case| case.is_of(one)), "no case is of {one}");
+    }
+    run(subject, |case| ordinary.iter().any(|one| case.is_of(one)))
 }
 
 /// The modules of cases, by name.
 #[must_use]
 pub fn modules() -> Vec<&'static str> {
-    let of = |cases: &&[Case]| Some(module(cases.first()?));
+    let of = |cases: &&[Case]| Some(cases.first()?.module());
     cases::ALL.iter().filter_map(of).collect()
 }
 
-/// A case's module and name, as people read them.
-fn called(case: &Case) -> &'static str {
-    case.name.trim_start_matches("conformance::cases::")
-}
-
-fn module(case: &Case) -> &'static str {
-    called(case).split("::").next().unwrap_or_default()
-}
-
-fn run(subject: &'static dyn Subject, is_ordinary: impl Fn(&str) -> bool) -> ExitCode {
+fn run(subject: &'static dyn Subject, is_ordinary: impl Fn(&Case) -> bool) -> ExitCode {
     let arguments = Arguments::from_args();
     let trials = cases::ALL
         .iter()
@@ -74,8 +88,8 @@ fn run(subject: &'static dyn Subject, is_ordinary: impl Fn(&str) -> bool) -> Exi
         // Without root nothing joins another's network, and a step that asks for it is refused.
         .filter(|case| !case.name.contains("::beside::") || subject.answers().ids != Ids::Agent)
         .map(|case| {
-            let name = called(case);
-            let full = if is_ordinary(module(case)) { "" } else { "full_" };
+            let name = case.short();
+            let full = if is_ordinary(case) { "" } else { "full_" };
             let run = case.run;
             Trial::test(format!("{full}{name}"), move || {
                 let place = Place::open(subject);

@@ -168,7 +168,8 @@ impl Place {
     /// Ends and removes all that the case started; nothing of it may remain.
     pub(crate) fn leave(self) {
         let started = std::mem::take(&mut *self.started.lock().unwrap());
-        for (id, _) in started {
+        // What was started first may have the network of the rest.
+        for (id, _) in started.into_iter().rev() {
             self.take_away(&id).unwrap();
             until("nothing of it remains", || self.remains(&id).is_empty());
             assert!(!self.dir(&id).exists(), "its directory is gone");
@@ -196,7 +197,7 @@ impl Drop for Place {
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner),
         );
-        for (id, _) in started {
+        for (id, _) in started.into_iter().rev() {
             if let Err(error) = self.take_away(&id) {
                 eprintln!("{id} cannot be taken away: {error}");
             }

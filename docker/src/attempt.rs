@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use runtime::kit::{boot, sync_dir, wall_ms, write_durably};
-use runtime::{AttemptDir, ContainerSpec, SpecFile};
+use runtime::{AttemptDir, ContainerSpec, Network, SpecFile};
 use serde::{Deserialize, Serialize};
 
 use crate::wire::Left;
@@ -77,6 +77,25 @@ impl Files {
             .mode(0o600)
             .open(self.common.job())?;
         file.write_all(&serde_json::to_vec_pretty(order)?)
+    }
+
+    /// Where [`Self::write_hosts`] writes.
+    pub(crate) fn hosts(&self) -> PathBuf {
+        self.file("hosts")
+    }
+
+    /// Writes the names that the step knows, for a daemon that would write them otherwise for each container of a network, and put
+    /// the host's own among them.
+    pub(crate) fn write_hosts(&self, spec: &ContainerSpec) -> io::Result<()> {
+        let mut text = match spec.network {
+            Network::Host => std::fs::read_to_string("/etc/hosts").unwrap_or_default(),
+            Network::None | Network::Egress => "127.0.0.1\tlocalhost step\n::1\tlocalhost\n".to_owned(),
+        };
+        for name in &spec.pod.hosts {
+            text.push_str(&format!("127.0.0.1\t{name}\n"));
+        }
+        std::fs::write(self.hosts(), text)?;
+        std::fs::set_permissions(self.hosts(), PermissionsExt::from_mode(0o644))
     }
 
     /// Gives the step's files to its user. An agent that is not root, or lacks CAP_CHOWN, cannot: then others must be allowed to

@@ -21,6 +21,11 @@ pub(crate) const LABEL_ATTEMPT: &str = "io.firehall.attempt";
 /// The attempt's directory.
 pub(crate) const LABEL_DIR: &str = "io.firehall.dir";
 
+/// In front of the name of a container whose network is joined.
+pub(crate) const JOIN: &str = "container:";
+/// The container whose network it is in, by its name.
+pub(crate) const LABEL_JOINS: &str = "io.firehall.joins";
+
 /// The user inside when the spec names none.
 const DEFAULT_USER: u32 = 1000;
 /// Added to the user of a step that sees the host's own trees: a user that nobody on the host is, or the host's processes
@@ -57,19 +62,23 @@ pub(crate) fn create(
     network: &str,
 ) -> ContainerCreateBody {
     let user = user(spec);
-    let labels = HashMap::from([
+    let mut labels = HashMap::from([
         (LABEL_OWNER.to_owned(), owner.to_owned()),
         (LABEL_ATTEMPT.to_owned(), spec.id.clone()),
         (LABEL_DIR.to_owned(), files.path().display().to_string()),
     ]);
+    if let Some(holder) = network.strip_prefix(JOIN) {
+        labels.insert(LABEL_JOINS.to_owned(), holder.to_owned());
+    }
     // Where it is started; inside, none means the image's own.
     let workdir = match (&spec.image, &spec.workdir) {
         (Image::Host, None) => Some("/tmp".to_owned()),
         _ => None,
     };
     ContainerCreateBody {
-        // In another's network it has that one's name.
-        hostname: (spec.network != Network::Host && spec.pod.network_of.is_none()).then(|| "step".to_owned()),
+        // In another's network it has that one's name; with Podman one of its own, which is the same.
+        hostname: (spec.network != Network::Host && (dialect.podman || spec.pod.network_of.is_none()))
+            .then(|| "step".to_owned()),
         user: Some(format!("{user}:{user}")),
         attach_stdin: Some(false),
         attach_stdout: Some(false),
@@ -119,14 +128,14 @@ fn host_config(
         ipc_mode: Some("private".to_owned()),
         cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
         network_mode: Some(network.to_owned()),
-        // Who joins another's network sees that one's names.
-        extra_hosts: spec.pod.network_of.is_none().then(|| {
+        // Who joins another's network sees that one's names; Podman's are mounted.
+        extra_hosts: (!dialect.podman && spec.pod.network_of.is_none()).then(|| {
             let hosts = spec.pod.hosts.iter();
             hosts.map(|name| format!("{name}:127.0.0.1")).collect()
         }),
         shm_size: Some(signed(spec.tmp_bytes)),
         tmpfs: Some(memory::systems(spec, user, dialect.podman)),
-        mounts: Some(mounts(spec, kit, files, dialect.api)),
+        mounts: Some(mounts(spec, kit, files, dialect)),
         restart_policy: Some(RestartPolicy {
             name: Some(RestartPolicyNameEnum::NO),
             maximum_retry_count: None,
@@ -142,11 +151,15 @@ fn host_config(
     }
 }
 
-fn mounts(spec: &ContainerSpec, kit: &Kit, files: &Files, api: (usize, usize)) -> Vec<Mount> {
+fn mounts(spec: &ContainerSpec, kit: &Kit, files: &Files, dialect: Dialect) -> Vec<Mount> {
+    let api = dialect.api;
     let mut mounts = vec![
         read_only(INSIDE, &kit.dir.to_string_lossy(), api),
         read_only(DOOR, &files.door().to_string_lossy(), api),
     ];
+    if dialect.podman {
+        mounts.push(read_only("/etc/hosts", &files.hosts().to_string_lossy(), api));
+    }
     let mut add = |inside: &str, source: &str| {
         mounts.push(read_only(inside, source, api));
         if api < DEEP_READ_ONLY {

@@ -3,6 +3,7 @@
 //! before each start, because whoever reloads a firewall takes them away.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -14,29 +15,38 @@ use crate::connection::{CALL, Connection};
 
 /// The network's name on the daemon.
 pub(crate) const NETWORK: &str = "firehall-egress";
-/// Its bridge on the host; not of the native runtime's names, whose own rules go by their beginning.
-const BRIDGE: &str = "fh-egress0";
+/// Its bridge on the host; not of the native runtime's names, whose own rules go by their beginning. A host may have both
+/// daemons.
+const fn bridge(podman: bool) -> &'static str {
+    if podman { "fh-egress1" } else { "fh-egress0" }
+}
 /// How long the firewall may take.
 const FIREWALL: Duration = Duration::from_secs(10);
 
 /// What comes from the bridge and is for the host itself, its other addresses and its services included.
-const NOT_TO_HOST: [&str; 5] = ["INPUT", "-i", BRIDGE, "-j", "DROP"];
+const fn not_to_host(bridge: &str) -> [&str; 5] {
+    ["INPUT", "-i", bridge, "-j", "DROP"]
+}
+
 /// What comes from it and is for a link-local address.
 /// Before the table in which the daemon puts its own rules on top of others.
-const NOT_TO_LINK_LOCAL: [&str; 9] = [
-    "PREROUTING",
-    "-t",
-    "raw",
-    "-i",
-    BRIDGE,
-    "-d",
-    "169.254.0.0/16",
-    "-j",
-    "DROP",
-];
+const fn not_to_link_local(bridge: &str) -> [&str; 9] {
+    [
+        "PREROUTING",
+        "-t",
+        "raw",
+        "-i",
+        bridge,
+        "-d",
+        "169.254.0.0/16",
+        "-j",
+        "DROP",
+    ]
+}
 
 /// Makes the network and the rules, or finds them.
 pub(crate) async fn ensure(connection: &Connection) -> Result<&'static str, StartError> {
+    let bridge = bridge(connection.dialect.podman);
     let request = NetworkCreateRequest {
         name: NETWORK.to_owned(),
         driver: Some("bridge".to_owned()),
@@ -44,8 +54,8 @@ pub(crate) async fn ensure(connection: &Connection) -> Result<&'static str, Star
         ipam: Some(Ipam::default()),
         options: Some(
             [
-                ("com.docker.network.bridge.name", BRIDGE),
-                // Neighbours on the bridge do not hear each other.
+                ("com.docker.network.bridge.name", bridge),
+                // Neighbours on the bridge do not hear each other; Podman does not know this, see [`isolate`].
                 ("com.docker.network.bridge.enable_icc", "false"),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -73,7 +83,7 @@ pub(crate) async fn ensure(connection: &Connection) -> Result<&'static str, Star
         }
         Err(error) => return Err(StartError::runtime("network: egress", error)),
     }
-    for rule in [NOT_TO_HOST.as_slice(), &NOT_TO_LINK_LOCAL] {
+    for rule in [not_to_host(bridge).as_slice(), &not_to_link_local(bridge)] {
         if iptables("-C", rule).await?.status.success() {
             continue;
         }
@@ -83,6 +93,31 @@ pub(crate) async fn ensure(connection: &Connection) -> Result<&'static str, Star
         }
     }
     Ok(NETWORK)
+}
+
+/// Sets the ports of Podman's bridge apart in the kernel: it knows no bridge whose neighbours do not hear each other. To be done
+/// once a container is on the bridge and before its step is told to go; a container of ours that runs is on it by then.
+pub(crate) fn isolate() -> Result<(), StartError> {
+    let ports = PathBuf::from("/sys/class/net").join(bridge(true)).join("brif");
+    let failed = |error: std::io::Error| refused(format!("{}: {error}", ports.display()));
+    let mut apart = 0;
+    for port in std::fs::read_dir(&ports).map_err(failed)? {
+        let switch = port.map_err(failed)?.path().join("isolated");
+        match std::fs::write(&switch, "1").and_then(|()| std::fs::read_to_string(&switch)) {
+            Ok(text) if text.trim() == "1" => apart += 1,
+            Ok(text) => {
+                let why = format!("{} says {:?} after 1 was written", switch.display(), text.trim());
+                return Err(refused(why));
+            }
+            // A neighbour that ended meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    if apart == 0 {
+        return Err(refused(format!("no container is on {}", bridge(true))));
+    }
+    Ok(())
 }
 
 /// Whether steps of a daemon on this host can have `network: egress`: whether this program may look at the host's firewall,

@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::models::ContainerState;
 use bollard::query_parameters::{KillContainerOptionsBuilder, WaitContainerOptionsBuilder};
 use futures::{Stream, StreamExt};
 use runtime::kit::{boot, wall_ms};
@@ -14,6 +13,7 @@ use crate::attempt::{Files, Order, Started};
 use crate::body;
 use crate::connection::CALL;
 use crate::runtime_impl::Docker;
+use crate::seen::{Inspected, State};
 use crate::start::finish;
 use crate::wire::Left;
 
@@ -119,16 +119,12 @@ impl Running {
         loop {
             let looking = connection.client.inspect_container(name, None);
             match connection
-                .call("cannot look at the container", SETTLE, looking)
+                .read::<Inspected>("cannot look at the container", SETTLE, looking)
                 .await
             {
-                Ok(found) => {
-                    let state = found.state.unwrap_or_default();
-                    if state.running != Some(true) {
-                        return Seen::State(Box::new(state));
-                    }
-                    // Our pid 1 is gone and the daemon does not know it yet.
-                }
+                Ok(found) if !found.state.is_alive() => return Seen::State(found.state),
+                // Our pid 1 is gone and the daemon does not know it yet.
+                Ok(_) => {}
                 Err(error) if error.status() == Some(404) => return Seen::Removed,
                 Err(error) => {
                     tracing::debug!(name, %error, "the daemon cannot be asked how a container ended")
@@ -174,9 +170,13 @@ impl Running {
         let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
         let stopped = self.files.stop_wish().is_some();
         let timed_out = !stopped && lasted_ms >= order.spec.timeout_ms;
-        let oom = matches!(seen, Seen::State(state) if state.oom_killed == Some(true));
+        let oom = matches!(seen, Seen::State(state) if state.oom_killed);
         let ended_by = match seen {
             _ if oom || stopped || timed_out => None,
+            Seen::State(_) if self.docker.inner.connection.dialect.podman => Some(
+                "its container was killed, from outside (podman kill, the host going down) or for its memory: Podman does not \
+                 say which",
+            ),
             Seen::State(_) => Some(
                 "its container was killed from outside: docker kill, the daemon restarting, or the host going down",
             ),
@@ -210,7 +210,7 @@ impl Running {
 
 /// What the daemon knows.
 enum Seen {
-    State(Box<ContainerState>),
+    State(State),
     Removed,
     Nothing,
 }

@@ -191,6 +191,7 @@ fn why_not(reference: &Reference, error: &DockerError) -> StartError {
     let has = |any: &[&str]| any.iter().any(|part| low.contains(part));
     let (kind, what) = if has(&[
         "no matching manifest",
+        "no image found in manifest list",
         "does not match the specified platform",
         "no match for platform",
     ]) {
@@ -289,6 +290,19 @@ mod tests {
             (
                 "received unexpected HTTP status: 500 Internal Server Error",
                 K::RegistryUnreachable,
+            ),
+            // Podman's.
+            (
+                "initializing source docker://r.example:5000/tool:1: reading manifest 1 in r.example:5000/tool: unauthorized: authentication required",
+                K::ImageDenied,
+            ),
+            (
+                "initializing source docker://r.example:5000/tool:1: pinging container registry r.example:5000: Get \"https://r.example:5000/v2/\": http: server gave HTTP response to HTTPS client",
+                K::RegistryUnreachable,
+            ),
+            (
+                "choosing an image from manifest list docker://r.example:5000/tool:1: no image found in manifest list for architecture amd64, variant \"\", OS linux",
+                K::ImagePlatform,
             ),
             ("something else", K::Runtime),
         ] {

@@ -38,6 +38,7 @@ mod memory;
 mod probe;
 mod reference;
 mod runtime_impl;
+mod seen;
 mod start;
 mod wire;
 

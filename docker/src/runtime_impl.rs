@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attempt::Files;
 use crate::auth::Registries;
-use crate::body::{self, LABEL_ATTEMPT, LABEL_DIR, LABEL_OWNER};
+use crate::body::{self, LABEL_ATTEMPT, LABEL_DIR, LABEL_JOINS, LABEL_OWNER};
 use crate::connection::{CALL, Connection, DockerError, Host};
 use crate::egress;
 use crate::follow::Running;
 use crate::image::Fetching;
 use crate::kit::{self, Kit};
+use crate::seen::Listed;
 
 /// What the runtime is told once.
 #[derive(Debug, Clone)]
@@ -60,7 +61,9 @@ pub struct Owned {
     pub attempt: String,
     /// The attempt's directory.
     pub dir: PathBuf,
-    /// What it does, in the daemon's words: `running`, `exited`.
+    /// The container whose network it is in, by its name.
+    pub joins: Option<String>,
+    /// What it does, in the daemon's words: `running`, `exited`; Podman's `stopped`.
     pub state: String,
 }
 
@@ -128,20 +131,16 @@ impl Docker {
             .filters(&HashMap::from([("label", vec![label])]))
             .build();
         let connection = &self.inner.connection;
-        let listed = connection
-            .call(
-                "cannot list containers",
-                CALL,
-                connection.client.list_containers(Some(options)),
-            )
-            .await?;
-        let of = |container: bollard::models::ContainerSummary| {
-            let labels = container.labels?;
+        let listing = connection.client.list_containers(Some(options));
+        let listed: Vec<Listed> = connection.read("cannot list containers", CALL, listing).await?;
+        let of = |container: Listed| {
+            let labels = container.labels;
             Some(Owned {
-                name: container.names?.first()?.trim_start_matches('/').to_owned(),
+                name: container.names.first()?.trim_start_matches('/').to_owned(),
                 attempt: labels.get(LABEL_ATTEMPT)?.clone(),
                 dir: PathBuf::from(labels.get(LABEL_DIR)?),
-                state: container.state.map(|state| state.to_string()).unwrap_or_default(),
+                joins: labels.get(LABEL_JOINS).cloned(),
+                state: container.state,
             })
         };
         Ok(listed.into_iter().filter_map(of).collect())
@@ -149,6 +148,26 @@ impl Docker {
 
     /// Removes a container by its name, killing what runs in it; none of that name is fine.
     pub(crate) async fn remove_container(&self, name: &str) -> Result<(), DockerError> {
+        if self.inner.connection.dialect.podman {
+            self.remove_joined(name).await?;
+        }
+        self.remove_alone(name).await
+    }
+
+    /// Podman keeps a container as long as others are in its network, ended ones too: those whose end is on record, or whose
+    /// directory is gone, go first. One that runs is told of by Podman itself.
+    async fn remove_joined(&self, name: &str) -> Result<(), DockerError> {
+        let joined = self.owned().await?;
+        for one in joined.iter().filter(|one| one.joins.as_deref() == Some(name)) {
+            let ended = Files::new(&one.dir).common.exit_record();
+            if !one.dir.exists() || ended.is_ok_and(|record| record.is_some()) {
+                self.remove_alone(&one.name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove_alone(&self, name: &str) -> Result<(), DockerError> {
         let options = RemoveContainerOptionsBuilder::default()
             .force(true)
             .v(true)

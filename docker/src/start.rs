@@ -130,11 +130,17 @@ impl Docker {
         files
             .give(&spec.files, body::user(&spec))
             .map_err(unable("cannot give the step its files"))?;
+        if self.inner.connection.dialect.podman {
+            let written = files.write_hosts(&spec);
+            written.map_err(unable("cannot write the names that the step knows"))?;
+        }
         let door = Door::open(files).map_err(unable("cannot open the door"))?;
         let name = body::name(&spec.id);
         self.end_former(&name, files).await?;
         let handed = files.hand().map_err(unable("cannot make the attempt's files"))?;
         self.create(&name, &spec, &image, files).await?;
+        let own_network = spec.pod.network_of.is_none() && spec.network == Network::Egress;
+        let bridged = own_network && self.inner.connection.dialect.podman;
         failpoint::reach("docker.create.post");
         if stop.is_cancelled() || files.common.stop().exists() {
             return Err(stopped().into());
@@ -168,6 +174,9 @@ impl Docker {
             Err(_) => return Err(self.no_caller(&name, "it did not come in time").await),
         };
         failpoint::reach("docker.start.post");
+        if bridged {
+            egress::isolate()?;
+        }
         go(files, stop, caller).await
     }
 
@@ -296,7 +305,7 @@ impl Docker {
 /// The network of a container that holds it for others.
 fn holders(dir: &Path) -> Result<String, Not> {
     match Files::new(dir).order() {
-        Some(order) => Ok(format!("container:{}", body::name(&order.spec.id))),
+        Some(order) => Ok(format!("{}{}", body::JOIN, body::name(&order.spec.id))),
         None => Err(Not::Able(format!(
             "the step's network cannot be joined: nothing in {} says who holds it",
             dir.display()

@@ -41,6 +41,11 @@ impl Operator {
         Self("/var/run/docker.sock".into())
     }
 
+    /// The one at this socket.
+    pub(crate) const fn at(socket: PathBuf) -> Self {
+        Self(socket)
+    }
+
     /// For `--docker-host`.
     #[must_use]
     pub fn host(&self) -> String {
@@ -280,7 +285,7 @@ impl Drop for Dockerd {
 }
 
 /// What it left mounted, or its directory cannot go.
-fn unmount(below: &Path) {
+pub(crate) fn unmount(below: &Path) {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
     for point in points.filter(|point| Path::new(point).starts_with(below)) {

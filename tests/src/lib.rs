@@ -6,6 +6,7 @@ pub mod docker;
 pub mod gate;
 pub mod http;
 pub mod ledger;
+pub mod podman;
 pub mod previous;
 pub mod process;
 pub mod proxy;

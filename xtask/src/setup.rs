@@ -55,6 +55,11 @@ pub(crate) const TEST: &[Need] = &[
         why: "the docker runtime is tested on a real daemon",
     },
     Need {
+        program: "podman",
+        package: "podman",
+        why: "the docker runtime is tested at Podman's socket, too",
+    },
+    Need {
         program: "iptables",
         package: "iptables",
         why: "the daemon and native steps have networks by it",

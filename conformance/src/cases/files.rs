@@ -50,12 +50,14 @@ fn a_file_is_at_its_path_with_its_bytes(place: &Place) {
 
 fn a_file_has_its_mode_and_belongs_to_the_step(place: &Place) {
     let files: [(&str, u32, &[u8]); 2] = [("/data/all", 0o444, b"all"), ("/data/own", 0o400, b"own")];
-    let spec = with(
-        place,
-        sh("stat -c '%a %u' /data/all /data/own; id -u; cat /data/own"),
-        &files,
-    );
-    assert_eq!(place.run(&spec).out(), "444 1000\n400 1000\n1000\nown");
+    for user in [None, Some(0), Some(1234)] {
+        let mut spec = sh("stat -c '%a %u' /data/all /data/own; id -u; cat /data/own");
+        spec.user = user;
+        let ran = place.run(&with(place, spec, &files));
+        let id = user.unwrap_or(1000);
+        let expected = format!("444 {id}\n400 {id}\n{id}\nown");
+        assert_eq!(ran.out(), expected, "{}", ran.err());
+    }
 }
 
 fn a_file_cannot_be_changed(place: &Place) {

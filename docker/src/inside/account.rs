@@ -4,13 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 use nix::sys::statvfs::{FsFlags, statvfs};
-use runtime::{ContainerSpec, Hardening, Network, StartError};
+use runtime::{ContainerSpec, Hardening, HostView, Image, Network, StartError};
 
 use super::not_in_force;
+use crate::kit::INSIDE;
+use crate::wire::DOOR;
 
 const CGROUPS: &str = "/sys/fs/cgroup";
+/// Limits of memory are rounded to pages.
+const PAGE: u64 = 4096;
 
 /// What must hold around the process.
 pub(super) fn surroundings(spec: &ContainerSpec) -> Result<(), StartError> {
@@ -20,11 +24,52 @@ pub(super) fn surroundings(spec: &ContainerSpec) -> Result<(), StartError> {
         return Err(not_in_force("the container's root can be written"));
     }
     let interfaces = interfaces().map_err(|error| not_in_force(format!("/proc/net/dev: {error}")))?;
+    read_only(spec)?;
+    sizes(spec)?;
+    if getrlimit(Resource::RLIMIT_CORE).map_or(true, |(_, hard)| hard > 0) {
+        return Err(not_in_force("core dumps are to be off, and are not"));
+    }
     if spec.network == Network::None && interfaces.iter().any(|name| name != "lo") {
         return Err(not_in_force(format!(
             "network: none, but there are the interfaces {}",
             interfaces.join(", ")
         )));
+    }
+    Ok(())
+}
+
+/// What of the host is bound in must be read-only.
+fn read_only(spec: &ContainerSpec) -> Result<(), StartError> {
+    let host = (spec.image == Image::Host).then_some("/usr");
+    let views = spec.host_view.iter().map(|view| match view {
+        HostView::Proc => "/host/proc",
+        HostView::Sys => "/host/sys",
+    });
+    let files = spec.files.iter().map(|file| file.path.as_str());
+    for path in [INSIDE, DOOR].into_iter().chain(host).chain(views).chain(files) {
+        let seen = statvfs(path);
+        let flags = seen.map_err(|error| not_in_force(format!("{path} cannot be looked at: {error}")))?;
+        if !flags.flags().contains(FsFlags::ST_RDONLY) {
+            return Err(not_in_force(format!(
+                "{path} is to be read-only, and can be written"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The memory file systems that a step may fill.
+fn sizes(spec: &ContainerSpec) -> Result<(), StartError> {
+    for path in ["/tmp", "/dev/shm"] {
+        let seen =
+            statvfs(path).map_err(|error| not_in_force(format!("{path} cannot be looked at: {error}")))?;
+        let bytes = seen.blocks() * seen.fragment_size();
+        if bytes > spec.tmp_bytes.next_multiple_of(PAGE) {
+            return Err(not_in_force(format!(
+                "{path} was to have {} bytes, and has {bytes}",
+                spec.tmp_bytes
+            )));
+        }
     }
     Ok(())
 }
@@ -35,31 +80,49 @@ fn interfaces() -> std::io::Result<Vec<String>> {
     Ok(names.map(|(name, _)| name.trim().to_owned()).collect())
 }
 
-/// Fills in what the cgroup and the user namespace say. A limit that is larger than what was asked for is not in force;
-/// one that cannot be seen from inside (a daemon that hides cgroups) is left open.
+/// Fills in what the cgroup and the user namespace say. A limit that is larger than what was asked for, or that cannot be
+/// seen from inside, is not in force: daemons take limits that their host cannot hold, and say nothing.
 pub(super) fn complete(spec: &ContainerSpec, hardening: &mut Hardening) -> Result<(), StartError> {
     hardening.host_uid_base = outside_of_root().unwrap_or(0);
     hardening.memory_limit_bytes = number(&["memory/memory.limit_in_bytes", "memory.max"]);
     hardening.pids_limit = number(&["pids/pids.max", "pids.max"]);
-    let page = 4096;
-    if hardening
-        .memory_limit_bytes
-        .is_some_and(|limit| limit > spec.memory_bytes.saturating_add(page))
-    {
-        return Err(not_in_force(format!(
-            "a memory limit of {} bytes was asked for, {} is in force",
-            spec.memory_bytes,
-            hardening.memory_limit_bytes.unwrap_or_default()
-        )));
-    }
+    let memory = spec.memory_bytes.saturating_add(PAGE);
+    holds("bytes of memory", memory, hardening.memory_limit_bytes)?;
     // Our pid 1 is not the step's.
     let pids = u64::from(spec.pids) + 1;
-    match hardening.pids_limit {
-        Some(limit) if limit > pids => Err(not_in_force(format!(
-            "{pids} processes were asked for, {limit} are in force"
-        ))),
-        _ => Ok(()),
+    holds("processes", pids, hardening.pids_limit)?;
+    match spec.cpu_millis {
+        Some(millis) => holds("thousandths of a processor", u64::from(millis), processor()),
+        None => Ok(()),
     }
+}
+
+/// Whether a limit is in force.
+fn holds(of: &str, asked: u64, seen: Option<u64>) -> Result<(), StartError> {
+    match seen {
+        Some(limit) if limit <= asked => Ok(()),
+        Some(limit) => Err(not_in_force(format!(
+            "{asked} {of} were asked for, {limit} are in force"
+        ))),
+        None => Err(not_in_force(format!(
+            "{asked} {of} were asked for, and the container's cgroup has no such limit"
+        ))),
+    }
+}
+
+/// The limit of the processor in thousandths.
+fn processor() -> Option<u64> {
+    let (quota, period) = match fs::read_to_string(below("cpu.max")) {
+        Ok(text) => {
+            let (quota, period) = text.trim().split_once(' ')?;
+            (quota.parse::<u64>().ok()?, period.parse::<u64>().ok()?)
+        }
+        Err(_) => (
+            number(&["cpu/cpu.cfs_quota_us"])?,
+            number(&["cpu/cpu.cfs_period_us"])?,
+        ),
+    };
+    quota.checked_mul(1_000)?.checked_div(period)
 }
 
 /// The host's id of the namespace's root: the daemon's user namespace, 0 without one.

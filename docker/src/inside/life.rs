@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -22,6 +23,10 @@ use crate::wire::Left;
 /// After the last process the pipes have no writer left; this only bounds a kernel that thinks otherwise.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// Memory that pid 1 has from the start and gives back for the end: a step that filled its memory with files leaves none for
+/// the record. Large enough for the C library to give it back to the kernel.
+const RESERVE: usize = 512 * 1024;
+
 /// Runs the program to its end and leaves the record. Returns the exit code for the daemon.
 pub(super) fn live(
     files: Files,
@@ -31,6 +36,8 @@ pub(super) fn live(
     signals: &SignalFd,
 ) -> io::Result<u8> {
     let begun = boot();
+    // Touched, not only asked for.
+    let reserve = std::hint::black_box(vec![1_u8; RESERVE]);
     let mut record = ExitRecord {
         started_at_ms: wall_ms(),
         hardening: Some(hardening),
@@ -47,6 +54,7 @@ pub(super) fn live(
         record: &mut record,
         prober: programs.prober,
         ready: files.ready,
+        reserve: Some(reserve),
     };
     if let Err(error) = step.run(files.out, files.err, programs.main.as_ref()) {
         record.start_error = Some(error);
@@ -95,6 +103,7 @@ struct Step<'a> {
     record: &'a mut ExitRecord,
     prober: Option<Prober>,
     ready: File,
+    reserve: Option<Vec<u8>>,
 }
 
 impl Step<'_> {
@@ -161,6 +170,7 @@ impl Step<'_> {
                 let _nobody = kill(Pid::from_raw(-1), Signal::SIGKILL);
                 self.phase = Phase::Over;
                 while matches!(waitpid(None, None), Ok(_) | Err(Errno::EINTR)) {}
+                self.reserve = None;
                 drain_until = Some(boot() + DRAIN);
             }
         }
@@ -293,6 +303,17 @@ impl Step<'_> {
     }
 }
 
+/// The kernel kills by size, and pid 1 is larger than a shell: with it goes all that it knows. So it is to take any process of
+/// the step before; a step can give itself no better number than pid 1 has.
+fn be_killed_first() {
+    // Its file in /proc is root's until a process may be looked into, and nothing of the step runs yet that could.
+    let told = prctl::set_dumpable(true)
+        .map_err(io::Error::from)
+        .and_then(|()| std::fs::write("/proc/self/oom_score_adj", "1000"));
+    // Where that cannot be, the daemon's word is what there is.
+    let _shut = told.and(prctl::set_dumpable(false).map_err(io::Error::from));
+}
+
 /// In the forked process: never returns.
 #[expect(clippy::exit, reason = "a forked copy of pid 1 must not go on as pid 1")]
 fn become_program(program: &Program, null: &File, out: &OwnedFd, err: &OwnedFd, why: OwnedFd) -> ! {
@@ -300,7 +321,10 @@ fn become_program(program: &Program, null: &File, out: &OwnedFd, err: &OwnedFd, 
         .and_then(|()| dup2_stdout(out))
         .and_then(|()| dup2_stderr(err));
     let error = match wired {
-        Ok(()) => program.execute(),
+        Ok(()) => {
+            be_killed_first();
+            program.execute()
+        }
         Err(error) => StartError::runtime("cannot wire the standard streams", error),
     };
     if let Ok(json) = serde_json::to_vec(&error) {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use runtime::{Runtime, StartErrorKind};
+use runtime::{ArtifactEnd, AttemptDir, Runtime, SpecArtifact, StartErrorKind};
 
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{CreateContainerOptionsBuilder, ListImagesOptions};
 
-use crate::support::{Deed, Operator, Place, ended, exec, finished, says, script};
+use crate::support::{Deed, Operator, PATIENCE, Place, ended, exec, finished, says, script};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn output_code_and_hardening_of_a_short_step() {
@@ -187,5 +187,46 @@ async fn a_paused_step_is_thawed_and_ended_when_its_time_is_over() {
     Operator::new().does(Deed::Pause, &name).await;
     let record = finished(found).await;
     assert!(record.timed_out, "{record:?}");
+    place.leave().await;
+}
+
+/// Pid 1 copies what is kept before it writes its record: killed in between, nobody knows how the step ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_while_artifacts_are_copied_is_no_success_and_keeps_none_by_half() {
+    const BYTES: u64 = 60_000_000;
+    let place = Place::new().await;
+    let dir = place.dir();
+    let mut spec = script("head -c 60000000 /dev/urandom > /tmp/big; echo ended");
+    (spec.memory_bytes, spec.tmp_bytes, spec.artifact_bytes) = (256 << 20, 64 << 20, 64 << 20);
+    spec.artifacts.push(SpecArtifact {
+        name: "big".to_owned(),
+        path: "/tmp/big".to_owned(),
+    });
+    let name = format!("firehall-{}", spec.id);
+    let found = place.docker.start(&dir, spec, Vec::new()).await.unwrap();
+    let kept = AttemptDir::new(&dir).artifacts();
+    let until = std::time::Instant::now() + PATIENCE;
+    while std::fs::metadata(&kept).map_or(0, |meta| meta.len()) == 0 {
+        assert!(std::time::Instant::now() < until, "nothing was copied");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    // On a machine that copies faster than this it is late, and all is there.
+    let _late = Operator::new().0.kill_container(&name, None).await;
+    let record = finished(found).await;
+    match record.artifacts.as_slice() {
+        [] => {
+            assert_eq!((record.code, record.signal), (None, Some(9)), "{record:?}");
+            assert!(record.ended_by.is_some(), "{record:?}");
+        }
+        [one] => {
+            assert_eq!(record.code, Some(0), "{record:?}");
+            assert!(
+                matches!(one.end, ArtifactEnd::Kept { bytes: BYTES, .. }),
+                "{record:?}"
+            );
+        }
+        more => panic!("{more:?}"),
+    }
+    place.docker.remove(&dir).await.unwrap();
     place.leave().await;
 }

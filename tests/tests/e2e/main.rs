@@ -15,6 +15,7 @@ mod http;
 mod incident;
 mod limits;
 mod operate;
+mod podman;
 mod previous;
 mod rootless;
 mod runtimes;

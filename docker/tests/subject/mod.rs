@@ -1,0 +1,56 @@
+//! The suite's subject: the docker runtime on one daemon.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use conformance::{Answers, Ids, Signals, Subject};
+use docker::{Docker, Host, Registries, Settings};
+use runtime::{LimitsBy, Runtime};
+
+const INSIDE: &str = env!("CARGO_BIN_EXE_firehall-inside-test");
+
+/// The daemon at the address that this gives.
+pub(crate) struct OnDaemon(pub fn() -> Host);
+
+impl Subject for OnDaemon {
+    fn open(&self, state: &Path) -> Arc<dyn Runtime> {
+        let settings = Settings {
+            state: state.to_owned(),
+            program: INSIDE.into(),
+            owner: state.display().to_string(),
+            registries: Registries::default(),
+        };
+        let connecting = Docker::connect((self.0)(), settings);
+        Arc::new(tokio::runtime::Handle::current().block_on(connecting).unwrap())
+    }
+
+    fn answers(&self) -> Answers {
+        Answers {
+            signals: Signals::Apart,
+            ids: Ids::Same,
+            limits: LimitsBy::Cgroup,
+        }
+    }
+
+    /// Its container, as the daemon lists it to whoever asks.
+    fn remains(&self, id: &str) -> Vec<String> {
+        let path = (self.0)().to_string();
+        let mut stream = UnixStream::connect(path.trim_start_matches("unix://")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+            .write_all(b"GET /containers/json?all=true HTTP/1.0\r\nHost: d\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"),
+            "{answer}"
+        );
+        let name = format!("firehall-{id}");
+        let there = answer.contains(&format!("\"/{name}\""));
+        there.then_some(name).into_iter().collect()
+    }
+}
