@@ -105,6 +105,8 @@ pub(crate) enum Close {
     Slow,
     /// The store did not take a report: the agent must send it again.
     Store,
+    /// A defect kept a report from its run: the agent must send it again.
+    Unheard,
     /// It is old, or has many tombstones: a new Hello lets them go.
     Renew,
 }
@@ -326,19 +328,16 @@ impl Agents {
         current.is_some_and(|current| current.id == *session)
     }
 
-    /// Credits: offers in all that the session takes.
+    /// Credits: offers in all that the session takes. What was granted before is no news: it answers a probe.
     pub(crate) fn grant(&self, id: &AgentId, session: &SessionId, total: u64) {
-        if let Some(s) = self
-            .book()
-            .agents
-            .get_mut(id)
-            .and_then(|a| a.session.as_mut())
-            .filter(|s| s.id == *session)
-        {
-            s.granted = s.granted.max(total);
+        let mut book = self.book();
+        let current = book.agents.get_mut(id).and_then(|a| a.session.as_mut());
+        if let Some(s) = current.filter(|s| s.id == *session && total > s.granted) {
+            s.granted = total;
             s.full = false;
+            drop(book);
+            self.touch();
         }
-        self.touch();
     }
 
     /// The agent declined an offer of this session for want of a slot. An old decline that is said again because its

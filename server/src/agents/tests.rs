@@ -149,7 +149,11 @@ fn a_decline_counts_once_and_only_for_its_session() {
     assert!(reserve(&agents).is_ok());
     agents.full(&id(1), &ses(1), &placement.token);
     assert!(reserve(&agents).is_err());
+    // What was granted before is no news: so a probe is answered.
+    agents.grant(&id(1), &ses(1), 0);
     agents.grant(&id(1), &ses(1), 4);
+    assert!(reserve(&agents).is_err());
+    agents.grant(&id(1), &ses(1), 5);
     agents.unlease(&placement.token);
     agents.full(&id(1), &ses(1), &placement.token);
     assert!(reserve(&agents).is_ok());

@@ -69,6 +69,7 @@ pub(super) async fn reported(
         }
         Err(error @ RunError::Defect(_)) => {
             tracing::error!(%agent, %run, %token, %error, "a report that is not taken; its agent says it again");
+            core.runs.unheard(&run, agent);
             Ok(())
         }
         Err(error) => Err(super::errors::run_status(&error)),

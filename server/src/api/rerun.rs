@@ -66,7 +66,6 @@ async fn once(core: &Core, request: &v1::RerunRequest, caller: &Caller) -> Resul
     };
     let prepared = prepare().map_err(|error| refused(&earlier, error))?;
     if let Some(Err(status)) = prepared.first().map(|first| sendable(first, "run_id")) {
-        core.runs.abandon(&prepared);
         return Err(status);
     }
     let scope = scope(caller, METHOD);
@@ -74,7 +73,7 @@ async fn once(core: &Core, request: &v1::RerunRequest, caller: &Caller) -> Resul
     let stored = match &earlier.trigger.incident {
         Some(incident) => {
             // Prepared anew under the incident's lock, for as often as another writer is first.
-            core.runs.abandon(&prepared);
+            drop(prepared);
             let again = || prepare().map_err(|error| StoreError::Invalid(error.to_string()));
             core.intake.join(core, incident, &earlier.id, again, claims).await
         }

@@ -342,6 +342,9 @@ async fn reconcile(
             }
             Err(error @ (RunError::Defect(_) | RunError::GivenUp(_))) => {
                 tracing::error!(%agent, %run, %error, "an agent's inventory did not reach a run");
+                if matches!(error, RunError::Defect(_)) {
+                    core.runs.unheard(run, agent);
+                }
             }
             Err(error) => return Err(errors::run_status(&error)),
         }
@@ -372,8 +375,19 @@ fn strangers(core: &Core, agent: &AgentId, held: Inventories) -> Vec<Down> {
             },
         )
     };
+    // Of a run that could not be loaded for a defect nobody knows the leases yet: a moment's defect ends no work.
+    let waits = |attempt: &Option<v1::AttemptRef>| {
+        let run = attempt.as_ref().and_then(|attempt| attempt.run_id.parse().ok());
+        run.is_some_and(|run| {
+            let waits = core.runs.is_unowned(&run);
+            if waits {
+                core.runs.unheard(&run, agent);
+            }
+            waits
+        })
+    };
     held.into_iter()
-        .filter(|(token, _)| !known.contains(token))
+        .filter(|(token, (_, attempt))| !known.contains(token) && !waits(attempt))
         .filter_map(message)
         .collect()
 }
@@ -434,6 +448,7 @@ fn closed(opened: &Opened) -> Status {
     match why {
         Some(Close::Slow) => Status::resource_exhausted("the agent does not read its messages"),
         Some(Close::Store) => Status::unavailable("the store cannot write now: say it again"),
+        Some(Close::Unheard) => Status::unavailable("what was said of a run was not taken: say it again"),
         Some(Close::Renew) => renew(),
         Some(Close::Superseded) | None => Status::aborted("a newer session of this agent was opened"),
     }

@@ -121,16 +121,10 @@ impl Intake {
                 .run_started(run.0, run.1, now)
                 .and_then(|()| joined.append());
             shard.forget(&head.dedupe_key);
-            let append = match append {
-                Ok(stream) => Append {
-                    streams: vec![stream],
-                    claims: claims.clone(),
-                    ..Append::default()
-                },
-                Err(error) => {
-                    core.runs.abandon(&prepared);
-                    return Err(error);
-                }
+            let append = Append {
+                streams: vec![append?],
+                claims: claims.clone(),
+                ..Append::default()
             };
             match core.runs.commit(vec![prepared], append).await {
                 Err(StoreError::Conflict { .. }) if tries < TRIES => tries += 1,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use engine::{Command, Decision, Run};
 use tokio::sync::{mpsc, watch};
-use types::{AgentId, Placement, SessionId, Timestamp};
+use types::{AgentId, SessionId, Timestamp};
 
 use super::{Ask, Mail, RunError, Runs, append_one, batch, load};
 use crate::{agents::Close, store::StoreError};
@@ -32,7 +32,7 @@ pub(super) struct Actor {
 struct Decided {
     all: Decision,
     refused: Vec<Option<engine::Rejected>>,
-    reserved: Vec<Placement>,
+    reserved: batch::Reserved,
     at: Timestamp,
 }
 
@@ -117,14 +117,13 @@ impl Actor {
                 append_one(&self.runs.inner.store, stream).await
             };
             let Err(mut error) = stored else {
+                decided.reserved.keep();
                 self.told(&decided.all, mails, decided.refused);
                 return self
                     .check_sessions(batch::offered(&decided.all.events).collect())
                     .await;
             };
-            for placement in &decided.reserved {
-                self.runs.inner.agents.release(placement);
-            }
+            drop(decided.reserved);
             if matches!(error, StoreError::Conflict { .. }) && left > 0 {
                 left -= 1;
                 match self.reload().await {

@@ -1,5 +1,7 @@
 //! What a decision needs around it: offers for what is ready, the head, the leases, and the messages after the commit.
 
+use std::sync::Arc;
+
 use engine::{At, Command, Context, Decision, Event, Run, RunStarted, ToAgent, history, placement::Wanted};
 use proto::v1;
 use protocol::server::{Known, Send, State};
@@ -13,15 +15,57 @@ use crate::{
     store::{Head, NewEvent, RunHead, StreamAppend, StreamId},
 };
 
-/// A run that is decided and not stored yet.
+/// A run that is decided, in the form in which it is stored, and not stored yet. Dropped, its slots are free again.
 pub(crate) struct Prepared {
     pub(crate) run: Run,
     decision: Decision,
-    reserved: Vec<Placement>,
-    at: Timestamp,
+    reserved: Reserved,
+    append: StreamAppend,
 }
 
-pub(crate) fn prepare(agents: &Agents, clock: Clock, first: RunStarted) -> Prepared {
+/// The same once its append is on its way.
+pub(crate) struct Appended {
+    pub(crate) run: Run,
+    decision: Decision,
+    reserved: Reserved,
+}
+
+/// Slots of agents that were taken for offers. They are given back when this is dropped, whatever ends the work on them:
+/// an error, a conflict, a panic.
+pub(crate) struct Reserved {
+    agents: Arc<Agents>,
+    placements: Vec<Placement>,
+}
+
+impl Reserved {
+    fn none(agents: &Arc<Agents>) -> Self {
+        Self {
+            agents: Arc::clone(agents),
+            placements: Vec::new(),
+        }
+    }
+
+    fn give_back_last(&mut self) {
+        if let Some(placement) = self.placements.pop() {
+            self.agents.release(&placement);
+        }
+    }
+
+    /// The offers are stored: their slots stay taken.
+    pub(crate) fn keep(mut self) {
+        self.placements.clear();
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        for placement in &self.placements {
+            self.agents.release(placement);
+        }
+    }
+}
+
+pub(crate) fn prepare(agents: &Arc<Agents>, clock: Clock, first: RunStarted) -> Prepared {
     let context = clock.context();
     failpoint::reach_of("run.prepare", &first.plan.name);
     let (run, decision) = engine::start(first, context);
@@ -29,7 +73,7 @@ pub(crate) fn prepare(agents: &Agents, clock: Clock, first: RunStarted) -> Prepa
 }
 
 pub(crate) fn prepare_rerun(
-    agents: &Agents,
+    agents: &Arc<Agents>,
     clock: Clock,
     earlier: &Run,
     id: types::RunId,
@@ -42,28 +86,28 @@ pub(crate) fn prepare_rerun(
 }
 
 /// A run that cannot be begun.
-pub(crate) fn stillborn(clock: Clock, first: RunStarted, why: &str) -> Prepared {
+pub(crate) fn stillborn(agents: &Arc<Agents>, clock: Clock, first: RunStarted, why: &str) -> Prepared {
     let context = clock.context();
     let (run, decision) = engine::stillborn(first, why, context);
-    Prepared {
-        run,
-        decision,
-        reserved: Vec::new(),
-        at: context.now,
-    }
+    Prepared::new(run, decision, Reserved::none(agents), context.now)
 }
 
-fn offered_now(agents: &Agents, context: Context, mut run: Run, mut decision: Decision) -> Prepared {
+fn offered_now(agents: &Arc<Agents>, context: Context, mut run: Run, mut decision: Decision) -> Prepared {
     let reserved = offer(&mut run, agents, context, &mut decision);
-    Prepared {
-        run,
-        decision,
-        reserved,
-        at: context.now,
-    }
+    Prepared::new(run, decision, reserved, context.now)
 }
 
 impl Prepared {
+    fn new(run: Run, decision: Decision, reserved: Reserved, at: Timestamp) -> Self {
+        let append = stream(&run, 0, &decision.events, at);
+        Self {
+            run,
+            decision,
+            reserved,
+            append,
+        }
+    }
+
     /// The run's first event.
     pub(crate) fn first(&self) -> Option<&RunStarted> {
         match self.decision.events.first() {
@@ -72,27 +116,35 @@ impl Prepared {
         }
     }
 
-    pub(crate) fn append(&self) -> StreamAppend {
-        stream(&self.run, 0, &self.decision.events, self.at)
+    /// What is to be stored, and the rest, which waits for that.
+    pub(crate) fn split(self) -> (StreamAppend, Appended) {
+        let Self {
+            run,
+            decision,
+            reserved,
+            append,
+        } = self;
+        let appended = Appended {
+            run,
+            decision,
+            reserved,
+        };
+        (append, appended)
     }
+}
 
-    /// Not stored: its slots are free again.
-    pub(crate) fn abandon(&self, agents: &Agents) {
-        for placement in &self.reserved {
-            agents.release(placement);
-        }
-    }
-
+impl Appended {
     /// Stored: its leases are armed and its offers go out.
     pub(crate) fn deliver(self, agents: &Agents, meter: &Meter) -> Run {
+        self.reserved.keep();
         after_commit(agents, meter, &self.run, &self.decision);
         self.run
     }
 }
 
 /// Offers every queued attempt that an agent takes now.
-pub(crate) fn offer(run: &mut Run, agents: &Agents, context: Context, into: &mut Decision) -> Vec<Placement> {
-    let mut reserved = Vec::new();
+pub(crate) fn offer(run: &mut Run, agents: &Arc<Agents>, context: Context, into: &mut Decision) -> Reserved {
+    let mut reserved = Reserved::none(agents);
     let queued: Vec<At> = run.queued().map(|(at, _)| at).collect();
     for at in queued {
         let Some(attempt) = run.attempt(&at) else { continue };
@@ -110,22 +162,17 @@ pub(crate) fn offer(run: &mut Run, agents: &Agents, context: Context, into: &mut
         let Ok(placement) = agents.reserve(&wanted) else {
             continue;
         };
-        match engine::decide(
-            run,
-            Command::Offer {
-                at,
-                placement: placement.clone(),
-            },
-            context,
-        ) {
+        // Before anything is done with it that may go wrong.
+        reserved.placements.push(placement.clone());
+        failpoint::reach_of("run.offer", &run.plan.name);
+        match engine::decide(run, Command::Offer { at, placement }, context) {
             Ok(decision) => {
                 into.events.extend(decision.events);
                 into.sends.extend(decision.sends);
-                reserved.push(placement);
             }
             Err(error) => {
                 tracing::error!(run = %run.id, %error, "a queued attempt was not to be offered");
-                agents.release(&placement);
+                reserved.give_back_last();
             }
         }
     }

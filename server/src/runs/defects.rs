@@ -1,25 +1,31 @@
 //! Runs that panic this server, when they are loaded or decided. A few tries, in case it was the moment; then the run is
-//! given up: failed, with a reason, and left alone. Others go on all the while.
+//! given up: failed, with a reason, and left alone. Between two tries it rests, so that a moment has time to pass. Others go
+//! on all the while.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use engine::Run;
 use futures::FutureExt;
 use proto::v1;
-use types::{RunId, RunOutcome, Timestamp, limits};
+use tokio::time::Instant;
+use types::{AgentId, RunId, RunOutcome, Timestamp, limits};
 
 use super::{Prepared, RunError, Runs, append_one, batch, load};
 use crate::{
+    agents::Close,
     api::convert,
     store::{self, Head, NewEvent, SharedStore, StoreError, StreamAppend, StreamId},
 };
 
 /// Events read at once, to count them.
 const PAGE: u32 = 1_000;
+/// How long a run is left alone after the first defect; twice as long after each further one.
+const REST: Duration = Duration::from_secs(2);
 
 /// What is known of them since this process began.
 #[derive(Debug, Default)]
@@ -27,10 +33,22 @@ pub(super) struct Defects(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// How often each run did it.
-    counts: HashMap<RunId, u32>,
+    /// Those that did it.
+    runs: HashMap<RunId, Tries>,
     /// Those whose end is stored.
     given_up: HashSet<RunId>,
+}
+
+#[derive(Debug)]
+struct Tries {
+    /// How often.
+    count: u32,
+    /// Until then it is left alone.
+    rests_until: Instant,
+    /// No task owns it, and nobody has given it up.
+    unowned: bool,
+    /// Who said something of it meanwhile that was not taken.
+    unheard: BTreeSet<AgentId>,
 }
 
 impl Defects {
@@ -40,9 +58,37 @@ impl Defects {
 
     fn count(&self, id: &RunId) -> u32 {
         let mut known = self.known();
-        let count = known.counts.entry(id.clone()).or_default();
-        *count = count.saturating_add(1);
-        *count
+        let now = Instant::now();
+        let tries = known.runs.entry(id.clone()).or_insert(Tries {
+            count: 0,
+            rests_until: now,
+            unowned: true,
+            unheard: BTreeSet::new(),
+        });
+        tries.unowned = true;
+        tries.rests_until = now + REST * (1 << tries.count.min(limits::RUN_DEFECTS));
+        tries.count = tries.count.saturating_add(1);
+        tries.count
+    }
+
+    fn rests_until(&self, id: &RunId) -> Option<Instant> {
+        let until = self.known().runs.get(id).map(|tries| tries.rests_until);
+        until.filter(|until| *until > Instant::now())
+    }
+
+    /// It has a task again, or was given up: whoever was not heard meanwhile.
+    pub(super) fn settled(&self, id: &RunId) -> BTreeSet<AgentId> {
+        self.known().runs.get_mut(id).map_or_else(BTreeSet::new, |tries| {
+            tries.unowned = false;
+            std::mem::take(&mut tries.unheard)
+        })
+    }
+
+    /// Waits until it may be tried again.
+    pub(super) async fn rest(&self, id: &RunId) {
+        if let Some(until) = self.rests_until(id) {
+            tokio::time::sleep_until(until).await;
+        }
     }
 
     fn is_given_up(&self, id: &RunId) -> bool {
@@ -51,10 +97,42 @@ impl Defects {
 }
 
 impl Runs {
-    /// Loads a run; a panic is an error like others.
+    /// Whether a run is between a defect and the next try: what is known of it is not all there is.
+    pub(crate) fn is_unowned(&self, id: &RunId) -> bool {
+        self.inner
+            .defects
+            .known()
+            .runs
+            .get(id)
+            .is_some_and(|tries| tries.unowned)
+    }
+
+    /// Whether any run is.
+    pub(crate) fn any_unowned(&self) -> bool {
+        let known = self.inner.defects.known();
+        known.runs.values().any(|tries| tries.unowned)
+    }
+
+    /// What an agent said of a run was not taken, for a defect: once the run has a task again, the agent is asked to say it
+    /// again, by the end of its session.
+    pub(crate) fn unheard(&self, id: &RunId, agent: &AgentId) {
+        let mut known = self.inner.defects.known();
+        let tries = known.runs.get_mut(id).filter(|tries| tries.unowned);
+        if let Some(tries) = tries {
+            tries.unheard.insert(agent.clone());
+        } else {
+            drop(known);
+            self.inner.agents.close(agent, Close::Unheard);
+        }
+    }
+
+    /// Loads a run; a panic is an error like others, and after one it is not tried again at once, whoever asks.
     pub(crate) async fn load_caught(&self, id: &RunId) -> Result<Option<Run>, RunError> {
         if self.inner.defects.is_given_up(id) {
             return Err(RunError::GivenUp(id.clone()));
+        }
+        if self.inner.defects.rests_until(id).is_some() {
+            return Err(RunError::Defect(id.clone()));
         }
         match AssertUnwindSafe(load(&self.inner.store, id)).catch_unwind().await {
             Ok(loaded) => Ok(loaded?),
@@ -70,7 +148,8 @@ impl Runs {
         let prepared = catch_unwind(AssertUnwindSafe(|| self.prepare(first))).or_else(|_| {
             let why = internal("it could not be begun");
             tracing::error!(run = %id, workflow = name, "a run could not be begun, for a defect of this server: it is failed");
-            catch_unwind(AssertUnwindSafe(|| batch::stillborn(self.inner.clock, again, &why)))
+            let (agents, clock) = (&self.inner.agents, self.inner.clock);
+            catch_unwind(AssertUnwindSafe(|| batch::stillborn(agents, clock, again, &why)))
         });
         prepared
             .inspect_err(|_| {
@@ -90,6 +169,9 @@ impl Runs {
             Ok(()) => {
                 tracing::error!(run = %id, what, "given up: it is failed, and left alone from now on");
                 self.inner.defects.known().given_up.insert(id.clone());
+                for agent in self.inner.defects.settled(id) {
+                    self.inner.agents.close(&agent, Close::Unheard);
+                }
                 RunError::GivenUp(id.clone())
             }
             // Until its end is in the history, no report of it is acknowledged.

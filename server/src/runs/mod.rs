@@ -12,6 +12,7 @@ mod tests;
 
 use std::{
     collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -28,6 +29,7 @@ use crate::{
     store::{Append, RunFilter, SharedStore, StoreError, StreamAppend},
 };
 
+use batch::Appended;
 pub(crate) use batch::Prepared;
 pub(crate) use defects::end_unread;
 pub(crate) use first::{FIRST_BYTES, too_large};
@@ -91,9 +93,6 @@ struct Mail {
     ask: Ask,
     reply: Option<oneshot::Sender<Result<(), RunError>>>,
 }
-
-/// How long a run is left alone after a defect ended its task.
-const AFTER_A_PANIC: std::time::Duration = std::time::Duration::from_secs(2);
 
 #[derive(Clone)]
 struct Handle {
@@ -168,7 +167,7 @@ impl Runs {
                     Ok(_) => count += 1,
                     // It is there and would be left without an owner: better not to start at all.
                     Err(RunError::Store(error @ StoreError::Unavailable(_))) => return Err(error),
-                    Err(RunError::Defect(id)) => self.look_again(vec![id]),
+                    Err(RunError::Defect(id)) => self.look_again(vec![id], true),
                     Err(error) => tracing::error!(run = %id, %error, "cannot take up this run"),
                 }
             }
@@ -196,50 +195,47 @@ impl Runs {
 
     /// Stores prepared runs together with what else belongs into the transaction, then lets them go.
     pub(crate) async fn commit(&self, prepared: Vec<Prepared>, mut append: Append) -> Result<(), StoreError> {
-        append.streams.extend(prepared.iter().map(Prepared::append));
+        let (streams, appended): (Vec<_>, Vec<_>) = prepared.into_iter().map(Prepared::split).unzip();
+        append.streams.extend(streams);
         match self.inner.store.append(append).await {
             Ok(_) => {
-                for prepared in prepared {
-                    self.adopt(prepared);
+                for appended in appended {
+                    self.adopt(appended);
                 }
                 Ok(())
             }
             Err(error) => {
-                for prepared in &prepared {
-                    prepared.abandon(&self.inner.agents);
-                }
                 if matches!(error, StoreError::Unavailable(_)) {
-                    self.look_again(prepared.into_iter().map(|prepared| prepared.run.id).collect());
+                    let ids = appended.into_iter().map(|appended| appended.run.id);
+                    self.look_again(ids.collect(), false);
                 }
                 Err(error)
             }
         }
     }
 
-    /// Gives up what was prepared: its slots are free again.
-    pub(crate) fn abandon(&self, prepared: &Prepared) {
-        prepared.abandon(&self.inner.agents);
-    }
-
-    /// A flush that failed may have been written all the same: then the runs exist and somebody must own them.
-    fn look_again(&self, ids: Vec<RunId>) {
+    /// Runs that may be stored and that nobody owns: a flush that failed may have been written all the same. With
+    /// `unheard`, agents may have said what was not taken.
+    fn look_again(&self, ids: Vec<RunId>, unheard: bool) {
         let runs = self.clone();
         self.inner.tasks.spawn(async move {
             for id in ids {
-                runs.take_up(&id).await;
+                runs.take_up(&id, unheard).await;
             }
         });
     }
 
     /// Loads a run and gives it its task, however long the store cannot answer.
-    async fn take_up(&self, id: &RunId) {
-        let mut panicked = false;
+    async fn take_up(&self, id: &RunId, mut panicked: bool) {
         loop {
             match self.handle(id).await {
                 // What agents said of it meanwhile was not taken; in a new session they say it again.
                 Ok(_) if panicked => {
-                    for (_, leased) in self.inner.agents.leases_of(id) {
-                        self.inner.agents.close(&leased.agent, Close::Store);
+                    let mut agents = self.inner.defects.settled(id);
+                    let leases = self.inner.agents.leases_of(id);
+                    agents.extend(leases.into_iter().map(|(_, leased)| leased.agent.clone()));
+                    for agent in agents {
+                        self.inner.agents.close(&agent, Close::Unheard);
                     }
                     return;
                 }
@@ -252,7 +248,7 @@ impl Runs {
                 Err(RunError::Defect(_)) => {
                     panicked = true;
                     tokio::select! {
-                        () = tokio::time::sleep(AFTER_A_PANIC) => {}
+                        () = self.inner.defects.rest(id) => {}
                         () = self.inner.shutdown.cancelled() => return,
                     }
                 }
@@ -270,11 +266,18 @@ impl Runs {
         }
     }
 
-    fn adopt(&self, prepared: Prepared) {
-        let id = prepared.run.id.clone();
-        let run = prepared.deliver(&self.inner.agents, &self.inner.meter);
-        if run.ended.is_none() {
-            drop(self.spawn(id, run, false));
+    /// Gives a stored run its task. It is there whatever happens here: after a defect it is taken up from its history.
+    fn adopt(&self, appended: Appended) {
+        let id = appended.run.id.clone();
+        let adopted = catch_unwind(AssertUnwindSafe(|| {
+            let run = appended.deliver(&self.inner.agents, &self.inner.meter);
+            if run.ended.is_none() {
+                drop(self.spawn(id.clone(), run, false));
+            }
+        }));
+        if adopted.is_err() {
+            tracing::error!(run = %id, "a run that is stored could not be told of, for a defect: it is taken up again");
+            self.look_again(vec![id], true);
         }
     }
 
@@ -381,15 +384,8 @@ impl Runs {
         if let RunError::GivenUp(_) = self.panicked(&id, "its task panicked").await {
             return;
         }
-        // What agents reported meanwhile went with the task: they say it again.
-        for (_, leased) in self.inner.agents.leases_of(&id) {
-            self.inner.agents.close(&leased.agent, Close::Store);
-        }
-        tokio::select! {
-            () = tokio::time::sleep(AFTER_A_PANIC) => {}
-            () = self.inner.shutdown.cancelled() => return,
-        }
-        self.take_up(&id).await;
+        // What agents reported meanwhile went with the task: once it is there again they say it again.
+        self.take_up(&id, true).await;
     }
 
     /// No task owns it any more.

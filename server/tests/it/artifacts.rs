@@ -480,3 +480,31 @@ async fn what_the_store_has_damaged_is_not_given_as_if_it_were_whole() {
     );
     stack.stop().await;
 }
+
+/// A damaged row makes the report that counts on it a failure, and ends nobody's session: it would be damaged in the next one
+/// as well, and the agent never heard again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_row_fails_its_step_and_cuts_no_agent_off() {
+    let stack = Stack::start().await;
+    let (run, mut session, offer) = running(&stack).await;
+    let data = b"heap\n";
+    put(&stack, &offer, "heap", data).await;
+    stack
+        .store
+        .damaged_artifacts
+        .store(u32::MAX, std::sync::atomic::Ordering::SeqCst);
+    let report = finished_with(Verdict::Succeeded, vec![artifact("heap", data)]);
+    session.report(&offer, report).await;
+    // In this very session.
+    session.ack(&offer.token).await;
+    assert_eq!(stack.outcome(&run).await, Outcome::Failed);
+    let reasons = stack.run(&run).await.reasons.join("; ");
+    assert!(reasons.contains("is damaged; its log says more"), "{reasons}");
+    assert_eq!(count(&stack.history(&run).await, "artifact.stored"), 0);
+    let other = stack.start_run(ONE).await;
+    let offer = session.offer().await;
+    session.report(&offer, succeeded()).await;
+    session.ack(&offer.token).await;
+    assert_eq!(stack.outcome(&other).await, Outcome::Succeeded);
+    stack.stop().await;
+}

@@ -20,6 +20,8 @@ pub(crate) struct Faulty {
     pub(crate) forget_to_say: AtomicU32,
     /// Reads of histories that fail.
     pub(crate) unreadable: AtomicU32,
+    /// Reads of a run's artifacts that find them damaged.
+    pub(crate) damaged_artifacts: AtomicU32,
     /// How long each append takes before it is stored, milliseconds.
     pub(crate) slow_ms: AtomicU32,
     /// Appends that were stored.
@@ -128,6 +130,9 @@ impl Store for Faulty {
         self.inner.keep_artifact(row).await
     }
     async fn artifacts(&self, run: &RunId) -> Result<Vec<ArtifactRow>, StoreError> {
+        if take(&self.damaged_artifacts) {
+            return Err(StoreError::Corrupt("on request".to_owned()));
+        }
         self.inner.artifacts(run).await
     }
     async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {

@@ -8,11 +8,16 @@ use std::{
     },
 };
 
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{ConnectOptions, SqliteConnection};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{StoreError, connect, error::store_error, flush::Flushes, options::Database};
+use super::{
+    StoreError, connect,
+    error::store_error,
+    flush::{Flushes, Guarded},
+    options::Database,
+};
 
 /// Pages written to the log (4 KiB each, as the writer guesses) from which on it is worth moving them: 4 MiB, SQLite's
 /// own default. The true number stands in the `-shm` file, but closing that file would drop this process's locks on it.
@@ -50,13 +55,7 @@ impl Pressure {
 
     /// On the writer, between two transactions: when writes never paused long enough for the log to be used from its
     /// start again, makes that happen.
-    pub(super) async fn relieve(
-        &self,
-        conn: Option<&mut SqliteConnection>,
-        database: Database,
-        flushes: &Flushes,
-    ) {
-        let Some(conn) = conn else { return };
+    pub(super) async fn relieve(&self, conn: &mut SqliteConnection, database: Database, flushes: &Flushes) {
         let brim = self.log.load(Ordering::Relaxed) + self.pages.load(Ordering::Relaxed) >= BRIM;
         if !self.full.swap(false, Ordering::Relaxed) && !brim {
             return;
@@ -81,7 +80,7 @@ impl Pressure {
 
 /// The task beside a writer.
 pub(super) struct Checkpointer {
-    conn: SqliteConnection,
+    conn: Guarded,
     pressure: Arc<Pressure>,
     database: Database,
     flushes: Flushes,
@@ -101,7 +100,7 @@ impl Checkpointer {
             .await
             .map_err(|error| store_error(&error))?;
         Ok(Self {
-            conn,
+            conn: Guarded::new(conn, flushes.clone()),
             pressure,
             database,
             flushes,
@@ -129,7 +128,11 @@ impl Checkpointer {
             return;
         }
         self.pressure.look();
-        match checkpoint(&mut self.conn, "PRAGMA wal_checkpoint(PASSIVE)").await {
+        let moved = match self.conn.get() {
+            Ok(conn) => checkpoint(conn, "PRAGMA wal_checkpoint(PASSIVE)").await,
+            Err(closed) => Err(closed),
+        };
+        match moved {
             Ok(moved) => {
                 self.pressure
                     .log

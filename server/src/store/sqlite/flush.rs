@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use sqlx::{Connection, SqliteConnection};
 use tokio::sync::watch;
 
 use super::{StoreError, options::Database};
@@ -59,5 +60,45 @@ impl Flushes {
             .ok()
             .and_then(|why| why.clone());
         why.unwrap_or_default()
+    }
+}
+
+/// A connection that may flush. After a flush that failed it is never closed, whatever drops it: the last connection of a
+/// database moves the log into it on closing, and flushes both. While this one stays open no other is the last.
+pub(super) struct Guarded {
+    conn: Option<SqliteConnection>,
+    flushes: Flushes,
+}
+
+impl Guarded {
+    pub(super) const fn new(conn: SqliteConnection, flushes: Flushes) -> Self {
+        Self {
+            conn: Some(conn),
+            flushes,
+        }
+    }
+
+    /// # Errors
+    /// It was closed.
+    pub(super) fn get(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        self.conn.as_mut().ok_or(sqlx::Error::WorkerCrashed)
+    }
+
+    /// # Errors
+    /// What the database says.
+    pub(super) async fn close(mut self) -> Result<(), sqlx::Error> {
+        match self.conn.take_if(|_| self.flushes.check().is_ok()) {
+            Some(conn) => conn.close().await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if let Some(conn) = self.conn.take_if(|_| self.flushes.check().is_err()) {
+            // The process ends soon, and with it what the kernel keeps of this.
+            Box::leak(Box::new(conn));
+        }
     }
 }

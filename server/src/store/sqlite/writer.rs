@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{ConnectOptions, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,7 @@ use super::{
     checkpoint::Pressure,
     connect,
     error::{is_of_one_write, store_error},
-    flush::Flushes,
+    flush::{Flushes, Guarded},
     job::{Effect, Job, Waiting, Write},
     lock::DirLock,
     options::Database,
@@ -60,7 +60,7 @@ impl Writer {
         let task = Task {
             database: plan.database,
             path: plan.path,
-            conn: Some(plan.conn),
+            conn: Some(Guarded::new(plan.conn, plan.flushes.clone())),
             commits: commits.clone(),
             publish,
             pressure: plan.pressure,
@@ -112,7 +112,7 @@ struct Task {
     database: Database,
     path: PathBuf,
     /// None after a failure: the next batch opens a new one.
-    conn: Option<SqliteConnection>,
+    conn: Option<Guarded>,
     commits: Arc<AtomicU64>,
     publish: watch::Sender<u64>,
     pressure: Arc<Pressure>,
@@ -152,10 +152,10 @@ impl Task {
             }
             if !batch.is_empty() {
                 self.settle(mem::take(&mut batch)).await;
-                if self.flushes.check().is_ok() {
-                    self.pressure
-                        .relieve(self.conn.as_mut(), self.database, &self.flushes)
-                        .await;
+                if self.flushes.check().is_ok()
+                    && let Some(Ok(conn)) = self.conn.as_mut().map(Guarded::get)
+                {
+                    self.pressure.relieve(conn, self.database, &self.flushes).await;
                 }
             }
         }
@@ -193,10 +193,7 @@ impl Task {
         let outcome = self.try_transact(batch).await;
         if let Err(broken) = &outcome {
             tracing::warn!(database = self.database.as_str(), error = %broken.error, "a commit failed");
-            // A connection that is closed may flush.
-            if self.flushes.check().is_ok() {
-                self.hang_up().await;
-            }
+            self.hang_up().await;
         }
         outcome
     }
@@ -205,8 +202,15 @@ impl Task {
         self.flushes
             .check()
             .map_err(|error| Broken { error, of_one: false })?;
+        let committed = self.commit(batch).await;
+        // Not only COMMIT flushes: so does whatever writes the first page of a log that is begun anew.
+        committed.inspect_err(|error| self.flushes.look(self.database, error))?;
+        Ok(())
+    }
+
+    async fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
         self.connect().await?;
-        let conn = self.conn.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+        let conn = self.conn.as_mut().ok_or(sqlx::Error::WorkerCrashed)?.get()?;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
         let mut all = Effect::default();
         for job in batch {
@@ -218,8 +222,7 @@ impl Task {
         }
         let (before, after) = self.database.failpoints();
         failpoint::reach(before);
-        let committed = sqlx::query("COMMIT").execute(conn).await;
-        committed.inspect_err(|error| self.flushes.look(self.database, error))?;
+        sqlx::query("COMMIT").execute(conn).await?;
         failpoint::reach(after);
         self.commits.fetch_add(1, Ordering::Relaxed);
         match self.database {
@@ -244,7 +247,7 @@ impl Task {
                 let cursor = last_cursor(&mut conn).await?;
                 self.publish(cursor);
             }
-            self.conn = Some(conn);
+            self.conn = Some(Guarded::new(conn, self.flushes.clone()));
         }
         Ok(())
     }
