@@ -14,7 +14,7 @@ use types::AgentId;
 
 use crate::{
     Config, RuntimeChoice,
-    data_dir::DataDir,
+    data_dir::{self, DataDir},
     error::{AgentError, tried},
     file::RegistryLogin,
     runtimes::{InCare, Runtimes, Usable},
@@ -46,7 +46,7 @@ pub(crate) async fn runtimes(
     if config.shim.is_none() {
         return Ok(Err("it was started without a runtime".to_owned()));
     }
-    let before = before(dir)?;
+    let before = before(config, dir)?;
     let works = opened(config, dir, (id, secrets), &before.names).await;
     let mut usable = Vec::new();
     let mut why = Vec::new();
@@ -88,7 +88,8 @@ pub(crate) async fn runtimes(
     before
         .settle(first)
         .map_err(tried("cannot write down whose the attempts are"))?;
-    fs_err::write(dir.runtime(), first).map_err(tried("cannot write down which runtime runs"))?;
+    data_dir::write_durably(&dir.runtime(), first.as_bytes())
+        .map_err(tried("cannot write down which runtime runs"))?;
     Ok(Ok(chosen))
 }
 
@@ -118,8 +119,13 @@ async fn opened(
 }
 
 /// Which runtimes the attempts belong to that lie in the data directory.
-fn before(dir: &DataDir) -> Result<InCare, AgentError> {
+fn before(config: &Config, dir: &DataDir) -> Result<InCare, AgentError> {
     let noted = || match fs_err::read_to_string(dir.runtime()) {
+        // A host that lost its power before this reached its disk has lost the containers too: any answer does.
+        Ok(text) if text.is_empty() => Ok(match config.choice {
+            RuntimeChoice::Docker => "docker".to_owned(),
+            RuntimeChoice::Native | RuntimeChoice::Auto | RuntimeChoice::Both => "native".to_owned(),
+        }),
         // Written by a version that had the native one only.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("native".to_owned()),
         read => read,

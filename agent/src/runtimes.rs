@@ -112,9 +112,11 @@ impl Runtimes {
     }
 }
 
-/// The runtime that is noted in an attempt's directory.
+/// The runtime that is noted in an attempt's directory. An empty note is none: the host lost its power, and with it the
+/// container.
 fn mark(dir: &Path) -> Option<String> {
-    std::fs::read_to_string(dir.join(MARK)).ok()
+    let noted = std::fs::read_to_string(dir.join(MARK)).ok()?;
+    (!noted.is_empty()).then_some(noted)
 }
 
 fn write_mark(dir: &Path, name: &str) -> io::Result<()> {

@@ -163,7 +163,7 @@ impl Session {
                 session,
                 sent,
                 heartbeat_ms,
-                up,
+                up: up.clone(),
                 release,
             })
             .await
@@ -177,6 +177,12 @@ impl Session {
                 () = released.cancelled() => return Over::Ended("given up by this agent, to begin anew".to_owned()),
             };
             let event = match received {
+                // This process lives, however long the supervisor waits for its disk: else a copy of it would be taken for
+                // the only one. Where the stream is full there is something to be heard of it anyway.
+                Ok(Down::Probe(_)) => {
+                    drop(up.try_send(nothing_new()));
+                    continue;
+                }
                 Ok(message) => event(message),
                 Err(over) => return over,
             };
@@ -233,9 +239,16 @@ fn event(message: Down) -> Result<Event, Malformed> {
             key: convert::key(stop.attempt)?,
             reason: stop.reason,
         },
-        Down::Probe(_) => Event::Probed,
-        Down::Welcome(_) | Down::StaleDial(_) => Event::Nothing,
+        Down::Probe(_) | Down::Welcome(_) | Down::StaleDial(_) => Event::Nothing,
     })
+}
+
+/// A message that changes nothing: credits are counted in all, and more than none were given or none.
+fn nothing_new() -> v1::SessionUp {
+    let credits = v1::Credits { total: 0 };
+    v1::SessionUp {
+        message: Some(v1::session_up::Message::Credits(credits)),
+    }
 }
 
 fn token(text: &str) -> Result<LeaseToken, Malformed> {

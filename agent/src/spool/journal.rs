@@ -23,6 +23,8 @@ const HEADER: usize = 8;
 const RESERVE_BYTES: u64 = 4 * 1024 * 1024;
 /// How the payload of each record begins (`Record`'s tag).
 const BEGIN: &[u8] = b"{\"record\":";
+/// Copies of damaged spools that are kept; the oldest makes room.
+const COPIES: usize = 8;
 /// A record is far smaller; a larger length is damage.
 const RECORD_BYTES: usize = 64 * 1024 * 1024;
 
@@ -75,13 +77,12 @@ impl Journal {
         let read = records(&bytes);
         let whole = read.whole;
         if read.damaged > 0 {
+            let copy = keep_copy(path, &bytes).map_err(fails("cannot keep the damaged spool"))?;
             tracing::error!(
-                spool = %shown, places = read.damaged, bytes = read.skipped,
+                spool = %shown, places = read.damaged, bytes = read.skipped, copy = %copy.display(),
                 "the spool is damaged: what stood there is skipped, and attempts that it may have been about are treated as \
-                 possibly started; the file as it was is kept beside it, with `.damaged` behind its name. Look at the disk"
+                 possibly started; the file as it was is kept beside it. Look at the disk"
             );
-            fs_err::copy(path, path.with_extension("damaged"))
-                .map_err(fails("cannot keep the damaged spool"))?;
         }
         if whole < bytes.len() {
             tracing::warn!(spool = %shown, torn = bytes.len() - whole, "the spool's tail was torn and is cut off");
@@ -184,6 +185,48 @@ fn put(tmp: &Path, path: &Path) -> io::Result<()> {
         Some(parent) => File::open(parent)?.sync_all(),
         None => Ok(()),
     }
+}
+
+/// Keeps what a damaged spool held, on the disk before the spool itself is changed: under a number of its own, so that a
+/// second damage does not take the place of the first.
+fn keep_copy(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    let mut kept = copies(path)?;
+    let number = kept.last().map_or(1, |last| last + 1);
+    let (tmp, copy) = (path.with_extension("copy"), copy_name(path, number));
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&tmp)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    put(&tmp, &copy)?;
+    kept.push(number);
+    for old in &kept[..kept.len().saturating_sub(COPIES)] {
+        fs_err::remove_file(copy_name(path, *old))?;
+    }
+    Ok(copy)
+}
+
+fn copy_name(path: &Path, number: u32) -> PathBuf {
+    path.with_extension(format!("damaged-{number}"))
+}
+
+/// The numbers of the copies that are there, the oldest first.
+fn copies(path: &Path) -> io::Result<Vec<u32>> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Ok(Vec::new());
+    };
+    let begin = format!("{name}.damaged-");
+    let mut numbers = Vec::new();
+    for entry in fs_err::read_dir(dir)? {
+        let found = entry?.file_name();
+        let number = found.to_str().and_then(|found| found.strip_prefix(&begin));
+        numbers.extend(number.and_then(|number| number.parse::<u32>().ok()));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 fn framed(payloads: &[Vec<u8>]) -> Vec<u8> {

@@ -345,6 +345,34 @@ fn power_lost_at_each_sync_loses_nothing_that_was_synced() {
     eprintln!("{points} syncs, {states} states of the disk, 0 synced records lost");
 }
 
+/// What each damage left is kept under a number of its own, and only so many are.
+#[test]
+fn damaged_spools_are_kept_beside_each_other_and_bounded() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = tmp.path().join("spool");
+    let mut was = Vec::new();
+    for round in 1..=10_u32 {
+        some(&path);
+        let mut damaged = fs_err::read(&path).unwrap();
+        // The first record: whole ones follow it.
+        damaged[20] ^= 1 << (round % 7);
+        fs_err::write(&path, &damaged).unwrap();
+        drop(Spool::open(&path, NOW).unwrap());
+        was.push(damaged);
+        fs_err::remove_file(&path).unwrap();
+    }
+    let kept = |number: usize| fs_err::read(path.with_extension(format!("damaged-{number}"))).ok();
+    for number in 1..=10 {
+        let expected = (number > 2).then(|| was[number - 1].clone());
+        assert_eq!(kept(number), expected, "copy {number}");
+    }
+    let left: Vec<_> = fs_err::read_dir(tmp.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left.len(), 8, "nothing else is left: {left:?}");
+}
+
 /// Each bit of a spool flips in turn: one record is skipped and said, all others hold; or the file is refused.
 #[test]
 fn a_flipped_bit_costs_one_record_and_is_found() {
@@ -365,7 +393,7 @@ fn a_flipped_bit_costs_one_record_and_is_found() {
             }
             opened => opened.unwrap(),
         };
-        let (kept, held) = (path.with_extension("damaged"), phases(&spool));
+        let (kept, held) = (path.with_extension("damaged-1"), phases(&spool));
         let doubts = |spool: &Spool| spool.held().values().all(|held| held.doubted);
         let is_damaged = kept.exists();
         assert!(

@@ -113,6 +113,7 @@ impl Supervisor {
         let (spool, written) = if sync {
             // A flush takes milliseconds: not on this thread.
             node::blocking::run(move || {
+                failpoint::reach("spool.flush");
                 let written = spool.commit(records, true);
                 (spool, written)
             })

@@ -62,8 +62,6 @@ pub(crate) enum Event {
     LogsDone(LeaseToken),
     /// Which attempts still need what lies on this host?
     Kept(oneshot::Sender<BTreeSet<LeaseToken>>),
-    /// The server wants to hear that this process lives.
-    Probed,
     /// Look at the clock.
     Nothing,
 }

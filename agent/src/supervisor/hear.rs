@@ -26,7 +26,6 @@ impl Supervisor {
     pub(super) fn hear(&mut self, event: Event, round: &mut Round) {
         match event {
             Event::Nothing => {}
-            Event::Probed => self.say_credits(),
             Event::Kept(reply) => drop(reply.send(self.kept())),
             Event::Dial { floor, reply } => {
                 self.link = None;

@@ -280,17 +280,11 @@ impl Supervisor {
         let total = link.offers + free;
         if total > link.granted {
             link.granted = total;
-            self.say_credits();
+            let credits = v1::Credits { total };
+            self.say(v1::SessionUp {
+                message: Some(v1::session_up::Message::Credits(credits)),
+            });
         }
-    }
-
-    /// What was granted in all; said again it changes nothing.
-    fn say_credits(&mut self) {
-        let Some(link) = &self.link else { return };
-        let credits = v1::Credits { total: link.granted };
-        self.say(v1::SessionUp {
-            message: Some(v1::session_up::Message::Credits(credits)),
-        });
     }
 
     /// Heartbeats come often enough for the shortest lease.
