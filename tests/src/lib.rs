@@ -2,6 +2,7 @@
 //! a plain HTTP client. Every wait is bounded.
 
 pub mod browser;
+pub mod disk;
 pub mod docker;
 pub mod gate;
 pub mod http;

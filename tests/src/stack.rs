@@ -111,14 +111,18 @@ impl Stack {
     /// # Panics
     /// When it is not known.
     pub fn agent_dials(&mut self, name: &str, url: &str) {
+        self.agent_takes(name, "--server", url);
+    }
+
+    /// Another value of a flag that an agent has, from its next start on.
+    ///
+    /// # Panics
+    /// When it is not known, or has no such flag.
+    pub fn agent_takes(&mut self, name: &str, flag: &str, value: &str) {
         let agent = self.agents.iter_mut().find(|agent| agent.name == name);
         let agent = agent.expect("an agent of this stack");
-        let at = agent
-            .args
-            .iter()
-            .position(|arg| arg == "--server")
-            .expect("it has one");
-        url.clone_into(&mut agent.args[at + 1]);
+        let at = agent.args.iter().position(|arg| arg == flag).expect("it has one");
+        value.clone_into(&mut agent.args[at + 1]);
     }
 
     /// One more agent that grants this and no more.

@@ -152,7 +152,8 @@ impl Pump<'_> {
     async fn passes(&mut self, since: Instant, bytes: usize) {
         loop {
             let way = (self.way)(&self.rules.borrow_and_update());
-            if !way.stalls {
+            let swallowed = way.swallows_over.is_some_and(|most| bytes > most);
+            if !way.stalls && !swallowed {
                 let late = way.delay.saturating_sub(since.elapsed());
                 let narrow = way.bytes_per_s.map_or(Duration::ZERO, |rate| {
                     Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX)

@@ -34,6 +34,9 @@ pub struct Way {
     pub delay: Duration,
     /// The most that passes.
     pub bytes_per_s: Option<u64>,
+    /// What was said in one piece of more than so many bytes never arrives, nor does what comes behind it, as where packets
+    /// of that size are dropped without a word (an MTU black hole). It is kept and arrives when this is over.
+    pub swallows_over: Option<usize>,
     /// After so many bytes of a connection it is reset at both ends.
     pub cut_after: Option<u64>,
 }

@@ -191,6 +191,62 @@ steps:
     });
 }
 
+/// Whose each attempt of an agent is, as its directory says: none where it says nothing.
+fn marks(stack: &Stack, agent: &str) -> Vec<Option<String>> {
+    let attempts = std::fs::read_dir(stack.agent_dir(agent).join("attempts")).unwrap();
+    let mark = |dir: std::fs::DirEntry| std::fs::read_to_string(dir.path().join("runtime")).ok();
+    let mut marks: Vec<_> = attempts.flatten().map(mark).collect();
+    marks.sort();
+    marks
+}
+
+/// What ran before it has a second runtime is the first one's still, although steps that do not ask go to the second now.
+#[test]
+fn an_agent_that_gets_a_second_runtime_keeps_what_the_first_one_runs() {
+    let mut stack = Stack::server();
+    let grows = agent(&mut stack, "grows", "docker");
+    let slow = "echo begun; sleep 5; echo ended; exit 7";
+    let begun = |stack: &Stack, run: &str| {
+        wait::until("the step to have begun", PATIENCE, || {
+            (stack.logs(run, "any") == b"begun\n").then_some(())
+        });
+    };
+    let definition = format!("name: slow\nsteps:\n  any: {{ image: host, run: '{slow}' }}\n");
+    let first = submit(&stack, "first", &definition);
+    begun(&stack, &first);
+    assert_eq!(marks(&stack, "grows"), [None], "one runtime has all there is");
+    stack.agent_process("grows").kill9();
+    stack.agent_takes("grows", "--runtime", "both");
+    stack.start_agent("grows");
+    assert_eq!(marks(&stack, "grows"), [Some("docker".to_owned())]);
+    let second = submit(&stack, "second", &definition);
+    begun(&stack, &second);
+    let of_each = ["docker", "native"].map(|name| Some(name.to_owned()));
+    let now = marks(&stack, "grows");
+    assert!(now == of_each || now == of_each[1..], "{now:?}\n{}", stack.said());
+    // Each is found again by its own.
+    stack.agent_process("grows").kill9();
+    stack.start_agent("grows");
+    for (run, by) in [(&first, "docker"), (&second, "native")] {
+        drop(stack.finished(run));
+        assert_eq!(ran_by(&stack, run), [("any".to_owned(), by.to_owned())]);
+        let history = history(&stack, run);
+        let finished: Vec<&Value> = history
+            .iter()
+            .filter(|event| event["kind"] == "attempt.finished")
+            .collect();
+        let [finished] = finished.as_slice() else {
+            panic!("{finished:#?}")
+        };
+        assert_eq!(finished["body"]["report"]["exit"]["code"], 7, "{finished:#}");
+        assert_eq!(stack.logs(run, "any"), b"begun\nended\n");
+    }
+    cleaned(&stack);
+    wait::until("the container to go", PATIENCE, || {
+        Operator::shared().containers(&grows.0).is_empty().then_some(())
+    });
+}
+
 /// Our pid 1 brings its own loader and libraries: the image needs none.
 #[test]
 fn an_image_without_a_c_library_runs_in_docker() {

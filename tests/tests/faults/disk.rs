@@ -1,57 +1,15 @@
 //! Full disks of an agent and of a server, and room again.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::time::Instant;
 
 use e2e::{
     Stack, Witness,
+    disk::SmallDisk,
     ledger::Ledger,
     scene::{Judgement, Scene, cleaned},
     stack::PATIENCE,
     wait,
 };
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-
-/// A file system of its own in memory; gone with the test.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn at(path: &Path, mebibytes: u32) -> Self {
-        fs::create_dir_all(path).unwrap();
-        let size = format!("size={mebibytes}m");
-        mount(
-            Some("tmpfs"),
-            path,
-            Some("tmpfs"),
-            MsFlags::empty(),
-            Some(size.as_str()),
-        )
-        .expect("tests run as root");
-        Self(path.to_owned())
-    }
-
-    /// To the last byte.
-    fn fill(&self) {
-        let ballast = self.0.join("ballast");
-        fs::write(ballast, vec![0; 64 << 20]).expect_err("it is smaller than that");
-    }
-
-    fn free(&self) {
-        fs::remove_file(self.0.join("ballast")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Processes of the stack may still hold it.
-        if let Err(error) = umount2(&self.0, MntFlags::MNT_DETACH) {
-            eprintln!("{}: {error}", self.0.display());
-        }
-    }
-}
 
 /// A step that says all it has to say at once, and ends later: what is printed on a full disk is lost, and counted.
 fn quiet(ms: u32) -> Scene {
@@ -66,7 +24,7 @@ fn an_agent_with_a_full_disk_reports_what_runs_and_takes_nothing_new() {
     let mut ledger = Ledger::new("the agent's disk is full, then there is room again");
     let witness = Witness::start();
     let mut stack = Stack::server();
-    let disk = SmallDisk::at(&stack.agent_dir("one"), 48);
+    let disk = SmallDisk::of_mebibytes(&stack.agent_dir("one"), 48);
     stack.agent("one", &[], &[]);
     let scene = quiet(1_000);
     let runs = scene.start(&mut stack, &witness, "runs", |_| ());
@@ -106,7 +64,7 @@ fn a_server_with_a_full_disk_refuses_new_work_and_loses_none() {
     let witness = Witness::start();
     let mut stack = Stack::server();
     stack.server_process().stop();
-    let disk = SmallDisk::at(&stack.dir().join("server"), 8);
+    let disk = SmallDisk::of_mebibytes(&stack.dir().join("server"), 8);
     stack.start_server();
     stack.agent("one", &[], &[]);
     let scene = quiet(500);

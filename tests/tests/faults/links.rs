@@ -221,6 +221,47 @@ fn a_slow_link_delays_logs_and_not_results() {
     cleaned(&stack);
 }
 
+/// Large packets are lost without a word, small ones pass: heartbeats and results go through, and what is large waits on
+/// connections of its own.
+#[test]
+fn large_packets_that_vanish_hold_up_logs_and_not_results() {
+    let mut ledger = Ledger::new("packets of more than 1,400 bytes vanish, smaller ones pass");
+    let witness = Witness::start();
+    let (mut stack, proxy) = behind_a_proxy();
+    let mut scene = Scene::one(0);
+    (scene.steps[0].lines, scene.steps[0].pause_ms) = (5_000, 0);
+    proxy.set(|rules| rules.up.swallows_over = Some(1_400));
+    let run = scene.start(&mut stack, &witness, "hole", |_| ());
+    witness.wait_for_prefix(&format!("end {run}"));
+    let begun = Instant::now();
+    drop(stack.finished(&run));
+    let known = begun.elapsed();
+    let whole: usize = (1..=5_000).map(|line| format!("a line {line}\n").len()).sum();
+    let arrived = stack.logs(&run, "a").len();
+    assert!(arrived < whole, "the hole swallowed nothing");
+    proxy.heal();
+    let figure = format!(
+        "result after {} ms, {arrived} of {whole} log bytes then, all when it was over",
+        known.as_millis()
+    );
+    scene.went_through(&mut ledger, "agent to server", (&stack, &witness, &run), figure);
+    // An offer does not fit: nothing is lost and nothing starts twice once it does.
+    let mut scene = Scene::two();
+    scene.more = format!("env: {{ LARGE: {} }}", "x".repeat(20_000));
+    proxy.set(|rules| rules.down.swallows_over = Some(1_400));
+    let run = scene.start(&mut stack, &witness, "offer", |_| ());
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(witness.count_prefix(&format!("start {run}")), 0);
+    proxy.heal();
+    scene.went_through(
+        &mut ledger,
+        "server to agent, an offer of 20 kB",
+        (&stack, &witness, &run),
+        "started when it was over".to_owned(),
+    );
+    cleaned(&stack);
+}
+
 /// How the peer is lost.
 struct Gone {
     name: &'static str,

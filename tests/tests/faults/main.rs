@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod alone;
+mod artifacts;
 mod backup;
 mod cancel;
 mod clock;
@@ -15,7 +16,10 @@ mod flush;
 mod freeze;
 mod identity;
 mod links;
+mod pods;
 mod points;
 mod poison;
+mod readonly;
 mod scarce;
 mod schedules;
+mod timeouts;

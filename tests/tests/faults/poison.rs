@@ -1,5 +1,7 @@
 //! A workflow over which the server panics, where it is begun, loaded, decided or shown: its run fails, and nobody else's.
 
+use std::time::{Duration, Instant};
+
 use e2e::{
     Stack, Witness, http,
     ledger::{Ledger, Row},
@@ -64,6 +66,7 @@ fn a_run_that_panics_the_server_fails_alone_and_the_server_starts_with_it() {
     let server = stack.server_process().pid();
 
     stack.arm("run.decide@decided", "every panic");
+    let begun = Instant::now();
     let run = start(
         &stack,
         "decided",
@@ -72,6 +75,8 @@ fn a_run_that_panics_the_server_fails_alone_and_the_server_starts_with_it() {
     failed(&mut ledger, "when it is decided", &stack, &run, "");
     let tries = panics(&stack, "run.decide@decided");
     assert_eq!(tries, 3);
+    // Two seconds after the first, four after the second: whatever asks for the run meanwhile.
+    assert!(begun.elapsed() > Duration::from_secs(5), "{:?}", begun.elapsed());
 
     let run = start(&stack, "loaded", &named(&Scene::one(60_000), &witness, "loaded"));
     witness.wait_for_prefix(&format!("start {run}"));
@@ -172,4 +177,43 @@ fn a_workflow_that_cannot_be_begun_keeps_neither_the_alert_nor_the_others_back()
             ledger.add("the other workflow of the alert", judged.row);
         }
     }
+}
+
+/// A slot that was taken for an offer is free again after a panic.
+#[test]
+fn a_panic_while_offering_takes_no_slot_from_others() {
+    let mut ledger = Ledger::new("a workflow over which the server panics as it offers a step");
+    let witness = Witness::start();
+    let mut stack = Stack::server();
+    stack.agent("one", &["--capacity", "1"], &[]);
+    stack.arm("run.offer@sick", "every panic");
+    let scene = Scene::one(100);
+    let text = named(&scene, &witness, "sick").replacen('\n', "\non: { alert: {} }\n", 1);
+    let output = stack.cli(&["put", &stack.file("sick.yaml", &text)]);
+    assert!(output.status.success(), "{output:?}");
+    let body = json!({"id": "al-1", "title": "down", "severity": "critical", "source": "test"});
+    let answer = http::post_json(stack.address(), "/webhook/incident-response", &body);
+    assert_eq!(answer.status, 202, "{}\n{}", answer.body, stack.said());
+    let answer = answer.json();
+    let run = answer["run_ids"][0].as_str().unwrap();
+    failed(
+        &mut ledger,
+        "when it is offered",
+        &stack,
+        run,
+        "202, and its run failed",
+    );
+    assert_eq!(panics(&stack, "run.offer@sick"), 1);
+    let file = stack.file("by-hand.yaml", &named(&scene, &witness, "sick"));
+    let refused = stack.cli(&["run", &file]);
+    assert!(!refused.status.success(), "{refused:?}");
+    assert_eq!(panics(&stack, "run.offer@sick"), 2);
+    let run = scene.start(&mut stack, &witness, "other", |_| ());
+    scene.went_through(
+        &mut ledger,
+        "another on the only slot",
+        (&stack, &witness, &run),
+        String::new(),
+    );
+    cleaned(&stack);
 }

@@ -1,49 +1,15 @@
 //! What runs out besides bytes: files that can be made, descriptors, a thread's time.
 
-use std::{fs, net::TcpStream, path::Path};
+use std::{fs, net::TcpStream};
 
 use e2e::{
     Stack, Witness,
+    disk::SmallDisk,
     ledger::{Ledger, Row},
     scene::{Judgement, Scene, cleaned},
     stack::PATIENCE,
     wait,
 };
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-
-/// A file system of its own on which few files can be made; gone with the test.
-struct FewFiles<'a>(&'a Path);
-
-impl<'a> FewFiles<'a> {
-    fn at(path: &'a Path) -> Self {
-        fs::create_dir_all(path).unwrap();
-        let how = Some("size=256m,nr_inodes=2000");
-        mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), how).expect("tests run as root");
-        Self(path)
-    }
-
-    fn exhaust(&self) {
-        let made = (0..).find(|n| fs::write(self.0.join(format!("ballast-{n}")), "").is_err());
-        assert!(made.is_some_and(|made| made > 100), "{made:?}");
-    }
-
-    fn free(&self) {
-        for n in 0.. {
-            if fs::remove_file(self.0.join(format!("ballast-{n}"))).is_err() {
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for FewFiles<'_> {
-    fn drop(&mut self) {
-        // Processes of the stack may still hold it.
-        if let Err(error) = umount2(self.0, MntFlags::MNT_DETACH) {
-            eprintln!("{}: {error}", self.0.display());
-        }
-    }
-}
 
 #[test]
 fn an_agent_that_cannot_make_files_reports_what_runs_and_takes_nothing_new() {
@@ -51,7 +17,7 @@ fn an_agent_that_cannot_make_files_reports_what_runs_and_takes_nothing_new() {
     let witness = Witness::start();
     let mut stack = Stack::server();
     let path = stack.agent_dir("one");
-    let disk = FewFiles::at(&path);
+    let disk = SmallDisk::of_files(&path, 2_000);
     stack.agent("one", &[], &[]);
     let scene = Scene::one(1_500);
     let runs = scene.start(&mut stack, &witness, "runs", |_| ());
@@ -89,7 +55,7 @@ fn a_server_that_cannot_make_files_goes_on() {
     let mut stack = Stack::server();
     stack.server_process().stop();
     let path = stack.dir().join("server");
-    let disk = FewFiles::at(&path);
+    let disk = SmallDisk::of_files(&path, 2_000);
     stack.start_server();
     stack.agent("one", &[], &[]);
     disk.exhaust();

@@ -1,0 +1,107 @@
+//! A timeout at the moment at which the step ends, and an end of a lease at the moment at which the result arrives.
+
+use e2e::{
+    Stack, Witness,
+    ledger::{Ledger, Row},
+    scene::{Judgement, Scene, Step, cleaned, history},
+    stack::PATIENCE,
+    wait,
+};
+use serde_json::Value;
+
+/// Steps with a timeout of 1 s that take from 0.8 to 1.2 s by themselves: each has one end, which is the one or the other, and
+/// nobody is told of a success or of an exit code where it was ended.
+#[test]
+fn a_timeout_as_the_step_ends_leaves_one_outcome() {
+    let mut ledger = Ledger::new("a timeout of 1 s as the step ends by itself");
+    let witness = Witness::start();
+    let mut stack = Stack::server();
+    stack.agent("one", &["--capacity", "16"], &[]);
+    let steps = (0..16).map(|n| {
+        let mut step = Step::short(&format!("s{n}"), &[]);
+        (step.lines, step.pause_ms, step.code) = (1, 800 + n * 25, 7);
+        step
+    });
+    let mut scene = Scene::of(steps.collect());
+    scene.more = "timeout: 1s".to_owned();
+    let run = scene.start(&mut stack, &witness, "timeouts", |_| ());
+    let view = stack.finished(&run);
+    let history = history(&stack, &run);
+    let (mut by_itself, mut timed_out, mut longest) = (0, 0, 0);
+    for step in &scene.steps {
+        let ends: Vec<&Value> = history
+            .iter()
+            .filter(|event| event["kind"] == "attempt.finished" && event["body"]["step"] == step.key.as_str())
+            .collect();
+        let [end] = ends.as_slice() else {
+            panic!("{}: {} ends\n{view:#}", step.key, ends.len())
+        };
+        let report = &end["body"]["report"];
+        let key = &step.key;
+        assert_eq!(witness.count_prefix(&format!("start {run} {key} ")), 1, "{key}");
+        let kind = &report["failure"]["kind"];
+        match kind.as_str() {
+            Some("timeout") => timed_out += 1,
+            Some("exit") => {
+                by_itself += 1;
+                assert_eq!(report["exit"]["code"], 7, "{report:#}");
+                let last_word = format!("end {run} {key} ");
+                assert_eq!(
+                    witness.count_prefix(&last_word),
+                    1,
+                    "{key} ended by itself without its last word"
+                );
+            }
+            _ => panic!("{key}: {report:#}"),
+        }
+        let shown = view["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["key"] == key.as_str());
+        let took = shown.unwrap()["attempts"][0]["duration_ms"]
+            .as_u64()
+            .unwrap_or_default();
+        longest = longest.max(took);
+    }
+    ledger.add(
+        "16 steps of 0.8 to 1.2 s",
+        Row {
+            runs: 1,
+            starts: witness.count_prefix(&format!("start {run} ")),
+            figure: format!(
+                "{timed_out} timed out, {by_itself} ended by themselves, the longest took {longest} ms"
+            ),
+            ..Row::default()
+        },
+    );
+    assert_eq!(view["outcome"], "failed", "{view:#}");
+    cleaned(&stack);
+}
+
+/// The server has the result in its hands while the lease of its attempt runs out: the result stands, and it is one.
+#[test]
+fn full_a_lease_that_ends_as_the_result_arrives_leaves_the_result() {
+    let mut ledger = Ledger::new("a lease of 3 s runs out while its result waits in the server");
+    let witness = Witness::start();
+    let mut stack = Stack::with_agent();
+    let mut scene = Scene::one(500);
+    scene.more = "disconnect: 3s".to_owned();
+    // Longer than the lease and the server's margin.
+    stack.arm("result.recv", "sleep 16000");
+    let run = scene.start(&mut stack, &witness, "lease", |_| ());
+    wait::until("the result to arrive", PATIENCE, || {
+        stack.reached("result.recv").then_some(())
+    });
+    let view = stack.finished(&run);
+    let Judgement { mut row, wrong } = scene.judge(&stack, &witness, &run);
+    let lost = history(&stack, &run)
+        .iter()
+        .filter(|event| event["kind"] == "attempt.lost")
+        .count();
+    row.figure = format!("lost {lost} times, then settled by its result");
+    ledger.add("the result waits 16 s", row.clone());
+    assert!(wrong.is_empty(), "{wrong:#?}\n{}", stack.said());
+    assert_eq!(row.starts, 1, "{view:#}");
+    cleaned(&stack);
+}
