@@ -11,6 +11,8 @@ pub struct Answers {
     pub ids: Ids,
     /// What holds a step to its limits.
     pub limits: LimitsBy,
+    /// Whether a step has a cgroup namespace of its own; Podman gives none on cgroup version 1, whatever it is asked for.
+    pub cgroup_namespace: bool,
 }
 
 /// Whom ids inside are on the host.

@@ -36,6 +36,9 @@ const DEEP_READ_ONLY: (usize, usize) = (1, 44);
 /// The daemon's log of a container: our pid 1 says a line there when it finds no door.
 const LOG_BYTES: &str = "65536";
 
+/// What an operator's stop leaves a step before the kill: what Docker gives by itself, and Podman only when it is told.
+const STOP_SECONDS: i64 = 10;
+
 /// The name of an attempt's container: derived, so that creating it twice is creating it once.
 pub(crate) fn name(id: &str) -> String {
     format!("firehall-{id}")
@@ -94,6 +97,7 @@ pub(crate) fn create(
         working_dir: workdir,
         labels: Some(labels),
         stop_signal: Some("SIGTERM".to_owned()),
+        stop_timeout: dialect.podman.then_some(STOP_SECONDS),
         host_config: Some(host_config(spec, kit, files, dialect, user, network)),
         ..ContainerCreateBody::default()
     }

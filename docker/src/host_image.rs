@@ -24,7 +24,8 @@ pub(crate) async fn usable(connection: &Connection, state: &Path) -> Result<Usab
         .file_name()
         .and_then(|name| name.to_str()?.strip_prefix("skeleton-"))
         .unwrap_or("latest");
-    let tag = format!("{VERSION}-{tag}");
+    let podman = connection.dialect.podman;
+    let tag = format!("{VERSION}{}-{tag}", if podman { "p" } else { "" });
     let name = format!("{REPOSITORY}:{tag}");
     let looking = connection.client.inspect_image(&name);
     match connection
@@ -35,7 +36,7 @@ pub(crate) async fn usable(connection: &Connection, state: &Path) -> Result<Usab
         Err(error) if error.status() == Some(404) => {}
         Err(error) => return Err(StartError::runtime("image: host", error)),
     }
-    let packed = tokio::task::spawn_blocking(move || pack(&root))
+    let packed = tokio::task::spawn_blocking(move || pack(&root, podman))
         .await
         .map_err(|error| StartError::runtime("image: host", error))?
         .map_err(failed("cannot pack the steps' root"))?;
@@ -75,8 +76,9 @@ fn id(id: Option<String>) -> Result<Usable, StartError> {
     })
 }
 
-/// The skeleton as a tar: root's, whoever made it, and without times, so that the same host gives the same image.
-fn pack(root: &Path) -> std::io::Result<Vec<u8>> {
+/// The skeleton as a tar: root's, whoever made it, and without times, so that the same host gives the same image. Podman mounts
+/// memory on `/run` and `/var/tmp` by itself: were the latter a link to `/tmp`, it would lie on what is mounted below `/tmp`.
+fn pack(root: &Path, podman: bool) -> std::io::Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
     tar.follow_symlinks(false);
     tar.mode(tar::HeaderMode::Deterministic);
@@ -86,11 +88,19 @@ fn pack(root: &Path) -> std::io::Result<Vec<u8>> {
         let name = entry.file_name();
         if name == "tmp" {
             // What is mounted there gets the mode of what it covers (runc).
-            let mut header = tar::Header::new_ustar();
-            header.set_entry_type(tar::EntryType::Directory);
-            header.set_size(0);
-            header.set_mode(0o1777);
-            tar.append_data(&mut header, "tmp/", std::io::empty())?;
+            directory(&mut tar, "tmp/", 0o1777)?;
+        } else if name == "run" && podman {
+            // Memory, too, and closed for the step's root: it has no right to pass modes over.
+            directory(&mut tar, "run/", 0o555)?;
+        } else if name == "var" && podman {
+            directory(&mut tar, "var/", 0o755)?;
+            for entry in fs_err::read_dir(entry.path())? {
+                let entry = entry?;
+                if entry.file_name() != "tmp" {
+                    tar.append_path_with_name(entry.path(), Path::new("var").join(entry.file_name()))?;
+                }
+            }
+            directory(&mut tar, "var/tmp/", 0o1777)?;
         } else if entry.file_type()?.is_dir() {
             tar.append_dir_all(name, entry.path())?;
         } else {
@@ -98,4 +108,12 @@ fn pack(root: &Path) -> std::io::Result<Vec<u8>> {
         }
     }
     tar.into_inner()
+}
+
+fn directory(tar: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32) -> std::io::Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::Directory);
+    header.set_size(0);
+    header.set_mode(mode);
+    tar.append_data(&mut header, path, std::io::empty())
 }

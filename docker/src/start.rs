@@ -21,6 +21,7 @@ use crate::follow::Running;
 use crate::host_image;
 use crate::image::{Images, Usable, stopped};
 use crate::runtime_impl::Docker;
+use crate::seen::Inspected;
 use crate::wire::{Answer, Job};
 
 /// How long the container of an earlier try may take to end.
@@ -258,7 +259,7 @@ impl Docker {
         };
         match create().await {
             Ok(_) => Ok(()),
-            Err(error) if error.status() == Some(409) => {
+            Err(error) if self.is_there(name, &error).await => {
                 self.remove_container(name).await?;
                 create().await.map(drop).map_err(Into::into)
             }
@@ -268,6 +269,20 @@ impl Docker {
             }
             // Its reply may have been lost, and the container be there: `take_back` takes it away.
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether a container was not created because there is one of its name. Podman answers that as it answers failures.
+    async fn is_there(&self, name: &str, error: &DockerError) -> bool {
+        match error.status() {
+            Some(409) => true,
+            Some(500) if self.inner.connection.dialect.podman => {
+                let connection = &self.inner.connection;
+                let looking = connection.client.inspect_container(name, None);
+                let found = connection.read::<Inspected>("cannot look at the container", CALL, looking);
+                found.await.is_ok()
+            }
+            _ => false,
         }
     }
 

@@ -9,5 +9,8 @@ use docker::Host;
 use subject::OnDaemon;
 
 fn main() -> ExitCode {
-    conformance::main(&OnDaemon(|| Host::find().unwrap()))
+    conformance::main(&OnDaemon {
+        host: || Host::find().unwrap(),
+        podman: false,
+    })
 }

@@ -16,6 +16,7 @@ use subject::OnDaemon;
 const DIFFERENT: &[&str] = &[
     "beside::they_share_a_loopback_under_their_names",
     "ends::out_of_memory_timeout_and_stop_are_told_apart",
+    "files::a_file_cannot_be_changed",
     "files::a_file_has_its_mode_and_belongs_to_the_step",
     "life::a_new_agent_finds_a_running_container",
     "limits::memory_files_count_as_memory",
@@ -28,11 +29,11 @@ static PODMAN: Mutex<Option<Podman>> = Mutex::new(None);
 
 fn host() -> Host {
     let mut podman = PODMAN.lock().unwrap();
-    podman.get_or_insert_with(Podman::start).host()
+    podman.get_or_insert_with(|| Podman::start(None)).host()
 }
 
 fn main() -> ExitCode {
-    let code = conformance::main_of(&OnDaemon(host), DIFFERENT);
+    let code = conformance::main_of(&OnDaemon { host, podman: true }, DIFFERENT);
     // A static is never dropped, and the service is to end with this process.
     drop(PODMAN.lock().unwrap().take());
     code

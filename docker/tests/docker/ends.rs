@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use docker::{Host, Registries};
 use runtime::{ArtifactEnd, AttemptDir, Runtime, SpecArtifact, StartErrorKind};
 
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{CreateContainerOptionsBuilder, ListImagesOptions};
 
+use crate::service::Podman;
 use crate::support::{Deed, Operator, PATIENCE, Place, ended, exec, finished, says, script};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,9 +124,24 @@ async fn an_end_while_no_agent_was_there_is_read_back_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_operator_does_behind_our_back_is_a_clear_end() {
-    let place = Place::new().await;
+    is_a_clear_end(&Host::find().unwrap(), "killed from outside").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_does_to_podman_is_a_clear_end() {
+    let podman = Podman::start(None);
+    // It does not tell of an end by memory.
+    is_a_clear_end(
+        &podman.host(),
+        "killed, from outside (podman kill, the host going down) or for its memory",
+    )
+    .await;
+}
+
+async fn is_a_clear_end(host: &Host, killed: &str) {
+    let place = Place::on(host.clone(), Registries::default()).await;
     for (deed, word) in [
-        (Deed::Kill, "killed from outside"),
+        (Deed::Kill, killed),
         (Deed::Remove, "outside"),
         (Deed::Stop, "TERM came from outside"),
     ] {
@@ -133,7 +150,7 @@ async fn what_an_operator_does_behind_our_back_is_a_clear_end() {
         let name = format!("firehall-{}", spec.id);
         let found = place.docker.start(&dir, spec, Vec::new()).await.unwrap();
         says(&dir.join("out"), "up").await;
-        Operator::new().does(deed, &name).await;
+        Operator::on(host).does(deed, &name).await;
         let record = finished(found).await;
         assert!(!record.stopped && !record.timed_out, "{deed:?} {record:?}");
         let by = record.ended_by.clone().unwrap_or_default();
@@ -144,12 +161,22 @@ async fn what_an_operator_does_behind_our_back_is_a_clear_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_that_was_created_and_never_told_to_go_is_made_anew() {
-    let place = Place::new().await;
+    is_made_anew(&Host::find().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_podman_created_is_made_anew() {
+    let podman = Podman::start(None);
+    is_made_anew(&podman.host()).await;
+}
+
+async fn is_made_anew(host: &Host) {
+    let place = Place::on(host.clone(), Registries::default()).await;
     let spec = script("echo once");
     let name = format!("firehall-{}", spec.id);
     // As an agent that died between the daemon's create and the reply leaves it.
     place.run(script("true")).await;
-    let operator = Operator::new().0;
+    let operator = Operator::on(host).0;
     let images = operator.list_images(None::<ListImagesOptions>).await.unwrap();
     let tags = images.iter().flat_map(|image| &image.repo_tags);
     let host = tags

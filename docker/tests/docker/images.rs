@@ -12,6 +12,7 @@ use runtime::{ContainerSpec, Image, Pull, Runtime, StartErrorKind};
 use types::Secret;
 
 use crate::made;
+use crate::service::Podman;
 use crate::support::{Operator, PATIENCE, Place, Ran, exec, script};
 
 /// `sesame` for `ann`, as htpasswd writes it.
@@ -83,14 +84,25 @@ async fn an_image_for_another_processor_is_refused_with_both_names() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_with_a_password_gives_to_who_has_it_and_each_failure_has_its_own_words() {
+    gives_to_who_has_it(&Host::find().unwrap(), Registry::start()).await;
+}
+
+/// Podman's words are others, and so are its digests and its way to a registry without TLS.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_with_podman() {
     let registry = Registry::start();
-    let client = Operator::new().0;
+    let podman = Podman::start(Some(&registry.address));
+    gives_to_who_has_it(&podman.host(), registry).await;
+}
+
+async fn gives_to_who_has_it(host: &Host, registry: Registry) {
+    let client = Operator::on(host).0;
     let tool = format!("{}/tool:1", registry.address);
     made::load(&client, &tool, here()).await;
     push(&client, &tool).await;
     made::unload(&client, &tool).await;
 
-    let stranger = Place::new().await;
+    let stranger = Place::on(host.clone(), Registries::default()).await;
     let (kind, message) = refused(&stranger.run(of(&tool, Pull::Missing, exec(&["true"]))).await);
     assert!(
         kind == StartErrorKind::ImageDenied && message.contains(&tool),
@@ -103,7 +115,7 @@ async fn a_registry_with_a_password_gives_to_who_has_it_and_each_failure_has_its
             own: Some(std::sync::Arc::new(Ann(password))),
             ..Registries::default()
         };
-        Place::on(Host::find().unwrap(), registries)
+        Place::on(host.clone(), registries)
     };
     let wrong = known("wrong-word-77").await;
     let (kind, message) = refused(&wrong.run(of(&tool, Pull::Missing, exec(&["true"]))).await);

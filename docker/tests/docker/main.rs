@@ -7,4 +7,6 @@ mod ends;
 mod images;
 mod made;
 mod secrets;
+#[path = "../service/mod.rs"]
+mod service;
 mod support;

@@ -19,16 +19,22 @@ pub(crate) struct Podman {
 }
 
 impl Podman {
-    pub(crate) fn start() -> Self {
+    /// Starts it; one that fetches from this registry without TLS.
+    pub(crate) fn start(trusted: Option<&str>) -> Self {
+        let registries = trusted
+            .map(|registry| format!("[[registry]]\nlocation = \"{registry}\"\ninsecure = true\n"))
+            .unwrap_or_default();
         let dir = tempfile::Builder::new()
             .prefix("firehall-podman-")
             .tempdir()
             .unwrap();
         let at = |name: &str| dir.path().join(name);
         std::fs::write(at("containers.conf"), CONFIGURATION).unwrap();
+        std::fs::write(at("registries.conf"), registries).unwrap();
         let log = File::create(at("log")).unwrap();
         let child = Command::new("podman")
             .env("CONTAINERS_CONF", at("containers.conf"))
+            .env("CONTAINERS_REGISTRIES_CONF", at("registries.conf"))
             .arg("--root")
             .arg(at("root"))
             .arg("--runroot")

@@ -13,7 +13,10 @@ use runtime::{LimitsBy, Runtime};
 const INSIDE: &str = env!("CARGO_BIN_EXE_firehall-inside-test");
 
 /// The daemon at the address that this gives.
-pub(crate) struct OnDaemon(pub fn() -> Host);
+pub(crate) struct OnDaemon {
+    pub host: fn() -> Host,
+    pub podman: bool,
+}
 
 impl Subject for OnDaemon {
     fn open(&self, state: &Path) -> Arc<dyn Runtime> {
@@ -23,7 +26,7 @@ impl Subject for OnDaemon {
             owner: state.display().to_string(),
             registries: Registries::default(),
         };
-        let connecting = Docker::connect((self.0)(), settings);
+        let connecting = Docker::connect((self.host)(), settings);
         Arc::new(tokio::runtime::Handle::current().block_on(connecting).unwrap())
     }
 
@@ -32,12 +35,13 @@ impl Subject for OnDaemon {
             signals: Signals::Apart,
             ids: Ids::Same,
             limits: LimitsBy::Cgroup,
+            cgroup_namespace: !self.podman || !Path::new("/sys/fs/cgroup/memory").exists(),
         }
     }
 
     /// Its container, as the daemon lists it to whoever asks.
     fn remains(&self, id: &str) -> Vec<String> {
-        let path = (self.0)().to_string();
+        let path = (self.host)().to_string();
         let mut stream = UnixStream::connect(path.trim_start_matches("unix://")).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream

@@ -27,6 +27,7 @@ impl Subject for OnThisHost {
             signals: Signals::Apart,
             ids: self.ids,
             limits: self.limits,
+            cgroup_namespace: true,
         }
     }
 

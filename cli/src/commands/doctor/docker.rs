@@ -90,8 +90,27 @@ pub(super) async fn look(report: &mut Report) {
                 apart: false,
                 hardening: here.seen.record.hardening.as_ref(),
             };
-            hardening::judge(report, &hardening::read(&here.seen.output), &facts);
+            let seen = hardening::read(&here.seen.output);
+            hardening::judge(report, &seen, &facts);
+            cgroups(report, &seen);
         }
+    }
+}
+
+/// Podman takes the wish for a namespace of the cgroups on version 1 and gives none.
+fn cgroups(report: &mut Report, seen: &hardening::Seen) {
+    let paths = seen
+        .get("Cgroups")
+        .map(|paths| paths.join(" "))
+        .unwrap_or_default();
+    if paths == "/" {
+        report.ok("docker.cgroups", "a step sees its own alone");
+    } else {
+        report.warning(
+            "docker.cgroups",
+            format!("a step sees the path of its cgroup on the host: {paths}"),
+            "its limits hold all the same; where a step must not know its path, use cgroup version 2 or Docker",
+        );
     }
 }
 

@@ -20,6 +20,7 @@ for dir in / /usr /etc; do
   if touch "$dir/firehall-doctor" 2>/dev/null; then echo "Writable: $dir"; rm -f "$dir/firehall-doctor"; fi
 done
 if touch /tmp/firehall-doctor; then echo "Tmp: writable"; fi
+echo "Cgroups:" $(cut -d: -f3 /proc/self/cgroup | sort -u)
 echo "Interfaces:" $(sed -n 's/^ *\([^ :]*\):.*/\1/p' /proc/net/dev)
 "#;
 const CHECKS: [&str; 7] = [
