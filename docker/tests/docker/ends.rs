@@ -165,7 +165,7 @@ async fn a_container_that_was_created_and_never_told_to_go_is_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_podman_created_is_made_anew() {
+async fn full_one_that_podman_created_is_made_anew() {
     let podman = Podman::start(None);
     is_made_anew(&podman.host()).await;
 }
