@@ -210,14 +210,15 @@ fn in_force(facts: &Facts, limits: Limits) -> bool {
         && facts.pids_limit == Some(limits.pids)
 }
 
-/// From here on the attempt may have run. The marker is an empty file: its directory entry is all there is to sync, and
-/// the attempt directory's own entry.
+/// From here on the attempt may have run. The marker is an empty file, and is synced all the same: where a file system has
+/// no journal, a check removes the entry of a file that never reached the disk. Then its entry, and the directory's own.
 fn mark_started(shim: &Shim) -> io::Result<()> {
-    std::fs::File::options()
+    let marker = std::fs::File::options()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(shim.dir.started())?;
+    marker.sync_all()?;
     sync_dir(&shim.dir.path().join(".."))?;
     sync_dir(shim.dir.path())
 }

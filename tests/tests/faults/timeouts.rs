@@ -1,4 +1,4 @@
-//! A timeout at the moment at which the step ends, and an end of a lease at the moment at which the result arrives.
+//! A timeout at the moment at which the step ends, and a result that waits beyond its lease.
 
 use e2e::{
     Stack, Witness,
@@ -79,10 +79,11 @@ fn a_timeout_as_the_step_ends_leaves_one_outcome() {
     cleaned(&stack);
 }
 
-/// The server has the result in its hands while the lease of its attempt runs out: the result stands, and it is one.
+/// The server has the result in its hands for longer than the lease of its attempt: whether or not the lease's end is judged
+/// meanwhile, the result stands, and it is one.
 #[test]
-fn full_a_lease_that_ends_as_the_result_arrives_leaves_the_result() {
-    let mut ledger = Ledger::new("a lease of 3 s runs out while its result waits in the server");
+fn full_a_result_that_waits_beyond_its_lease_stands() {
+    let mut ledger = Ledger::new("a result waits in the server beyond its lease of 3 s");
     let witness = Witness::start();
     let mut stack = Stack::with_agent();
     let mut scene = Scene::one(500);
@@ -99,7 +100,7 @@ fn full_a_lease_that_ends_as_the_result_arrives_leaves_the_result() {
         .iter()
         .filter(|event| event["kind"] == "attempt.lost")
         .count();
-    row.figure = format!("lost {lost} times, then settled by its result");
+    row.figure = format!("{lost} doubts on the way");
     ledger.add("the result waits 16 s", row.clone());
     assert!(wrong.is_empty(), "{wrong:#?}\n{}", stack.said());
     assert_eq!(row.starts, 1, "{view:#}");
