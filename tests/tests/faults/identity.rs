@@ -13,13 +13,14 @@ use e2e::{
 /// The first of the two waits for its disk when the other one comes: it lives all the same, and is the agent.
 #[test]
 fn an_agent_that_waits_for_its_disk_is_not_taken_for_dead() {
-    let mut ledger = Ledger::new("a copy of an agent comes while the first waits 8 s for its disk");
+    let mut ledger = Ledger::new("a copy of an agent comes while the first waits 6.5 s for its disk");
     let witness = Witness::start();
     let mut stack = Stack::with_agent();
     stack.agent_process("one").stop();
     copy(&stack);
     stack.start_agent("one");
-    stack.arm("spool.flush", "sleep 8000");
+    // Longer than a probe is waited for; with a heartbeat before it, shorter than an agent may be silent.
+    stack.arm("spool.flush", "sleep 6500");
     let scene = Scene::two();
     let run = scene.start(&mut stack, &witness, "slow-disk", |_| ());
     wait::until("the first to wait", PATIENCE, || {
