@@ -21,6 +21,7 @@ pub struct Place {
     runtime: Arc<dyn Runtime>,
     tokio: tokio::runtime::Runtime,
     started: Mutex<Vec<(String, PathBuf)>>,
+    loaded: Mutex<BTreeSet<String>>,
     tmp: tempfile::TempDir,
 }
 
@@ -54,6 +55,7 @@ impl Place {
             runtime,
             tokio,
             started: Mutex::default(),
+            loaded: Mutex::default(),
             tmp,
         }
     }
@@ -161,6 +163,19 @@ impl Place {
         self.run(&sh(script))
     }
 
+    /// Takes in an image under its name.
+    pub(crate) fn load(&self, name: &str, archive: &[u8]) {
+        self.loaded.lock().unwrap().insert(name.to_owned());
+        self.subject.load(&self.tmp.path().join("state"), archive);
+    }
+
+    /// Takes it away again.
+    pub(crate) fn unload(&self, name: &str) {
+        if self.loaded.lock().unwrap().remove(name) {
+            self.subject.unload(name);
+        }
+    }
+
     pub(crate) fn remains(&self, id: &str) -> Vec<String> {
         self.subject.remains(id)
     }
@@ -201,6 +216,10 @@ impl Drop for Place {
             if let Err(error) = self.take_away(&id) {
                 eprintln!("{id} cannot be taken away: {error}");
             }
+        }
+        let loaded = self.loaded.get_mut();
+        for name in loaded.unwrap_or_else(std::sync::PoisonError::into_inner).iter() {
+            self.subject.unload(name);
         }
     }
 }

@@ -16,6 +16,12 @@ pub trait Subject: Sync {
     /// Where it answers differently from another runtime, on purpose.
     fn answers(&self) -> Answers;
 
+    /// Takes in an image, as `docker save` writes it, for what was opened on this directory. Blocks.
+    fn load(&self, state: &Path, archive: &[u8]);
+
+    /// Takes an image away again, where it is kept beyond the directory. Blocks.
+    fn unload(&self, name: &str);
+
     /// What this machine still holds of an attempt by its container's id, a line each: containers, cgroups, networks.
     fn remains(&self, id: &str) -> Vec<String>;
 }

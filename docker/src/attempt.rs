@@ -100,11 +100,11 @@ impl Files {
 
     /// Gives the step's files to its user. An agent that is not root, or lacks CAP_CHOWN, cannot: then others must be allowed to
     /// read them.
-    pub(crate) fn give(&self, files: &[SpecFile], user: u32) -> io::Result<()> {
+    pub(crate) fn give(&self, files: &[SpecFile], (user, group): (u32, u32)) -> io::Result<()> {
         for (n, file) in files.iter().enumerate() {
             let open = File::open(self.common.file(n))?;
             open.set_permissions(PermissionsExt::from_mode(file.mode))?;
-            if let Err(error) = fchown(&open, Some(user), Some(user))
+            if let Err(error) = fchown(&open, Some(user), Some(group))
                 && file.mode & 0o004 == 0
             {
                 let what = format!(

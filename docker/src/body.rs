@@ -6,7 +6,7 @@ use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, Mount,
     MountBindOptions, MountBindOptionsPropagationEnum, MountType, RestartPolicy, RestartPolicyNameEnum,
 };
-use runtime::{ContainerSpec, HostView, Image, Network, skeleton};
+use runtime::{ContainerSpec, HostView, Image, Network, Who, skeleton};
 
 use crate::attempt::Files;
 use crate::connection::Dialect;
@@ -26,11 +26,6 @@ pub(crate) const JOIN: &str = "container:";
 /// The container whose network it is in, by its name.
 pub(crate) const LABEL_JOINS: &str = "io.firehall.joins";
 
-/// The user inside when the spec names none.
-const DEFAULT_USER: u32 = 1000;
-/// Added to the user of a step that sees the host's own trees: a user that nobody on the host is, or the host's processes
-/// of that number would be its to look into. As the native runtime's first range.
-const APART: u32 = 1_879_048_192;
 /// The API from which a read-only mount can be asked to be so in all its depth.
 const DEEP_READ_ONLY: (usize, usize) = (1, 44);
 /// The daemon's log of a container: our pid 1 says a line there when it finds no door.
@@ -44,32 +39,27 @@ pub(crate) fn name(id: &str) -> String {
     format!("firehall-{id}")
 }
 
-/// The user and group inside.
-pub(crate) fn user(spec: &ContainerSpec) -> u32 {
-    let user = spec.user.unwrap_or(DEFAULT_USER);
-    if spec.host_view.is_empty() {
-        user
-    } else {
-        APART + user
-    }
+/// Whose it is, and of which attempt.
+pub(crate) fn labels(owner: &str, spec: &ContainerSpec, files: &Files) -> HashMap<String, String> {
+    HashMap::from([
+        (LABEL_OWNER.to_owned(), owner.to_owned()),
+        (LABEL_ATTEMPT.to_owned(), spec.id.clone()),
+        (LABEL_DIR.to_owned(), files.path().display().to_string()),
+    ])
 }
 
 /// The request.
 pub(crate) fn create(
     spec: &ContainerSpec,
     image: &str,
+    who: &Who,
     kit: &Kit,
     files: &Files,
     owner: &str,
     dialect: Dialect,
     network: &str,
 ) -> ContainerCreateBody {
-    let user = user(spec);
-    let mut labels = HashMap::from([
-        (LABEL_OWNER.to_owned(), owner.to_owned()),
-        (LABEL_ATTEMPT.to_owned(), spec.id.clone()),
-        (LABEL_DIR.to_owned(), files.path().display().to_string()),
-    ]);
+    let mut labels = labels(owner, spec, files);
     if let Some(holder) = network.strip_prefix(JOIN) {
         labels.insert(LABEL_JOINS.to_owned(), holder.to_owned());
     }
@@ -82,7 +72,7 @@ pub(crate) fn create(
         // In another's network it has that one's name; with Podman one of its own, which is the same.
         hostname: (spec.network != Network::Host && (dialect.podman || spec.pod.network_of.is_none()))
             .then(|| "step".to_owned()),
-        user: Some(format!("{user}:{user}")),
+        user: Some(format!("{}:{}", who.uid, who.gid)),
         attach_stdin: Some(false),
         attach_stdout: Some(false),
         attach_stderr: Some(false),
@@ -98,17 +88,17 @@ pub(crate) fn create(
         labels: Some(labels),
         stop_signal: Some("SIGTERM".to_owned()),
         stop_timeout: dialect.podman.then_some(STOP_SECONDS),
-        host_config: Some(host_config(spec, kit, files, dialect, user, network)),
+        host_config: Some(host_config(spec, who, kit, files, dialect, network)),
         ..ContainerCreateBody::default()
     }
 }
 
 fn host_config(
     spec: &ContainerSpec,
+    who: &Who,
     kit: &Kit,
     files: &Files,
     dialect: Dialect,
-    user: u32,
     network: &str,
 ) -> HostConfig {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
@@ -126,6 +116,7 @@ fn host_config(
         privileged: Some(false),
         publish_all_ports: Some(false),
         readonly_rootfs: Some(true),
+        group_add: Some(who.groups.iter().map(u32::to_string).collect()),
         cap_drop: Some(vec!["ALL".to_owned()]),
         // The daemon's own filter of system calls stays; our pid 1 puts ours on top.
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
@@ -138,7 +129,7 @@ fn host_config(
             hosts.map(|name| format!("{name}:127.0.0.1")).collect()
         }),
         shm_size: Some(signed(spec.tmp_bytes)),
-        tmpfs: Some(memory::systems(spec, user, dialect.podman)),
+        tmpfs: Some(memory::systems(spec, who, dialect.podman)),
         mounts: Some(mounts(spec, kit, files, dialect)),
         restart_policy: Some(RestartPolicy {
             name: Some(RestartPolicyNameEnum::NO),
@@ -196,6 +187,17 @@ fn mounts(spec: &ContainerSpec, kit: &Kit, files: &Files, dialect: Dialect) -> V
         mounts.push(read_only(&file.path, &source.to_string_lossy(), api));
     }
     mounts
+}
+
+/// A view of the host that a daemon which maps users cannot show: before it could make a tree read-only in all its depth,
+/// it had to leave out what is mounted below, and for a container with users of its own the kernel allows that for no tree.
+pub(crate) fn unseen(spec: &ContainerSpec, api: (usize, usize)) -> Option<&'static str> {
+    let trees = spec.host_view.iter().map(|view| match view {
+        HostView::Proc => "/proc",
+        HostView::Sys => "/sys",
+    });
+    let hides = |tree: &&str| api < DEEP_READ_ONLY && !mounted_below(tree).is_empty();
+    trees.into_iter().find(hides)
 }
 
 /// What is mounted below a tree of the host, for a daemon that cannot make all of it read-only by itself.

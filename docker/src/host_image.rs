@@ -73,6 +73,7 @@ fn id(id: Option<String>) -> Result<Usable, StartError> {
         digest: id.clone(),
         id,
         command: Vec::new(),
+        user: String::new(),
     })
 }
 

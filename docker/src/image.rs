@@ -28,6 +28,8 @@ pub(crate) struct Usable {
     pub digest: String,
     /// What it runs by itself: its entrypoint and its command.
     pub command: Vec<String>,
+    /// Its user, as it says it: a name or a number of its own, with a group behind a colon perhaps; empty when it says none.
+    pub user: String,
 }
 
 /// What is being fetched, by its name: one fetch of an image at a time.
@@ -171,6 +173,7 @@ impl Images<'_> {
             id,
             digest,
             command: command.into_iter().flatten().flatten().collect(),
+            user: config.user.unwrap_or_default(),
         })
     }
 }

@@ -37,9 +37,11 @@ mod kit;
 mod memory;
 mod probe;
 mod reference;
+mod remap;
 mod runtime_impl;
 mod seen;
 mod start;
+mod user;
 mod wire;
 
 pub use auth::{Credentials, Logins, Registries};

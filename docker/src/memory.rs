@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bollard::models::ResourcesUlimits;
 use nix::sys::resource::{Resource, getrlimit};
-use runtime::{ContainerSpec, RUN_FILE_BYTES};
+use runtime::{ContainerSpec, RUN_FILE_BYTES, Who};
 
 use crate::inside::{RUN, SECRETS};
 
@@ -14,7 +14,7 @@ const SECRET_FILE_BYTES: u64 = 128 * 1024;
 const PODMAN_MOST: u64 = 16_384;
 
 /// By their place inside, the options of each.
-pub(crate) fn systems(spec: &ContainerSpec, user: u32, podman: bool) -> HashMap<String, String> {
+pub(crate) fn systems(spec: &ContainerSpec, who: &Who, podman: bool) -> HashMap<String, String> {
     let tmp = format!("rw,exec,nosuid,nodev,mode=1777,size={}", spec.tmp_bytes);
     // For the step's user alone. Podman has a word of its own for that, and knows no limit of files.
     let own = |bytes: u64, files: u64| {
@@ -22,7 +22,7 @@ pub(crate) fn systems(spec: &ContainerSpec, user: u32, podman: bool) -> HashMap<
         if podman {
             format!("{plain},U")
         } else {
-            format!("{plain},uid={user},gid={user},nr_inodes={files}")
+            format!("{plain},uid={},gid={},nr_inodes={files}", who.uid, who.gid)
         }
     };
     let mut systems = HashMap::from([(RUN.to_owned(), own(RUN_FILE_BYTES, 16))]);

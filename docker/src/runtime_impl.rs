@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
-use runtime::{ContainerSpec, Ended, Found, Runtime, RuntimeError, Secrets, Stray};
+use runtime::{ContainerSpec, Ended, Found, Network, Runtime, RuntimeError, Secrets, Stray};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::Files;
@@ -17,7 +17,9 @@ use crate::egress;
 use crate::follow::Running;
 use crate::image::Fetching;
 use crate::kit::{self, Kit};
+use crate::remap::Remap;
 use crate::seen::Listed;
+use crate::user::Known;
 
 /// What the runtime is told once.
 #[derive(Debug, Clone)]
@@ -47,7 +49,11 @@ pub(crate) struct Inner {
     pub arch: String,
     /// The daemon's name and version, for people.
     pub version: String,
+    /// Whom the daemon maps its containers' users to.
+    pub remap: Remap,
     pub fetching: Fetching,
+    /// Whom steps run as in images that were looked into.
+    pub known: Known,
     /// Starts on their way, by directory: to be stopped while an image is fetched.
     starting: Mutex<BTreeMap<PathBuf, Arc<Starting>>>,
 }
@@ -74,6 +80,8 @@ impl Docker {
     /// The daemon cannot be reached or is too old, or the directory cannot be written.
     pub async fn connect(host: Host, settings: Settings) -> Result<Self, DockerError> {
         let (connection, version) = Connection::open(host).await?;
+        // In a box: the answer is large.
+        let remap = Box::pin(Remap::of(&connection)).await?;
         let (state, program) = (settings.state.clone(), settings.program.clone());
         let made = tokio::task::spawn_blocking(move || {
             fs_err::create_dir_all(&state)?;
@@ -102,7 +110,9 @@ impl Docker {
                 settings: Settings { state, ..settings },
                 kit,
                 arch: version.arch.unwrap_or_default(),
+                remap,
                 fetching: Fetching::default(),
+                known: Known::default(),
                 starting: Mutex::default(),
             }),
         })
@@ -229,9 +239,23 @@ impl Runtime for Docker {
         "docker"
     }
 
-    /// Nothing for good: what a daemon cannot do shows when it is asked.
-    fn refuses(&self, _: &ContainerSpec) -> Option<String> {
-        None
+    /// What else a daemon cannot do shows when it is asked.
+    fn refuses(&self, spec: &ContainerSpec) -> Option<String> {
+        if !self.inner.remap.is_on() {
+            return None;
+        }
+        let maps = "the docker daemon maps its containers' users (userns-remap)";
+        if spec.network == Network::Host {
+            return Some(format!(
+                "{maps} and lets none of them into the host's network: ask for `network: egress`, or send the step to \
+                 another agent"
+            ));
+        }
+        let unseen = body::unseen(spec, self.api())?;
+        Some(format!(
+            "{maps}, and before its API 1.44 (Docker 25) it cannot show them the host's {unseen}: leave that view away, or \
+             upgrade the daemon"
+        ))
     }
 
     async fn offers(&self) -> BTreeSet<&'static str> {

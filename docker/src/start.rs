@@ -8,7 +8,7 @@ use futures::StreamExt;
 use runtime::kit::{boot, sync_dir, wall_ms, write_durably};
 use runtime::{
     ContainerSpec, Ended, ExitRecord, Found, Image, Network, RuntimeError, Secrets, StartError,
-    StartErrorKind,
+    StartErrorKind, Who,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -121,6 +121,7 @@ impl Docker {
         let image = self.image(&spec, stop).await?;
         let from_registry = spec.image != Image::Host;
         record.image_digest = from_registry.then(|| image.digest.clone());
+        let who = self.who(&spec, &image, files).await?;
         let order = Order {
             spec: spec.clone(),
             image_digest: record.image_digest.clone(),
@@ -129,7 +130,7 @@ impl Docker {
             .write_order(&order)
             .map_err(unable("cannot write the job"))?;
         files
-            .give(&spec.files, body::user(&spec))
+            .give(&spec.files, self.inner.remap.outside(&who))
             .map_err(unable("cannot give the step its files"))?;
         if self.inner.connection.dialect.podman {
             let written = files.write_hosts(&spec);
@@ -139,7 +140,7 @@ impl Docker {
         let name = body::name(&spec.id);
         self.end_former(&name, files).await?;
         let handed = files.hand().map_err(unable("cannot make the attempt's files"))?;
-        self.create(&name, &spec, &image, files).await?;
+        self.create(&name, &spec, (&image, &who), files).await?;
         let own_network = spec.pod.network_of.is_none() && spec.network == Network::Egress;
         let bridged = own_network && self.inner.connection.dialect.podman;
         failpoint::reach("docker.create.post");
@@ -225,7 +226,7 @@ impl Docker {
         &self,
         name: &str,
         spec: &ContainerSpec,
-        image: &Usable,
+        (image, who): (&Usable, &Who),
         files: &Files,
     ) -> Result<(), Not> {
         let joined;
@@ -243,6 +244,7 @@ impl Docker {
             body::create(
                 spec,
                 &image.id,
+                who,
                 &inner.kit,
                 files,
                 &inner.settings.owner,

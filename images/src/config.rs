@@ -1,7 +1,31 @@
 //! What an image says of how it wants to be run. Its own command is for services: a step always says what it runs.
 
-use oci_client::config::ConfigFile;
 use serde::{Deserialize, Serialize};
+
+/// An image's configuration (OCI image-spec, config.md), as far as it is used: what is not read cannot fill the memory.
+#[derive(Deserialize)]
+pub(crate) struct ConfigFile {
+    pub architecture: String,
+    pub os: String,
+    pub rootfs: Layers,
+    config: Option<Wishes>,
+}
+
+/// Its layers, uncompressed.
+#[derive(Deserialize)]
+pub(crate) struct Layers {
+    pub diff_ids: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Wishes {
+    user: Option<String>,
+    env: Option<Vec<String>>,
+    entrypoint: Option<Vec<String>>,
+    cmd: Option<Vec<String>>,
+    working_dir: Option<String>,
+}
 
 /// What an image says of how it wants to be run; a step's own words come before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,9 @@ pub enum ImageError {
         why: String,
     },
     /// The registry has no such image.
-    #[error("image {reference}: registry {registry} has no such image: check its name and tag")]
+    #[error(
+        "image {reference}: registry {registry} has no such image: check its name, and its tag or digest"
+    )]
     NotFound {
         /// The image.
         reference: String,
@@ -92,7 +94,7 @@ pub enum ImageError {
         found: Vec<String>,
     },
     /// A part is larger than we take.
-    #[error("image {reference}: {what} is larger than {limit} bytes")]
+    #[error("image {reference}: {what} is larger than {limit} bytes, the most that is taken")]
     TooLarge {
         /// The image.
         reference: String,

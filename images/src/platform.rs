@@ -1,7 +1,8 @@
 //! Which of an image's variants runs here.
 
-use oci_client::config::ConfigFile;
 use oci_client::manifest::{ImageIndexEntry, OciImageIndex};
+
+use crate::config::ConfigFile;
 
 /// This machine in the words of images (GOOS and GOARCH).
 pub(crate) fn here() -> (&'static str, &'static str) {
@@ -50,7 +51,7 @@ fn describe(entry: &ImageIndexEntry) -> Option<String> {
 /// Whether a configuration is for this machine, or for which it is.
 pub(crate) fn fits(config: &ConfigFile) -> Result<(), String> {
     let (os, arch) = here();
-    let (its_os, its_arch) = (config.os.to_string(), config.architecture.to_string());
+    let (its_os, its_arch) = (config.os.as_str(), config.architecture.as_str());
     if its_os == os && its_arch == arch {
         Ok(())
     } else {

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::BufReader;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use oci_client::config::ConfigFile;
 use oci_client::manifest::{OciDescriptor, OciImageManifest, OciManifest};
 use types::{Pull, limits};
 
+use crate::config::ConfigFile;
 use crate::error::tried;
 use crate::layer::Budget;
 use crate::reference::{self, Reference};
@@ -320,16 +320,24 @@ fn layers(whole: &str, manifest: &OciImageManifest, config: &ConfigFile) -> Resu
             "its configuration and its manifest name different layers",
         ));
     }
-    if let Some(large) = manifest
+    let sizes = manifest
         .layers
         .iter()
-        .find(|layer| u64::try_from(layer.size).is_ok_and(|size| size > limits::IMAGE_LAYER_BYTES))
-    {
-        return Err(ImageError::TooLarge {
-            reference: format!("{whole} ({} bytes)", large.size),
-            what: "a layer",
-            limit: limits::IMAGE_LAYER_BYTES,
-        });
+        .map(|layer| u64::try_from(layer.size).unwrap_or(0));
+    let (largest, all) = sizes.fold((0, 0), |(largest, all): (u64, u64), size| {
+        (largest.max(size), all.saturating_add(size))
+    });
+    for (what, size, limit) in [
+        ("a layer", largest, limits::IMAGE_LAYER_BYTES),
+        ("what is to be fetched of it", all, limits::IMAGE_UNPACKED_BYTES),
+    ] {
+        if size > limit {
+            return Err(ImageError::TooLarge {
+                reference: format!("{whole} ({size} bytes)"),
+                what,
+                limit,
+            });
+        }
     }
     Ok(ids)
 }

@@ -46,6 +46,7 @@ mod slot;
 mod spec;
 mod strays;
 mod sys;
+mod who;
 
 pub use attempt_dir::{AttemptDir, RUN_FILE_BYTES};
 pub use cannot::Cannot;
@@ -61,3 +62,4 @@ pub use rootfs::{ImageSource, Rootfs};
 pub use spec::{ContainerSpec, Image, Pod, SpecArtifact, SpecError, SpecFile};
 pub use strays::Stray;
 pub use types::{HostView, Network, Pull};
+pub use who::Who;

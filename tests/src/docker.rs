@@ -25,6 +25,12 @@ const OWNER: &str = "io.firehall.owner";
 #[derive(Debug, Clone)]
 pub struct Operator(PathBuf);
 
+/// Whom the root of a container is on the host, for a daemon that maps its users.
+pub const MAPPED: u32 = 1_234_567_168;
+/// Starts a daemon that finds the mapping in a file ($1), and nobody else does.
+const MAPPING: &str = "mount --bind \"$1\" /etc/subuid; mount --bind \"$1\" /etc/subgid; shift; \
+    exec dockerd --userns-remap=daemon \"$@\"";
+
 /// A container as the daemon lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
@@ -154,6 +160,7 @@ pub struct Dockerd {
     dir: tempfile::TempDir,
     child: Option<Child>,
     live_restore: bool,
+    remapped: bool,
 }
 
 impl Dockerd {
@@ -163,11 +170,25 @@ impl Dockerd {
     /// When it does not come up.
     #[must_use]
     pub fn start(live_restore: bool) -> Self {
+        Self::with(live_restore, false)
+    }
+
+    /// Starts one that maps its containers' users to others of the host: root is [`MAPPED`].
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    pub fn remapped() -> Self {
+        Self::with(false, true)
+    }
+
+    fn with(live_restore: bool, remapped: bool) -> Self {
         let dir = tempfile::Builder::new().prefix("fh-dockerd-").tempdir();
         let mut daemon = Self {
             dir: dir.expect("a directory"),
             child: None,
             live_restore,
+            remapped,
         };
         daemon.up();
         daemon
@@ -213,7 +234,18 @@ impl Dockerd {
     fn spawn(&mut self) {
         let log = File::options().append(true).create(true).open(self.at("log"));
         let log = log.expect("a log");
-        let child = Command::new("dockerd")
+        let mut command = if self.remapped {
+            let subids = self.at("subids");
+            std::fs::write(&subids, format!("daemon:{MAPPED}:65536\n")).expect("a file");
+            let mut command = Command::new("unshare");
+            command
+                .args(["--mount", "sh", "-e", "-c", MAPPING, "sh"])
+                .arg(subids);
+            command
+        } else {
+            Command::new("dockerd")
+        };
+        let child = command
             .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
             .args(["--ip-forward=false", "--ip-masq=false"])
             .arg(format!("--live-restore={}", self.live_restore))

@@ -13,6 +13,7 @@ pub mod process;
 pub mod proxy;
 pub mod python;
 pub mod random;
+pub mod registry;
 pub mod scene;
 pub mod schedule;
 pub mod slack;

@@ -7,6 +7,7 @@ mod environment;
 mod escapes;
 mod files;
 mod hardening;
+mod images;
 mod inside;
 mod life;
 mod limits;
@@ -27,6 +28,7 @@ pub(crate) const ALL: &[&[Case]] = &[
     escapes::CASES,
     files::CASES,
     hardening::CASES,
+    images::CASES,
     inside::CASES,
     life::CASES,
     limits::CASES,

@@ -37,6 +37,8 @@ pub(super) struct Place {
     dirs: Vec<(Vec<u8>, i64)>,
     /// Bytes of their paths; see [`DIRS_BYTES`].
     dirs_bytes: usize,
+    /// Directories made since they were last asked for, which no entry brought.
+    implied: u64,
 }
 
 impl Place {
@@ -46,6 +48,7 @@ impl Place {
             owned,
             dirs: Vec::new(),
             dirs_bytes: 0,
+            implied: 0,
         }
     }
 
@@ -88,6 +91,11 @@ impl Place {
         }
     }
 
+    /// How many directories the last entries took that the archive does not bring: one path may name thousands.
+    pub(super) fn take_implied(&mut self) -> u64 {
+        std::mem::take(&mut self.implied)
+    }
+
     /// Gives the directories their times and makes everything durable.
     pub(super) fn finish(self) -> Result<(), LayerError> {
         for (path, mtime) in self.dirs.iter().rev() {
@@ -110,7 +118,7 @@ impl Place {
 
     /// The directory of an entry, made where the archive does not bring it. Links on the way are followed within the
     /// layer, as if its directory were `/`.
-    fn parent(&self, names: &[&[u8]]) -> io::Result<OwnedFd> {
+    fn parent(&mut self, names: &[&[u8]]) -> io::Result<OwnedFd> {
         let whole = names.join(&b'/');
         let path = if whole.is_empty() { b".".to_vec() } else { whole };
         match openat2(&self.root, path.as_slice(), DIR, Mode::empty(), BENEATH) {
@@ -126,6 +134,7 @@ impl Place {
                 Ok(next) => dir = next,
                 Err(Errno::NOENT | Errno::NOTDIR) => {
                     make_dir(&dir, name)?;
+                    self.implied += 1;
                     dir = openat(&dir, *name, DIR | OFlags::NOFOLLOW, Mode::empty())?;
                 }
                 Err(error) => return Err(error.into()),

@@ -56,6 +56,10 @@ pub(super) fn each(
                     .ok_or(LayerError::TooLarge("bytes"))?;
             }
             place.put(&entry, &mut raw)?;
+            budget.entries = budget
+                .entries
+                .checked_sub(place.take_implied())
+                .ok_or(LayerError::TooLarge("entries"))?;
         }
     }
     Ok(())

@@ -333,6 +333,14 @@ fn bombs_are_stopped() {
         unpacked(&ground.at(""), &many, small),
         Err(LayerError::TooLarge("entries"))
     ));
+    // One entry, whose path takes more directories than there may be.
+    let deep = Tape::default()
+        .file(&format!("{}file", "d/".repeat(10)), "")
+        .end();
+    assert!(matches!(
+        unpacked(&ground.at(""), &deep, small),
+        Err(LayerError::TooLarge("entries"))
+    ));
     // Megabytes of nothing behind the end of the archive, in a few bytes of gzip.
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     bomb.write_all(&Tape::default().end()).unwrap();

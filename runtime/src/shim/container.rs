@@ -16,7 +16,7 @@ use super::init::{self, Plan};
 use super::oci;
 use super::setup::Shim;
 use super::stage::Stage;
-use super::who::Who;
+use crate::Who;
 use crate::cgroup::Group;
 use crate::slot::Ids;
 use crate::{StartError, sys};

@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use super::setup::Shim;
 use super::status::{Said, say};
 use super::user;
-use super::who::Who;
+use crate::Who;
 use crate::ready::{Prober, Readiness};
 use crate::{Hardening, LimitsBy, Program, StartError, StartErrorKind, clock, sys};
 

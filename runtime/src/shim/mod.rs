@@ -16,7 +16,6 @@ mod stage;
 mod status;
 mod user;
 mod watch;
-mod who;
 
 use std::io;
 use std::path::Path;

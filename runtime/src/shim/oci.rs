@@ -8,7 +8,7 @@ use types::{HostView, Network};
 
 use super::setup::Shim;
 use super::stage::Stage;
-use super::who::Who;
+use crate::Who;
 use crate::skeleton::USR_LINKS;
 use crate::slot::{Ids, SIZE};
 

@@ -21,9 +21,9 @@ use super::overlay::{self, Layers};
 use super::resolver;
 use super::setup::Shim;
 use super::user;
-use super::who::Who;
+use crate::Who;
 use crate::attempt_dir::RUN_FILE_BYTES;
-use crate::{StartError, StartErrorKind, skeleton};
+use crate::{StartError, skeleton};
 
 const STAGE: &str = "/run";
 /// The largest page of the usual systems.
@@ -85,19 +85,8 @@ impl Stage {
     /// The image's names lead to nobody, or to somebody who is not allowed here.
     pub(super) fn who(&self, shim: &Shim) -> Result<Who, StartError> {
         let who = self.named(shim)?;
-        let users = &shim.spec.users;
-        if users.is_empty()
-            || users
-                .iter()
-                .any(|range| (range.first..=range.last).contains(&who.uid))
-        {
-            return Ok(who);
-        }
-        let message = format!(
-            "the image's user is {}, which this agent does not allow (policy.users): name another by `user`",
-            who.uid
-        );
-        Err(StartError::new(StartErrorKind::Spec, message))
+        who.allowed(&shim.spec.users)?;
+        Ok(who)
     }
 
     fn named(&self, shim: &Shim) -> Result<Who, StartError> {
@@ -114,7 +103,6 @@ impl Stage {
             &read("etc/passwd")?,
             &read("etc/group")?,
         )
-        .map_err(|why| StartError::new(StartErrorKind::Spec, why))
     }
 }
 

@@ -12,7 +12,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::unistd::{getegid, geteuid};
 
-use super::who::Who;
+use crate::Who;
 
 /// Moves the shim into a user and a mount namespace of its own, where it is root.
 pub(super) fn become_root() -> io::Result<()> {

@@ -3,6 +3,7 @@
 
 mod build;
 mod fetch;
+mod hostile;
 mod keep;
 mod registry;
 mod run;

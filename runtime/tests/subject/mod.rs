@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use conformance::{Answers, Ids, Signals, Subject};
+use images::{Access, Images, Store};
 use runtime::{LimitsBy, Native, Runtime, ShimCommand};
 
 pub(crate) struct OnThisHost {
@@ -13,13 +14,19 @@ pub(crate) struct OnThisHost {
     pub limits: LimitsBy,
 }
 
+fn store(state: &Path) -> Store {
+    Store::open(&state.join("images")).unwrap()
+}
+
 impl Subject for OnThisHost {
     fn open(&self, state: &Path) -> Arc<dyn Runtime> {
         let shim = ShimCommand {
             program: self.shim.clone(),
             args: vec!["shim".to_owned()],
         };
-        Arc::new(Native::open(state, shim).unwrap())
+        let images = Images::new(store(state), Access::default());
+        let native = Native::open(state, shim).unwrap();
+        Arc::new(native.with_images(Arc::new(images)))
     }
 
     fn answers(&self) -> Answers {
@@ -30,6 +37,17 @@ impl Subject for OnThisHost {
             cgroup_namespace: true,
         }
     }
+
+    fn load(&self, state: &Path, archive: &[u8]) {
+        let file = state.join("archive.tar");
+        std::fs::write(&file, archive).unwrap();
+        let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        tokio.block_on(store(state).load(&file, None)).unwrap();
+        std::fs::remove_file(file).unwrap();
+    }
+
+    /// It goes with the directory.
+    fn unload(&self, _: &str) {}
 
     /// Its cgroups and what lives with its name.
     fn remains(&self, id: &str) -> Vec<String> {

@@ -17,6 +17,7 @@ mod limits;
 mod operate;
 mod podman;
 mod previous;
+mod registries;
 mod rootless;
 mod runtimes;
 mod secrets;

@@ -4,7 +4,7 @@ use std::{process::Command, time::Duration};
 
 use e2e::{
     Stack,
-    docker::Operator,
+    docker::{Dockerd, MAPPED, Operator},
     scene::{cleaned, history},
     stack::PATIENCE,
     wait,
@@ -265,5 +265,73 @@ steps:
     let view = stack.finished(&run);
     assert_eq!(view["outcome"], "succeeded", "{view:#}");
     assert_eq!(stack.logs(&run, "one"), b"hi\n");
+    cleaned(&stack);
+}
+
+/// A daemon that maps its containers' users to others of the host: what belongs to the step is the step's there, too.
+#[test]
+fn full_a_daemon_that_maps_users_gives_steps_their_files_secrets_and_outputs() {
+    let daemon = Dockerd::remapped();
+    let host = daemon.operator().host();
+    let mut stack = Stack::server();
+    let args = [
+        "--runtime",
+        "docker",
+        "--docker-host",
+        &host,
+        "--secret-env",
+        "WORD",
+    ];
+    stack.agent("mapped", &args, &[("WORD".to_owned(), "open-sesame".to_owned())]);
+    let definition = "
+name: mapped
+steps:
+  one:
+    image: host
+    host-view: [proc]
+    secrets: { WORD: { name: WORD, as: file } }
+    files:
+      /data/note: { content: a note, mode: 0400 }
+    artifacts:
+      mine: /tmp/mine
+    outputs: { base: int }
+    services:
+      beside: { image: host, run: 'sleep 60' }
+    run: |
+      id -u; stat -c '%u %g %a' /data/note; cat /data/note; echo
+      test \"$(wc -c < /run/secrets/WORD)\" = 11 && echo secret
+      cat /host/proc/sys/kernel/ostype
+      echo kept > /tmp/mine
+      read -r inside outside count < /proc/self/uid_map
+      echo \"base=$outside\" >> \"$FIREHALL_OUTPUT\"
+  two:
+    image: host
+    needs: [one]
+    user: 4242
+    files:
+      /data/mine: { artifact: one.mine, mode: 0400 }
+    run: 'id -u; cat /data/mine'
+";
+    let run = submit(&stack, "mapped", definition);
+    let view = stack.finished(&run);
+    assert_eq!(view["outcome"], "succeeded", "{view:#}");
+    let logs = String::from_utf8(stack.logs(&run, "one")).unwrap();
+    assert_eq!(logs, "1000\n1000 1000 400\na note\nsecret\nLinux\n");
+    assert_eq!(stack.logs(&run, "two"), b"4242\nkept\n");
+    let history = history(&stack, &run);
+    let base = MAPPED.to_string();
+    assert!(
+        history.iter().any(|event| event.to_string().contains(&base)),
+        "{history:#?}"
+    );
+    // What such a daemon does not do is said before anything starts.
+    let run = submit(
+        &stack,
+        "host",
+        "name: host\nsteps:\n  s: { image: host, network: host, run: 'true' }\n",
+    );
+    let view = stack.finished(&run);
+    assert_eq!(view["outcome"], "failed");
+    assert!(view.to_string().contains("userns-remap"), "{view:#}");
     cleaned(&stack);
 }

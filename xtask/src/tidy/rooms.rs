@@ -36,7 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("docker", &["types", "runtime", "failpoint"]),
     ("conformance", &["types", "runtime"]),
     ("guest", &[]),
-    ("images", &["types", "runtime"]),
+    ("images", &["types", "node", "runtime"]),
     (
         "agent",
         &[

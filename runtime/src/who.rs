@@ -1,7 +1,11 @@
 //! Whom the step's program runs as, in ids of the step's own user namespace.
 
+use types::UserRange;
+
+use crate::{StartError, StartErrorKind};
+
 /// The user when neither step nor image names one.
-pub(crate) const DEFAULT_USER: u32 = 1000;
+const DEFAULT_USER: u32 = 1000;
 /// The last id that is mapped.
 const ID_MAX: u32 = 65_535;
 /// The most groups besides the first that are given.
@@ -9,15 +13,19 @@ const GROUPS: usize = 64;
 
 /// User, group and further groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Who {
+pub struct Who {
+    /// The user.
     pub uid: u32,
+    /// The first group.
     pub gid: u32,
+    /// Further groups.
     pub groups: Vec<u32>,
 }
 
 impl Who {
     /// On the host's own system: a number, and the group of the same number.
-    pub(super) fn numbered(user: Option<u32>) -> Self {
+    #[must_use]
+    pub fn numbered(user: Option<u32>) -> Self {
         let uid = user.unwrap_or(DEFAULT_USER);
         Self {
             uid,
@@ -28,7 +36,30 @@ impl Who {
 
     /// In an image: the step's number, else what the image says (`user`, `uid`, `user:group`, `uid:gid`), by the image's
     /// own `passwd` and `group`.
-    pub(super) fn in_image(user: Option<u32>, says: &str, passwd: &str, group: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// The image's names lead to nobody, or its numbers are beyond those of a step.
+    pub fn in_image(user: Option<u32>, says: &str, passwd: &str, group: &str) -> Result<Self, StartError> {
+        Self::named(user, says, passwd, group).map_err(|why| StartError::new(StartErrorKind::Spec, why))
+    }
+
+    /// Whether the agent allows this user; no ranges allow any.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn allowed(&self, users: &[UserRange]) -> Result<(), StartError> {
+        let within = |range: &UserRange| (range.first..=range.last).contains(&self.uid);
+        if users.is_empty() || users.iter().any(within) {
+            return Ok(());
+        }
+        let message = format!(
+            "the image's user is {}, which this agent does not allow (policy.users): name another by `user`",
+            self.uid
+        );
+        Err(StartError::new(StartErrorKind::Spec, message))
+    }
+
+    fn named(user: Option<u32>, says: &str, passwd: &str, group: &str) -> Result<Self, String> {
         let number = user.map(|user| user.to_string());
         let says = match (&number, says) {
             (Some(number), _) => number.as_str(),
@@ -126,7 +157,7 @@ mod tests {
     const GROUP: &str = "root:x:0:\nwheel:x:10:root,app\nstaff:x:50:app\n";
 
     fn who(user: Option<u32>, says: &str) -> Result<(u32, u32, Vec<u32>), String> {
-        Who::in_image(user, says, PASSWD, GROUP).map(|who| (who.uid, who.gid, who.groups))
+        Who::named(user, says, PASSWD, GROUP).map(|who| (who.uid, who.gid, who.groups))
     }
 
     #[test]
