@@ -22,7 +22,7 @@ pub(crate) fn storable(evaluated: Evaluated) -> Result<Evaluated, String> {
         return Err(format!("parameter {name:?} is nested deeper than {VALUE_DEPTH}"));
     }
     if let WorkBody::Container(container) = &work.body {
-        fits(&container.files)?;
+        fits(container)?;
     }
     match serde_json::to_string(work) {
         Ok(json) if json.len() > WORK_BYTES => Err(format!(
@@ -35,13 +35,13 @@ pub(crate) fn storable(evaluated: Evaluated) -> Result<Evaluated, String> {
 }
 
 /// What the files hold travels with the work.
-fn fits(files: &BTreeMap<String, WorkFile>) -> Result<(), String> {
+fn fits(container: &ContainerWork) -> Result<(), String> {
     let bytes = |file: &WorkFile| match &file.from {
         FileFrom::Content(content) => Value::from(content.as_str()).to_string().len(),
         FileFrom::Artifact(_) => 0,
     };
-    let all: usize = files.values().map(bytes).sum();
-    match files.iter().max_by_key(|(_, file)| bytes(file)) {
+    let all: usize = container.all_files().map(|(_, file)| bytes(file)).sum();
+    match container.all_files().max_by_key(|(_, file)| bytes(file)) {
         Some((path, largest)) if all > limits::FILES_BYTES => Err(format!(
             "its files hold {all} bytes in their JSON form, at most {}; the largest is {path:?} with {}",
             limits::FILES_BYTES,
@@ -107,10 +107,7 @@ pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope, kept: Kept<'_>) -> Result
                 env: texts(env, scope)?,
                 secrets: secrets.clone(),
                 secret_files: secret_files.clone(),
-                files: files
-                    .iter()
-                    .map(|(path, file)| Ok((path.clone(), evaluated(file, scope, kept)?)))
-                    .collect::<Result<_, EvalError>>()?,
+                files: self::files(files, scope, kept)?,
                 artifacts: artifacts.clone(),
                 resources: *resources,
                 network: *network,
@@ -121,7 +118,7 @@ pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope, kept: Kept<'_>) -> Result
                 runtime: *runtime,
                 services: services
                     .iter()
-                    .map(|(name, service)| Ok((name.clone(), beside(service, scope)?)))
+                    .map(|(name, service)| Ok((name.clone(), beside(service, scope, kept)?)))
                     .collect::<Result<_, EvalError>>()?,
             };
             (WorkBody::Container(work), None)
@@ -138,7 +135,7 @@ pub(crate) fn evaluate(plan: &PlanStep, scope: &Scope, kept: Kept<'_>) -> Result
 }
 
 /// A service.
-fn beside(service: &PlanService, scope: &Scope) -> Result<ServiceWork, EvalError> {
+fn beside(service: &PlanService, scope: &Scope, kept: Kept<'_>) -> Result<ServiceWork, EvalError> {
     Ok(ServiceWork {
         image: text(&service.image, scope)?,
         pull: service.pull,
@@ -150,6 +147,7 @@ fn beside(service: &PlanService, scope: &Scope) -> Result<ServiceWork, EvalError
         env: texts(&service.env, scope)?,
         secrets: service.secrets.clone(),
         secret_files: service.secret_files.clone(),
+        files: files(&service.files, scope, kept)?,
         resources: service.resources,
         workdir: service.workdir.clone(),
         user: service.user,
@@ -160,6 +158,17 @@ fn beside(service: &PlanService, scope: &Scope) -> Result<ServiceWork, EvalError
 fn texts(map: &BTreeMap<String, Template>, scope: &Scope) -> Result<BTreeMap<String, String>, EvalError> {
     map.iter()
         .map(|(key, template)| Ok((key.clone(), text(template, scope)?)))
+        .collect()
+}
+
+fn files(
+    files: &BTreeMap<String, PlanFile>,
+    scope: &Scope,
+    kept: Kept<'_>,
+) -> Result<BTreeMap<String, WorkFile>, EvalError> {
+    files
+        .iter()
+        .map(|(path, file)| Ok((path.clone(), evaluated(file, scope, kept)?)))
         .collect()
 }
 

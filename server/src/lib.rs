@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 
 use types::{Catalogue, Secret};
 
-pub use artifacts::{Artifacts, ArtifactsError, Credentials, Place};
+pub use artifacts::{Artifacts, ArtifactsError, Credentials, Keep, Place};
 pub use connections::Listener;
 pub use restore::{Restored, restore};
 pub use serve::{ServerError, run, run_on};

@@ -31,6 +31,7 @@ pub(crate) struct Meter {
     log_bytes: Counts<1>,
     artifacts: Counter,
     artifact_bytes: Counter,
+    artifact_bytes_removed: Counter,
 }
 
 impl Meter {
@@ -47,6 +48,7 @@ impl Meter {
             log_bytes: Counts::default(),
             artifacts: Counter::default(),
             artifact_bytes: Counter::default(),
+            artifact_bytes_removed: Counter::default(),
             registry: Registry::default(),
         };
         registry.register("runs_started", "Runs that began", meter.runs_started.clone());
@@ -97,6 +99,12 @@ impl Meter {
             "Bytes of artifacts of steps that were stored",
             Unit::Bytes,
             meter.artifact_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "artifacts_removed",
+            "Bytes of artifacts that were removed by age and size",
+            Unit::Bytes,
+            meter.artifact_bytes_removed.clone(),
         );
         Self { registry, ..meter }
     }
@@ -166,6 +174,11 @@ impl Meter {
     pub(crate) fn artifact(&self, bytes: u64) {
         self.artifacts.inc();
         self.artifact_bytes.inc_by(bytes);
+    }
+
+    /// Bytes of artifacts that were removed.
+    pub(crate) fn artifact_removed(&self, bytes: u64) {
+        self.artifact_bytes_removed.inc_by(bytes);
     }
 
     fn finished(&self, report: &AttemptReport) {

@@ -10,7 +10,7 @@ use tower::util::MapRequestLayer;
 use crate::{
     Config, Core,
     agents::{Agents, Facts},
-    api,
+    api, artifacts,
     clock::Clock,
     connections::{Listener, incoming},
     guard, http, leases,
@@ -110,7 +110,8 @@ pub async fn run_on(
 ) -> Result<(), ServerError> {
     let core = core(config, store, shutdown.clone());
     prepare(&core).await?;
-    let judge = tokio::spawn(judge(core.clone()));
+    let judge = tokio::spawn(again(core.clone(), "leases", leases::watch));
+    let sweep = tokio::spawn(again(core.clone(), "artifacts", artifacts::watch));
     ready();
     let served = tokio::select! {
         served = serve(&core, listener) => served,
@@ -126,8 +127,10 @@ pub async fn run_on(
             "runs were still busy with the store and are left: their histories hold what was stored"
         );
     }
-    if let Err(error) = judge.await {
-        tracing::error!(%error, "the leases' task ended badly");
+    for (task, what) in [(judge, "leases"), (sweep, "artifacts")] {
+        if let Err(error) = task.await {
+            tracing::error!(%error, what, "a task ended badly");
+        }
     }
     if tokio::time::timeout(PUT_AWAY, core.store.close()).await.is_err() {
         tracing::error!("the store did not close in time");
@@ -135,10 +138,10 @@ pub async fn run_on(
     served
 }
 
-/// Judges leases as long as the server runs, whatever happens to the task.
-async fn judge(core: Core) {
-    while let Err(error) = tokio::spawn(leases::watch(core.clone())).await {
-        tracing::error!(%error, "the leases' task ended by a defect and begins again");
+/// Does its work as long as the server runs, whatever happens to the task.
+async fn again<F: Future<Output = ()> + Send + 'static>(core: Core, what: &'static str, work: fn(Core) -> F) {
+    while let Err(error) = tokio::spawn(work(core.clone())).await {
+        tracing::error!(%error, what, "a task ended by a defect and begins again");
         tokio::select! {
             () = core.shutdown.cancelled() => return,
             () = tokio::time::sleep(Duration::from_secs(1)) => {}

@@ -1,13 +1,13 @@
 //! The server's store: the one in memory, which outlives the server's process, with a disk's slowness around each write,
 //! so that a crash falls before, between and behind.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use engine::{At, Event, history};
 use server::store::{
     AgentRow, Append, ArtifactRow, Claim, Drained, Evidence, IncidentFilter, IncidentHead, LogPiece,
-    LogStream, RunFilter, RunHead, Store, StoreError, StoredEvent, StreamId, WorkflowRow,
+    LogStream, RunFilter, RunHead, Store, StoreError, StoredEvent, StoredObject, StreamId, WorkflowRow,
     memory::MemoryStore,
 };
 use tokio::sync::watch;
@@ -183,6 +183,22 @@ impl Store for Disk {
     }
     async fn artifacts(&self, run: &RunId) -> Result<Vec<ArtifactRow>, StoreError> {
         self.inner.artifacts(run).await
+    }
+    async fn objects(
+        &self,
+        after: Option<&StoredObject>,
+        limit: u32,
+    ) -> Result<Vec<StoredObject>, StoreError> {
+        self.inner.objects(after, limit).await
+    }
+    async fn object_bytes(&self) -> Result<u64, StoreError> {
+        self.inner.object_bytes().await
+    }
+    async fn object_removed(&self, sha256: &str, at: Timestamp) -> Result<(), StoreError> {
+        self.inner.object_removed(sha256, at).await
+    }
+    async fn removed(&self, sums: &[String]) -> Result<BTreeMap<String, Timestamp>, StoreError> {
+        self.inner.removed(sums).await
     }
     async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
         self.inner.agents().await

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ExitStatus, Millis, Pull, Resources, limits, text};
+use crate::{ExitStatus, Millis, Pull, Resources, WorkFile, limits, text};
 
 /// Names that every container has already.
 const TAKEN: [&str; 3] = ["localhost", "step", "firehall"];
@@ -31,6 +31,9 @@ pub struct ServiceWork {
     /// Those of them that are files below `/run/secrets` and not in the environment.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub secret_files: BTreeSet<String>,
+    /// Files that it gets, read-only, by their path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, WorkFile>,
     /// Limits.
     #[serde(default)]
     pub resources: Resources,

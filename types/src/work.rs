@@ -103,6 +103,12 @@ pub const OFFER_EGRESS: &str = "network:egress";
 pub const OFFER_SERVICES: &str = "services";
 
 impl ContainerWork {
+    /// The files of the step and of what runs beside it.
+    pub fn all_files(&self) -> impl Iterator<Item = (&String, &WorkFile)> {
+        let beside = self.services.values().flat_map(|service| &service.files);
+        self.files.iter().chain(beside)
+    }
+
     /// Words that a runtime must offer to take this.
     pub fn wants_offered(&self) -> impl Iterator<Item = &'static str> {
         let egress = (self.network == Network::Egress).then_some(OFFER_EGRESS);

@@ -276,6 +276,9 @@ pub struct PlanService {
     /// Those of them that are files below `/run/secrets` and not in the environment.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub secret_files: BTreeSet<String>,
+    /// Files that it gets, by their path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, PlanFile>,
     /// Limits.
     #[serde(default = "lean::resources", skip_serializing_if = "lean::is_resources")]
     pub resources: Resources,
@@ -293,9 +296,14 @@ pub struct PlanService {
 impl PlanService {
     /// Its values that may hold expressions.
     pub fn templates(&self) -> impl Iterator<Item = &Template> {
+        let contents = self.files.values().filter_map(|file| match &file.from {
+            PlanFileFrom::Content(content) => Some(content),
+            PlanFileFrom::Artifact { .. } => None,
+        });
         std::iter::once(&self.image)
             .chain(&self.argv)
             .chain(self.env.values())
+            .chain(contents)
     }
 }
 

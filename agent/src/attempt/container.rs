@@ -62,17 +62,22 @@ pub(super) async fn start(job: &Job, work: &Work) {
     };
     let theirs = beside.iter().flat_map(|part| &part.secrets);
     let all: Secrets = secrets.iter().chain(theirs).cloned().collect();
-    if let Err(error) = job.context.kept.save(&job.token, &all) {
-        let message = format!("what the step is to get cannot be kept for a restart of the agent: {error}");
-        return job.fail(Failure::new(FailureKind::Start, message)).await;
-    }
+    // With what a service holds that an agent before this one started.
+    let held = match job.context.kept.save(&job.token, &all) {
+        Ok(held) => held,
+        Err(error) => {
+            let message =
+                format!("what the step is to get cannot be kept for a restart of the agent: {error}");
+            return job.fail(Failure::new(FailureKind::Start, message)).await;
+        }
+    };
     if let Err(error) = runtimes.note(&job.dir(), runtime.as_ref()) {
         let message = format!("which runtime runs the step cannot be noted: {error}");
         return job.fail(Failure::new(FailureKind::Start, message)).await;
     }
     job.context
         .masks
-        .hold(&job.token, all.iter().map(|(_, secret)| secret));
+        .hold(&job.token, held.iter().map(|(_, secret)| secret));
     let put = tokio::select! {
         put = files::put(job, container) => put,
         // An artifact may be large; nothing has begun.
@@ -172,7 +177,7 @@ async fn stop(job: &Job, runtime: &dyn Runtime) {
 async fn over(job: &Job, work: &Work, ended: Ended) {
     match ended {
         Ended::Finished(record) => {
-            let services = pod::down(&job.context, &job.dir()).await;
+            let services = pod::down(&job.context, &job.dir(), Some(record.finished_at_ms)).await;
             job.logs_end();
             let (context, dir, done) = (Arc::clone(&job.context), job.dir(), work.clone());
             let cause = job.reins.cause().cloned();
@@ -209,7 +214,7 @@ async fn over(job: &Job, work: &Work, ended: Ended) {
 }
 
 async fn vanished(job: &Job) {
-    pod::down(&job.context, &job.dir()).await;
+    pod::down(&job.context, &job.dir(), None).await;
     job.logs_end();
     job.tell(Told::Vanished).await;
 }

@@ -137,7 +137,7 @@ impl Job {
     /// Reports an end before anything was run.
     async fn ended_before(&self, verdict: Verdict) {
         let mut report = report::of(verdict, Usage::default());
-        report.services = pod::down(&self.context, &self.dir()).await;
+        report.services = pod::down(&self.context, &self.dir(), None).await;
         self.logs_end();
         self.tell(Told::Ended(Box::new(report))).await;
     }

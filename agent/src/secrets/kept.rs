@@ -14,6 +14,11 @@ use types::{AgentId, LeaseToken, Secret};
 /// ramfs, which the `nix` crate does not name (linux/magic.h).
 const RAMFS_MAGIC: i64 = 0x8584_58f6;
 
+/// Values of one secret that are kept of an attempt: it is begun anew only when an agent dies while it brings up services.
+const VALUES: usize = 8;
+/// What a file is called after its token while it is written.
+const NEW: &str = ".new";
+
 /// Secrets by the name that a step knows them under.
 type Held = [(String, Secret)];
 
@@ -41,34 +46,48 @@ impl Kept {
         Some(self.0.as_ref()?.join(name))
     }
 
-    /// Keeps what an attempt gets, before it gets it.
+    /// Keeps what an attempt gets, before it gets it, beside what it got from an agent before this one: its services may run
+    /// with that. Answers all that it holds.
     ///
     /// # Errors
     /// It cannot be written: then the attempt must not start.
-    pub(crate) fn save(&self, token: &LeaseToken, secrets: &Held) -> io::Result<()> {
+    pub(crate) fn save(&self, token: &LeaseToken, secrets: &Held) -> io::Result<Vec<(String, Secret)>> {
+        let mut all = secrets.to_vec();
         let Some(dir) = self.0.as_ref().filter(|_| !secrets.is_empty()) else {
-            return Ok(());
+            return Ok(all);
         };
         private(dir)?;
-        let plain: Vec<(&str, &str)> = secrets
+        let path = dir.join(token.as_str());
+        for earlier in read(&path)?.into_iter().rev() {
+            let of_name = all.iter().filter(|(name, _)| *name == earlier.0).count();
+            if of_name < VALUES && !all.contains(&earlier) {
+                all.insert(0, earlier);
+            }
+        }
+        let plain: Vec<(&str, &str)> = all
             .iter()
             .map(|(name, secret)| (name.as_str(), secret.expose()))
             .collect();
         let mut json = serde_json::to_vec(&plain)?;
-        let mut file = File::options()
+        // Never without what was there.
+        let new = dir.join(format!("{token}{NEW}"));
+        let written = File::options()
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
-            .open(dir.join(token.as_str()))?;
-        let written = file.write_all(&json);
+            .open(&new)
+            .and_then(|mut file| file.write_all(&json));
         json.fill(0);
-        written
+        written.and_then(|()| std::fs::rename(&new, &path))?;
+        Ok(all)
     }
 
     /// The attempt is gone.
     pub(crate) fn forget(&self, token: &LeaseToken) {
         let Some(dir) = &self.0 else { return };
+        // Of a write that broke off.
+        drop(std::fs::remove_file(dir.join(format!("{token}{NEW}"))));
         match std::fs::remove_file(dir.join(token.as_str())) {
             // The last one; any other finds it full.
             Ok(()) => drop(std::fs::remove_dir(dir)),
@@ -87,14 +106,23 @@ impl Kept {
         entries
             .filter_map(|entry| {
                 let token = entry.file_name().to_str()?.parse().ok()?;
-                let mut json = std::fs::read(entry.path()).ok()?;
-                let plain: Vec<(String, String)> = serde_json::from_slice(&json).unwrap_or_default();
-                json.fill(0);
-                let secrets = plain.into_iter().map(|(name, value)| (name, Secret::new(value)));
-                Some((token, secrets.collect()))
+                Some((token, read(&entry.path()).ok()?))
             })
             .collect()
     }
+}
+
+/// What one file holds; nothing where there is none.
+fn read(path: &Path) -> io::Result<Vec<(String, Secret)>> {
+    let mut json = match std::fs::read(path) {
+        Ok(json) => json,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let plain: Vec<(String, String)> = serde_json::from_slice(&json).unwrap_or_default();
+    json.fill(0);
+    let secrets = plain.into_iter().map(|(name, value)| (name, Secret::new(value)));
+    Ok(secrets.collect())
 }
 
 fn is_memory(dir: &Path) -> bool {
@@ -147,7 +175,14 @@ mod tests {
         );
         // The next agent.
         let all = Kept::open(&agent).all();
-        assert_eq!(all, [(token.clone(), vec![("TOKEN".to_owned(), secret)])]);
+        assert_eq!(all, [(token.clone(), vec![("TOKEN".to_owned(), secret.clone())])]);
+        // It begins the attempt again, and the secret is another now.
+        let pair = |secret: &Secret| ("TOKEN".to_owned(), secret.clone());
+        let rotated = Secret::new("hunter3-hunter3".to_owned());
+        let both = vec![pair(&secret), pair(&rotated)];
+        assert_eq!(kept.save(&token, &[pair(&rotated)]).unwrap(), both);
+        assert_eq!(kept.save(&token, &[pair(&rotated)]).unwrap(), both);
+        assert_eq!(Kept::open(&agent).all(), [(token.clone(), both)]);
         kept.forget(&token);
         assert!(kept.all().is_empty() && !dir.exists());
     }

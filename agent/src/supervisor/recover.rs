@@ -131,7 +131,7 @@ impl Supervisor {
         self.logging.insert(token.clone());
         let (context, logs, token) = (Arc::clone(&self.context), self.logs.clone(), token.clone());
         self.tasks.spawn("services", self.over.clone(), async move {
-            pod::down(&context, &dir).await;
+            pod::down(&context, &dir, None).await;
             logs.finished(&token, sweep::ends(&context, &token));
         });
     }

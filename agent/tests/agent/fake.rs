@@ -75,6 +75,14 @@ impl State {
             .any(|body| matches!(body, Body::Started(_)))
     }
 
+    pub(crate) fn log_of(&self, token: &LeaseToken, service: &str, stream: v1::LogStream) -> Held {
+        let source = format!("{token}.{service}");
+        self.logs
+            .get(&(source, stream.into()))
+            .cloned()
+            .unwrap_or_default()
+    }
+
     pub(crate) fn log(&self, token: &LeaseToken, stream: v1::LogStream) -> Held {
         self.logs
             .get(&(token.to_string(), stream.into()))

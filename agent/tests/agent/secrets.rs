@@ -122,10 +122,6 @@ async fn an_adopted_step_is_masked_also_when_its_secret_was_rotated_meanwhile() 
         tmp.path().join("agent.toml"),
         tmp.path().join("value"),
     );
-    let private = |path: &Path, text: &str| {
-        std::fs::write(path, text).unwrap();
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    };
     let policy = "[policy]\nnetworks = [\"host\"]\n[secrets.ROTATED]\nfile = \"value\"\n";
     private(&file, policy);
     private(&value, "first-hunter2-value");
@@ -152,8 +148,13 @@ async fn an_adopted_step_is_masked_also_when_its_secret_was_rotated_meanwhile() 
     assert_eq!(again.end().await, Some(0));
 }
 
+pub(super) fn private(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 /// A port that says a line once a file is there.
-fn gate(path: &Path) -> u16 {
+pub(super) fn gate(path: &Path) -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let path = path.to_owned();

@@ -30,8 +30,8 @@ Examples:
   firehall artifacts get run_01jx… dump heap -o /tmp/heap --force
   firehall artifacts get run_01jx… dump logs -o - | tar -t
 
-With -o json: an array of {step, index, attempt, name, bytes, sha256, media_type}; `index` only in a fan-out, `attempt` 0 for what
-was taken over from an earlier run."
+With -o json: an array of {step, index, attempt, name, bytes, sha256, media_type, removed_at}; `index` only in a fan-out,
+`attempt` 0 for what was taken over from an earlier run, `removed_at` only when the server's bounds took its bytes."
 )]
 pub(crate) struct ArtifactsArgs {
     #[command(subcommand)]
@@ -109,7 +109,10 @@ fn row(artifact: &ArtifactView) -> Vec<String> {
             attempt.unwrap_or_default()
         ),
         artifact.name.clone(),
-        artifact.bytes.to_string(),
+        match artifact.removed_at {
+            Some(at) => format!("{} (removed {})", artifact.bytes, sdk::rfc3339(at)),
+            None => artifact.bytes.to_string(),
+        },
         artifact.media_type.clone(),
         artifact.sha256.clone(),
     ]
@@ -149,18 +152,14 @@ async fn get(args: GetArgs) -> Done {
 
 /// Its name, which is a plain word, in this directory.
 async fn name_here(client: &sdk::Client, of: &ArtifactOf) -> Result<PathBuf, Fault> {
-    let all = client.artifacts(&of.run).await?;
-    let is_tar = all
-        .iter()
-        .any(|one| one.step == of.step && one.name == of.name && one.media_type == types::TAR);
     if !types::is_artifact_name(&of.name) {
         return Err(Fault::usage(format!("{:?} is no artifact's name", of.name)));
     }
-    Ok(PathBuf::from(if is_tar {
-        format!("{}.tar", of.name)
-    } else {
-        of.name.clone()
-    }))
+    let end = match client.artifact_view(of).await?.media_type.as_str() {
+        types::TAR => ".tar",
+        _ => "",
+    };
+    Ok(PathBuf::from(format!("{}{end}", of.name)))
 }
 
 /// A file that appears under its name when it is whole.

@@ -1,6 +1,6 @@
 //! `firehall backup` and `firehall restore`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ::server::store::sqlite::backup;
 use clap::Args;
@@ -9,6 +9,7 @@ use crate::{
     args::Form,
     exit::{Done, Exit, Fault},
     out::{self, Format},
+    text,
 };
 
 /// Copy a server's databases, also while it runs.
@@ -16,6 +17,10 @@ use crate::{
 #[command(
     after_long_help = "On the server's host. Each database is copied as of one moment; the server goes on meanwhile. The copy is on disk when
 this command ends. It holds what alerts and logs hold: it is made for its owner alone. Agents need no backup.
+
+Artifacts are not in it. Copy their directory afterwards (`artifacts` in the data directory, or that of --artifacts): what the
+databases name is there by then, and nothing in it is ever changed, so that `rsync` copies only what is new. A bucket has
+its own backups.
 
 Examples:
   firehall backup --data-dir /var/lib/firehall /var/backups/firehall-$(date +%F)"
@@ -37,6 +42,9 @@ pub(crate) struct BackupArgs {
     after_long_help = "Before the server is started there. Runs that were under way when the backup was made are ended as failed, for their
 steps may have run since: nothing is started twice. Results that agents still bring of them are kept as late; what they run
 of runs that the backup does not know is stopped.
+
+Artifacts are not in a backup: put the copy of their directory to `artifacts` in the data directory, or give --artifacts to the
+server as before. What is missing there stays in the histories by name, size and sum, and `firehall artifacts get` says so.
 
 Examples:
   firehall restore --data-dir /var/lib/firehall /var/backups/firehall-2026-11-25"
@@ -65,7 +73,21 @@ pub(crate) async fn backup(args: &BackupArgs) -> Done {
             out::line(&format!("{}: {} bytes", file.path.display(), file.bytes))?;
         }
     }
+    out::note(&beside(&args.data_dir));
     Ok(Exit::Succeeded)
+}
+
+/// Whether there is more to copy. Where artifacts are is the running server's to know; the usual place can be looked at.
+fn beside(data_dir: &Path) -> String {
+    let usual = data_dir.join("artifacts");
+    if usual.is_dir() {
+        format!(
+            "artifacts of steps are not in it: copy {} too",
+            text::line(&usual.display().to_string())
+        )
+    } else {
+        "artifacts of steps are not in it: copy the directory of --artifacts too; a bucket has its own backups".to_owned()
+    }
 }
 
 pub(crate) async fn restore(args: &RestoreArgs) -> Done {

@@ -1,9 +1,9 @@
 //! `firehall server`
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use ::server::{
-    Artifacts, Credentials, Place,
+    Artifacts, Credentials, Keep, Place,
     store::sqlite::{SqliteOptions, SqliteStore},
 };
 use clap::Args;
@@ -48,6 +48,13 @@ pub(crate) struct ServerArgs {
     /// not given
     #[arg(long, env = "FIREHALL_ARTIFACTS", value_name = "DIR|S3-URL")]
     artifacts: Option<Place>,
+    /// Remove an artifact's bytes this long after they were stored, once its run has ended: `30d`, `48h`. The history keeps its
+    /// name, size and sum. Without it they stay
+    #[arg(long, env = "FIREHALL_ARTIFACTS_MAX_AGE", value_name = "DURATION", value_parser = age)]
+    artifacts_max_age: Option<Duration>,
+    /// Remove the bytes of what was stored longest ago while all artifacts have more: `200GiB`. Those of live runs stay in any case
+    #[arg(long, env = "FIREHALL_ARTIFACTS_MAX_BYTES", value_name = "SIZE", value_parser = size)]
+    artifacts_max_bytes: Option<Size>,
     /// A host name under which a reverse proxy passes requests on; on loopback all others but localhost and addresses
     /// are refused. Repeatable
     #[arg(
@@ -94,7 +101,10 @@ pub(crate) fn main(args: ServerArgs) -> Done {
 async fn serve(args: ServerArgs, webhook_secret: Option<Secret>, secrets: BTreeMap<String, Secret>) -> Done {
     telemetry::init(&args.log)?;
     make_private(&args.data_dir)?;
-    let artifacts = artifacts(args.artifacts, &args.data_dir, secrets)?;
+    let artifacts = artifacts(args.artifacts, &args.data_dir, secrets)?.keeping(Keep {
+        age: args.artifacts_max_age,
+        bytes: args.artifacts_max_bytes.map(|size| size.0),
+    });
     let config = ::server::Config {
         listen: args.listen,
         insecure: args.insecure,
@@ -143,6 +153,23 @@ pub(crate) fn make_private(dir: &std::path::Path) -> Result<(), Fault> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.map_err(|error| Fault::failed(format!("cannot make {}: {error}", dir.display())))
+}
+
+/// As in an agent's file: `14d`, `48h`.
+fn age(text: &str) -> Result<Duration, String> {
+    let ms = types::units::duration(text).filter(|ms| *ms > 0);
+    ms.map(Duration::from_millis)
+        .ok_or_else(|| "expected a duration such as 14d, 48h or 30m".to_owned())
+}
+
+/// Bytes as people write them: a text also in a file, never a bare number.
+#[derive(Debug, Clone, Copy)]
+struct Size(u64);
+
+fn size(text: &str) -> Result<Size, String> {
+    types::units::size(text)
+        .map(Size)
+        .ok_or_else(|| "expected a size such as 500MiB or 200GiB".to_owned())
 }
 
 /// Opens the place for artifacts, by default in the data directory.

@@ -1,8 +1,9 @@
 //! Containers beside each other in one network: what holds it, names, readiness, and that each ends for itself.
 
-use runtime::{ContainerSpec, Ended, Pod};
+use runtime::{ContainerSpec, Ended, Network, Pod};
 use types::{Ready, ReadyCheck, Secret};
 
+use super::files;
 use crate::place::{Place, Running, bash, exec, processes_with, sh, unique, until};
 
 crate::suite![
@@ -16,6 +17,8 @@ crate::suite![
     what_holds_it_is_hardened_and_ends_when_told,
     readiness_goes_on_without_an_agent,
     nobody_joins_what_is_gone,
+    each_has_its_own_files_and_secrets,
+    they_reach_the_world_as_one,
 ];
 
 const PORT: u16 = 5432;
@@ -272,4 +275,86 @@ fn not_run(ended: &Ended) -> bool {
         Ended::NeverStarted(_) => true,
         Ended::Lost => false,
     }
+}
+
+fn each_has_its_own_files_and_secrets(place: &Place) {
+    let (_holder, pod) = held(place, &["db"]);
+    let mut spec = within(
+        sh(
+            "cat /etc/app/db.conf; echo \"$PASSWORD\"; stat -c %a /etc/app/db.conf; \
+            (echo more >> /etc/app/db.conf) 2>/dev/null || echo held; exec sleep 600",
+        ),
+        &pod,
+        ready(
+            ReadyCheck::Command(
+                [
+                    "/bin/sh",
+                    "-c",
+                    "grep -q port /etc/app/db.conf && test \"$PASSWORD\" = geheim",
+                ]
+                .map(str::to_owned)
+                .into(),
+            ),
+            30_000,
+        ),
+    );
+    spec = files::with(place, spec, &[("/etc/app/db.conf", 0o444, b"port 5432\n")]);
+    let secrets = vec![("PASSWORD".to_owned(), Secret::new("geheim".to_owned()))];
+    let db = place.start_with(&spec, secrets);
+    is_ready(&db);
+    db.says("held");
+    assert_eq!(
+        std::fs::read_to_string(db.dir().stdout()).unwrap(),
+        "port 5432\ngeheim\n444\nheld\n"
+    );
+    let step = place.run(&within(
+        sh("ls /etc/app 2>/dev/null; echo \"<$PASSWORD>\""),
+        &pod,
+        None,
+    ));
+    assert_eq!(step.out(), "<>\n", "they are the service's alone");
+}
+
+/// A runtime without it says so.
+fn they_reach_the_world_as_one(place: &Place) {
+    let outside = |mut spec: ContainerSpec| {
+        spec.network = Network::Egress;
+        spec
+    };
+    let hold = outside(holder(&["db"]));
+    if let Some(why) = place.runtime().refuses(&hold) {
+        assert!(why.contains("egress"), "{why}");
+        return;
+    }
+    is_ready(&place.start(&hold));
+    let pod = Pod {
+        hosts: hold.pod.hosts.clone(),
+        network_of: Some(place.dir(&hold.id)),
+        ..Pod::default()
+    };
+    let seen =
+        "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | sort; tail -n +2 /proc/net/route | cut -f1-3";
+    let step = place.run(&outside(within(sh(seen), &pod, None)));
+    assert!(
+        step.out().lines().any(|line| line != "lo"),
+        "a way out: {}",
+        step.out()
+    );
+    let beside = place.run(&outside(within(sh(seen), &pod, None)));
+    assert_eq!(step.out(), beside.out(), "the same");
+    let db = place.start(&outside(within(
+        server(PORT, "I am db"),
+        &pod,
+        ready(ReadyCheck::Tcp(PORT), 30_000),
+    )));
+    is_ready(&db);
+    let ran = place.run(&outside(within(asks("db", PORT), &pod, None)));
+    assert_eq!(ran.out(), "I am db\n", "{}", ran.err());
+    // Neither reaches what an egress keeps off.
+    let ran = place.run(&outside(within(
+        bash("timeout 5 bash -c 'exec 3<>/dev/tcp/169.254.169.254/80' 2>/dev/null && echo reached; true"),
+        &pod,
+        None,
+    )));
+    assert_eq!(ran.out(), "");
 }

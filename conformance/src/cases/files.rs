@@ -17,7 +17,7 @@ crate::suite![
 ];
 
 /// The spec with these files, put where the runtime takes them from.
-fn with(place: &Place, mut spec: ContainerSpec, files: &[(&str, u32, &[u8])]) -> ContainerSpec {
+pub(super) fn with(place: &Place, mut spec: ContainerSpec, files: &[(&str, u32, &[u8])]) -> ContainerSpec {
     let dir = AttemptDir::new(place.dir(&spec.id));
     dir.make_files().unwrap();
     for (n, (path, mode, bytes)) in files.iter().enumerate() {

@@ -8,7 +8,7 @@ use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{PushImageOptionsBuilder, TagImageOptionsBuilder};
 use docker::{Credentials, Host, Logins, Registries};
 use futures::StreamExt;
-use runtime::{ContainerSpec, Image, Pull, Runtime, StartErrorKind};
+use runtime::{ContainerSpec, Found, Image, Pull, Runtime, StartErrorKind};
 use types::Secret;
 
 use crate::made;
@@ -63,6 +63,47 @@ async fn an_image_brings_its_environment_and_its_directory_and_is_in_the_record(
         kind == StartErrorKind::ImageMissing && message.contains("pull: never"),
         "{message}"
     );
+    place.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_command_an_image_runs_its_own_also_beside_a_step() {
+    let place = Place::new().await;
+    let name = format!("firehall-test-{}:own", std::process::id());
+    let client = Operator::new().0;
+    let says = serde_json::json!({
+        "Env": ["PATH=/bin", "COLOUR=red"], "WorkingDir": "/srv",
+        "Entrypoint": ["/bin/sh", "-c", "echo \"own $1 $COLOUR $PWD\"", "-"], "Cmd": ["command"],
+    });
+    made::load_saying(&client, &name, here(), &says).await;
+    let mut holder = exec(&[]);
+    holder.pod.holds = true;
+    let network = place.dir();
+    let Found::Running(held) = place.docker.start(&network, holder, Vec::new()).await.unwrap() else {
+        panic!("the network is not held");
+    };
+    let files = runtime::AttemptDir::new(&network);
+    let ready = async {
+        while files.ready().unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ready)
+        .await
+        .expect("the network is held");
+    let mut service = of(&name, Pull::Never, exec(&[]));
+    service.pod.network_of = Some(network.clone());
+    let ran = place.run(service).await;
+    assert_eq!(
+        ran.out(),
+        "own command red /srv\n",
+        "{:?} {}",
+        ran.record,
+        ran.err()
+    );
+    place.docker.stop(&network).await.unwrap();
+    held.wait().await.unwrap();
+    made::unload(&client, &name).await;
     place.leave().await;
 }
 

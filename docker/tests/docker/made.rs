@@ -7,12 +7,18 @@ use sha2::{Digest, Sha256};
 
 /// Loads an image under a name: `/bin/busybox` as `/bin/sh`, an environment and a working directory of its own.
 pub(crate) async fn load(client: &Docker, name: &str, arch: &str) {
+    let says = serde_json::json!({ "Env": ["PATH=/bin", "FROM=the-image"], "WorkingDir": "/srv" });
+    load_saying(client, name, arch, &says).await;
+}
+
+/// With what its configuration says.
+pub(crate) async fn load_saying(client: &Docker, name: &str, arch: &str, says: &serde_json::Value) {
     let layer = layer();
     let diff = hex(&layer);
     let config = serde_json::json!({
         "architecture": arch,
         "os": "linux",
-        "config": { "Env": ["PATH=/bin", "FROM=the-image"], "WorkingDir": "/srv" },
+        "config": says,
         "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{diff}")] },
     })
     .to_string();

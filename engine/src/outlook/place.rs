@@ -118,6 +118,7 @@ fn beside(service: &PlanService) -> ServiceWork {
         env: BTreeMap::new(),
         secrets: service.secrets.clone(),
         secret_files: service.secret_files.clone(),
+        files: BTreeMap::new(),
         resources: service.resources,
         workdir: service.workdir.clone(),
         user: service.user,

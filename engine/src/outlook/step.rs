@@ -246,7 +246,8 @@ fn refused(known: &Known, plan: &PlanStep, runs_on: &BTreeMap<String, Foreseen>)
             ..
         } => {
             let mut contents = Vec::new();
-            for file in files.values() {
+            let beside = services.values().flat_map(|service| service.files.values());
+            for file in files.values().chain(beside) {
                 match &file.from {
                     PlanFileFrom::Content(content) => contents.push(content),
                     // What a step will have left is not known before it ran.

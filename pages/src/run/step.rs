@@ -40,6 +40,8 @@ pub struct StepPage {
     pub outputs: Vec<Output>,
     /// What it left as files.
     pub artifacts: Vec<Artifact>,
+    /// How many of them are not listed.
+    pub more_artifacts: usize,
 }
 
 /// A line of the plan.
@@ -102,6 +104,8 @@ pub struct Artifact {
     pub media_type: String,
     /// Of its bytes.
     pub sha256: String,
+    /// When its bytes were removed, by the server's bounds.
+    pub removed_at_ms: Option<i64>,
 }
 
 impl StepPage {

@@ -1,11 +1,13 @@
 //! Steps in images.
 
-use runtime::{HostView, Pull, StartErrorKind};
+use std::time::Duration;
+
+use runtime::{Found, HostView, Pull, Runtime, StartErrorKind};
 use types::UserRange;
 
 use crate::build::{Image, Layer, busybox, push};
 use crate::registry::Registry;
-use crate::support::{Place, sh};
+use crate::support::{Place, block, sh};
 
 #[test]
 fn an_image_is_fetched_unpacked_and_run_and_its_digest_is_in_the_record() {
@@ -155,4 +157,53 @@ fn a_program_that_the_image_lacks_is_named() {
     let ran = place.run(spec);
     assert_eq!(ran.refusal().0, StartErrorKind::NotFound);
     assert!(ran.refusal().1.contains("the image does not have it"), "{ran:?}");
+}
+
+#[test]
+fn without_a_command_an_image_runs_its_own_as_its_own_user_also_beside_a_step() {
+    let registry = Registry::open();
+    let place = Place::new();
+    let own = Layer::new().file(
+        "app/serve",
+        0o755,
+        0,
+        b"#!/bin/sh\necho \"own $* $COLOUR\"; id -u; pwd\n",
+    );
+    let image = Image::of(vec![busybox(), own]).says(serde_json::json!({
+        "Env": ["COLOUR=red", "PATH=/bin"], "WorkingDir": "/app/work", "User": "app",
+        "Entrypoint": ["/app/serve"], "Cmd": ["by", "itself"],
+    }));
+    push(&registry, "own", &image);
+    let name = format!("{}/own", registry.host);
+
+    let mut holder = sh(&name, "");
+    (holder.image, holder.argv, holder.pod.holds) = (runtime::Image::Host, Vec::new(), true);
+    let network = place.path(&holder.id);
+    let runtime: &dyn Runtime = &place.native;
+    let Found::Running(held) = block(runtime.start(&network, holder, Vec::new())).unwrap() else {
+        panic!("the network is not held");
+    };
+    let files = runtime::AttemptDir::new(&network);
+    block(async {
+        while files.ready().unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let mut service = sh(&name, "");
+    service.argv = Vec::new();
+    service.pod.network_of = Some(network.clone());
+    let ran = place.run(service);
+    assert_eq!(ran.out, "own by itself red\n1234\n/app/work\n", "{ran:?}");
+
+    // One that has none says so.
+    push(&registry, "mute", &Image::of(vec![busybox()]));
+    let mut mute = sh(&format!("{}/mute", registry.host), "");
+    mute.argv = Vec::new();
+    let ran = place.run(mute);
+    let (_, message) = ran.refusal();
+    assert!(message.contains("command"), "{message}");
+    block(async {
+        runtime.stop(&network).await.unwrap();
+        held.wait().await.unwrap();
+    });
 }

@@ -5,8 +5,15 @@ use std::time::{Duration, Instant};
 use proto::v1::{GetArtifactRequest, ListArtifactsRequest, RunArtifact, get_artifact_response::Part};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use types::Timestamp;
 
-use crate::{Client, Error};
+use crate::{
+    Client, Error, Page,
+    view::{instant, some},
+};
+
+/// What is wrong with an answer without its first part.
+const SILENT: &str = "nothing was said of the artifact";
 
 /// Something that a step left and the server holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,6 +33,9 @@ pub struct ArtifactView {
     pub sha256: String,
     /// What it is; a directory is `application/x-tar`.
     pub media_type: String,
+    /// When its bytes were removed by the server's bounds, in lists: they cannot be got any more.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "instant")]
+    pub removed_at: Option<Timestamp>,
 }
 
 /// Which one is wanted.
@@ -43,6 +53,19 @@ pub struct ArtifactOf {
     pub name: String,
 }
 
+impl ArtifactOf {
+    fn request(&self, attempt: u32, offset: u64) -> GetArtifactRequest {
+        GetArtifactRequest {
+            run_id: self.run.clone(),
+            step: self.step.clone(),
+            index: self.index,
+            attempt,
+            name: self.name.clone(),
+            offset,
+        }
+    }
+}
+
 impl From<RunArtifact> for ArtifactView {
     fn from(wire: RunArtifact) -> Self {
         Self {
@@ -53,21 +76,62 @@ impl From<RunArtifact> for ArtifactView {
             bytes: wire.bytes,
             sha256: wire.sha256,
             media_type: wire.media_type,
+            removed_at: wire.removed_at_ms.map(Timestamp::from_unix_ms),
         }
     }
 }
 
 impl Client {
-    /// What the steps of a run left, in their order.
+    /// What the steps of a run left, in their order: all pages.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn artifacts(&self, run: &str) -> Result<Vec<ArtifactView>, Error> {
+        let (mut all, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let page = self.artifacts_page(run, 0, &page_token).await?;
+            all.extend(page.items);
+            match page.next {
+                Some(next) => page_token = next,
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// One page of them, at most 500; `page_token` is empty, or `next` of the page before.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn artifacts_page(
+        &self,
+        run: &str,
+        limit: u32,
+        page_token: &str,
+    ) -> Result<Page<ArtifactView>, Error> {
         let request = self.unary(ListArtifactsRequest {
             run_id: run.to_owned(),
+            limit,
+            page_token: page_token.to_owned(),
         });
-        let answer = self.runs().list_artifacts(request).await;
-        Ok(self.take(answer)?.artifacts.into_iter().map(Into::into).collect())
+        let answer = self.take(self.runs().list_artifacts(request).await)?;
+        Ok(Page {
+            items: answer.artifacts.into_iter().map(Into::into).collect(),
+            next: some(answer.next_page_token),
+        })
+    }
+
+    /// What an artifact is, without its bytes.
+    ///
+    /// # Errors
+    /// See [`Error`]; one whose bytes the server cannot give is refused as it is by [`Self::artifact`].
+    pub async fn artifact_view(&self, of: &ArtifactOf) -> Result<ArtifactView, Error> {
+        let request = of.request(of.attempt, 0);
+        let mut parts = self.take(self.runs().get_artifact(request).await)?;
+        let first = parts.message().await.map_err(|status| self.refused(&status))?;
+        match first.and_then(|part| part.part) {
+            Some(Part::Artifact(artifact)) => Ok(artifact.into()),
+            Some(Part::Data(_)) | None => Err(Error::Answer(SILENT.to_owned())),
+        }
     }
 
     /// An artifact's bytes, handed to `each` as they come. They are the artifact only when this succeeds: the sum is known at
@@ -110,15 +174,9 @@ impl Client {
         whole: &mut Whole,
         each: &mut impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), Broken<E>> {
-        let request = GetArtifactRequest {
-            run_id: of.run.clone(),
-            step: of.step.clone(),
-            index: of.index,
-            // What has begun goes on with the same one.
-            attempt: whole.is.as_ref().map_or(of.attempt, |is| is.attempt),
-            name: of.name.clone(),
-            offset: whole.bytes,
-        };
+        // What has begun goes on with the same one.
+        let attempt = whole.is.as_ref().map_or(of.attempt, |is| is.attempt);
+        let request = of.request(attempt, whole.bytes);
         let answer = self.runs().get_artifact(request).await;
         let mut parts = self.take(answer).map_err(Broken::There)?;
         loop {
@@ -163,9 +221,7 @@ struct Whole {
 
 impl Whole {
     fn checked(self) -> Result<ArtifactView, Error> {
-        let is = self
-            .is
-            .ok_or_else(|| Error::Answer("nothing was said of the artifact".to_owned()))?;
+        let is = self.is.ok_or_else(|| Error::Answer(SILENT.to_owned()))?;
         let sum: String = self
             .sum
             .finalize()

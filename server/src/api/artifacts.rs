@@ -1,13 +1,13 @@
 //! Artifacts from agents and to them: fenced by the lease of a live attempt, and by what its work names.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use engine::{At, Run};
 use futures::{StreamExt, stream::BoxStream};
 use proto::v1::{self, put_artifact_request::Message as Up};
 use sha2::{Digest, Sha256};
 use tonic::{Status, Streaming};
-use types::{Artifact, FileFrom, LeaseToken, RunId, WorkBody, limits};
+use types::{Artifact, FileFrom, LeaseToken, RunId, Timestamp, WorkBody, limits};
 
 use super::{
     convert, errors,
@@ -26,6 +26,8 @@ const AHEAD: usize = 16;
 const PIECES_AHEAD: usize = 4;
 /// How long an agent may leave the server waiting for its next message.
 const NEXT: Duration = Duration::from_secs(60);
+/// How often an agent hears of a store that takes its time.
+const STILL_HERE: Duration = Duration::from_secs(20);
 /// What a server with no room now is asked again after.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -70,31 +72,74 @@ async fn put(
     let Announced {
         run, token, artifact, ..
     } = &announced;
-    let writing = artifacts.turn(token, &artifact.name, run, artifact.bytes).await;
+    let writing = artifacts.turns.take(token, &artifact.name, run).await;
     let writing =
         writing.ok_or_else(|| errors::unavailable("the artifact is being sent by another stream"))?;
-    let rows = rows(core, run).await?;
-    let same = |row: &&ArtifactRow| row.token == *token && row.artifact.name == artifact.name;
-    match rows.iter().find(same) {
-        Some(row) if row.artifact == *artifact => return stored(out, artifact.bytes).await,
-        Some(_) => {
-            return refuse(
-                out,
-                "another content is stored under this name already".to_owned(),
-            )
-            .await;
-        }
-        None => {}
-    }
-    if let Err(why) = within_quota(&rows, &announced, artifacts.on_the_way(run, &writing)) {
-        return refuse(out, why).await;
-    }
-    let mut incoming = artifacts.incoming(token, artifact).await.map_err(no_room)?;
+    let begun = promised(core, artifacts, state.as_ref(), &announced, &writing).await?;
+    let mut incoming = match begun {
+        Begun::Goes(incoming) => incoming,
+        Begun::Stored => return stored(out, artifact.bytes).await,
+        Begun::Refused(why) => return refuse(out, why).await,
+    };
     if take(core, &mut up, &mut incoming, artifact, &writing, out).await? {
         keep(core, artifacts, incoming, announced, out).await
     } else {
+        incoming.forget().await;
         Ok(())
     }
+}
+
+/// How an upload begins.
+enum Begun {
+    Goes(Incoming),
+    Stored,
+    Refused(String),
+}
+
+/// Promises it room, if there is some and it is not there yet.
+async fn promised(
+    core: &Core,
+    artifacts: &Artifacts,
+    state: Option<&Run>,
+    announced: &Announced,
+    writing: &Writing,
+) -> Result<Begun, Status> {
+    let Announced {
+        run, token, artifact, ..
+    } = announced;
+    let _one_after_another = artifacts.turns.promising.lock().await;
+    // Before what is stored: what is stored meanwhile is in both, and is taken out of this.
+    let mut on_the_way = artifacts.turns.promised(run, writing);
+    let is_live = |token: &LeaseToken| state.is_some_and(|state| crate::artifacts::is_live(state, token));
+    let came = artifacts.tidy(run, is_live).await.map_err(no_room)?;
+    for (key, bytes) in came {
+        let promised = on_the_way.entry(key).or_default();
+        *promised = bytes.max(*promised);
+    }
+    let rows = rows(core, run).await?;
+    on_the_way.remove(&(token.clone(), artifact.name.clone()));
+    for row in &rows {
+        on_the_way.remove(&(row.token.clone(), row.artifact.name.clone()));
+    }
+    let same = |row: &&ArtifactRow| row.token == *token && row.artifact.name == artifact.name;
+    match rows.iter().find(same) {
+        Some(row) if row.artifact == *artifact => return Ok(Begun::Stored),
+        Some(_) => {
+            let why = "another content is stored under this name already";
+            return Ok(Begun::Refused(why.to_owned()));
+        }
+        None => {}
+    }
+    let taken = rows
+        .iter()
+        .map(|row| (&row.token, row.artifact.bytes))
+        .chain(on_the_way.iter().map(|((token, _), bytes)| (token, *bytes)));
+    if let Err(why) = within_quota(taken, announced) {
+        return Ok(Begun::Refused(why));
+    }
+    writing.promise(artifact.bytes);
+    let incoming = artifacts.incoming(run, token, artifact).await;
+    Ok(Begun::Goes(incoming.map_err(no_room)?))
 }
 
 async fn next(core: &Core, up: &mut Streaming<v1::PutArtifactRequest>) -> Result<Option<Up>, Status> {
@@ -165,25 +210,28 @@ fn declared(state: Option<&Run>, announced: &Announced) -> Result<(), String> {
     }
 }
 
-fn within_quota(rows: &[ArtifactRow], announced: &Announced, on_the_way: u64) -> Result<(), String> {
-    let artifact = &announced.artifact;
-    let of_attempt = rows.iter().filter(|row| row.token == announced.token);
-    let sum = |bytes: u64| bytes.saturating_add(artifact.bytes);
-    let attempt = sum(of_attempt.map(|row| row.artifact.bytes).sum());
-    if attempt > limits::ARTIFACT_BYTES {
-        let most = limits::ARTIFACT_BYTES;
-        return Err(format!(
-            "it has {} bytes, with which the attempt would have {attempt}: at most {most}",
-            artifact.bytes
-        ));
+/// Whether there is room beside what is stored and what is on its way, by lease.
+fn within_quota<'a>(
+    taken: impl Iterator<Item = (&'a LeaseToken, u64)>,
+    announced: &Announced,
+) -> Result<(), String> {
+    let bytes = announced.artifact.bytes;
+    let (mut attempt, mut run) = (bytes, bytes);
+    for (token, bytes) in taken {
+        run = run.saturating_add(bytes);
+        if *token == announced.token {
+            attempt = attempt.saturating_add(bytes);
+        }
     }
-    let run = sum(rows.iter().map(|row| row.artifact.bytes).sum::<u64>()).saturating_add(on_the_way);
-    if run > limits::ARTIFACT_RUN_BYTES {
-        let most = limits::ARTIFACT_RUN_BYTES;
-        return Err(format!(
-            "it has {} bytes, with which the run would have {run}: at most {most}",
-            artifact.bytes
-        ));
+    for (what, all, most) in [
+        ("attempt", attempt, limits::ARTIFACT_BYTES),
+        ("run", run, limits::ARTIFACT_RUN_BYTES),
+    ] {
+        if all > most {
+            return Err(format!(
+                "it has {bytes} bytes, with which the {what} would have {all}: at most {most}"
+            ));
+        }
     }
     Ok(())
 }
@@ -248,7 +296,13 @@ async fn keep(
         }
         Err(Wrong::Io(error)) => return Err(no_room(error)),
     }
-    if let Err(why) = artifacts.put(&mut incoming, &artifact.sha256).await {
+    let Some(_storing) = artifacts.storing(&artifact.sha256) else {
+        return Err(errors::exhausted(
+            "the same bytes are being removed from the artifact store",
+            AGAIN,
+        ));
+    };
+    if let Err(why) = put_whole(artifacts, &mut incoming, &artifact, out).await {
         tracing::error!(place = artifacts.place(), why, "the artifact store takes nothing");
         return Err(errors::exhausted(
             "the server's artifact store takes nothing now",
@@ -269,6 +323,24 @@ async fn keep(
     core.meter.artifact(bytes);
     incoming.forget().await;
     stored(out, bytes).await
+}
+
+/// Into the store, which may take its time: the agent hears meanwhile that somebody is here. One that is gone changes
+/// nothing: all of it has come, and what is stored is not sent again.
+async fn put_whole(
+    artifacts: &Artifacts,
+    incoming: &mut Incoming,
+    artifact: &Artifact,
+    out: &Out<v1::PutArtifactResponse>,
+) -> Result<(), String> {
+    let putting = artifacts.put(incoming, &artifact.sha256);
+    tokio::pin!(putting);
+    loop {
+        tokio::select! {
+            done = &mut putting => return done,
+            () = tokio::time::sleep(STILL_HERE) => drop(held(out, artifact.bytes).await),
+        }
+    }
 }
 
 async fn rows(core: &Core, run: &RunId) -> Result<Vec<ArtifactRow>, Status> {
@@ -316,8 +388,8 @@ pub(super) async fn give(
     let state = live(core, &run, &at, &token).await?;
     let attempt = state.as_ref().and_then(|state| state.attempt(&at));
     let named = attempt.is_some_and(|attempt| match &attempt.work.body {
-        WorkBody::Container(container) => container.files.values().any(
-            |file| matches!(&file.from, FileFrom::Artifact(artifact) if artifact.sha256 == request.sha256),
+        WorkBody::Container(container) => container.all_files().any(
+            |(_, file)| matches!(&file.from, FileFrom::Artifact(artifact) if artifact.sha256 == request.sha256),
         ),
         WorkBody::Action(_) => false,
     });
@@ -330,10 +402,8 @@ pub(super) async fn give(
     let bytes = read(core, &request.sha256, request.offset).await?;
     let core = core.clone();
     Ok(answer(PIECES_AHEAD, |out| async move {
-        pass_on(&core, bytes, &out, |data| v1::GetAttemptArtifactResponse {
-            data: data.to_vec(),
-        })
-        .await
+        let wrap = |data: bytes::Bytes| v1::GetAttemptArtifactResponse { data: data.to_vec() };
+        pass_on(&core, &request.sha256, bytes, &out, wrap).await
     }))
 }
 
@@ -342,22 +412,51 @@ pub(crate) async fn read(core: &Core, sha256: &str, offset: u64) -> Result<crate
     let Some(artifacts) = &core.config.artifacts else {
         return Err(Status::failed_precondition("this server keeps no artifacts"));
     };
-    artifacts
-        .read(sha256, offset)
-        .await
-        .map_err(|error| unreadable(&error))
+    match artifacts.read(sha256, offset).await {
+        Ok(bytes) => Ok(bytes),
+        Err(ReadError::Gone) => match removed(core, vec![sha256.to_owned()]).await?.remove(sha256) {
+            Some(at) => Err(was_removed(sha256, core.clock.now().since(at))),
+            None => Err(unreadable(core, sha256, &ReadError::Gone)),
+        },
+        Err(error) => Err(unreadable(core, sha256, &error)),
+    }
 }
 
-pub(super) fn unreadable(error: &ReadError) -> Status {
-    tracing::error!(%error, "an artifact cannot be read");
+/// When the bytes of these sums were removed by the server's own bounds.
+pub(crate) async fn removed(core: &Core, sums: Vec<String>) -> Result<BTreeMap<String, Timestamp>, Status> {
+    let removed = core.store.removed(&sums).await;
+    removed.map_err(|error| errors::store_status(&error))
+}
+
+/// As the operator wants it.
+fn was_removed(sha256: &str, ago: types::Millis) -> Status {
+    let ago = types::text::duration(ago);
+    let why = format!(
+        "its bytes (sha256 {sha256}) were removed {ago} ago by the server's --artifacts-max-age or --artifacts-max-bytes; the \
+         history keeps its name, size and sum"
+    );
+    errors::not_found("artifact", sha256, why)
+}
+
+/// What a person does about it is in the message: a restored server has the histories without the bytes.
+fn unreadable(core: &Core, sha256: &str, error: &ReadError) -> Status {
+    tracing::error!(sha256, %error, "an artifact cannot be read");
+    let place = core.config.artifacts.as_ref().map_or("", Artifacts::place);
     match error {
-        ReadError::Gone | ReadError::Damaged => Status::data_loss(error.to_string()),
-        ReadError::Unavailable(_) => errors::unavailable("the artifact store cannot be read now"),
+        ReadError::Gone => Status::data_loss(format!(
+            "the history says that it was stored, and the server's artifact store {place} does not have its bytes (sha256 \
+             {sha256}): a backup holds the histories only; put the copy of that store back"
+        )),
+        ReadError::Damaged => Status::data_loss(format!(
+            "what the server's artifact store {place} holds under sha256 {sha256} does not have that sum any more"
+        )),
+        ReadError::Unavailable(_) => errors::unavailable("the server's artifact store cannot be read now"),
     }
 }
 
 pub(super) async fn pass_on<T>(
     core: &Core,
+    sha256: &str,
     mut bytes: crate::artifacts::Bytes,
     out: &Out<T>,
     wrap: impl Fn(bytes::Bytes) -> T,
@@ -370,7 +469,7 @@ pub(super) async fn pass_on<T>(
         match piece {
             None => return Ok(()),
             Some(Ok(piece)) => out.send(wrap(piece)).await?,
-            Some(Err(error)) => return Err(unreadable(&error)),
+            Some(Err(error)) => return Err(unreadable(core, sha256, &error)),
         }
     }
 }

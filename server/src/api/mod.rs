@@ -130,7 +130,7 @@ pub(crate) fn run_events(
 
 /// What a run left.
 pub(crate) use self::{
-    artifacts::read as artifact_bytes,
+    artifacts::{read as artifact_bytes, removed as artifacts_removed},
     runs_artifacts::{find as find_artifact, list as artifacts_of},
 };
 

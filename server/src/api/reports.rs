@@ -33,17 +33,24 @@ pub(super) async fn reported(
     if terminal {
         failpoint::reach("result.recv");
     }
+    let mut left = false;
     if let Ask::Report {
         body: ReportBody::Finished(report),
         ..
     } = &mut ask
     {
+        left = !report.artifacts.is_empty();
         artifacts::held(&core.store, &run, &token, report)
             .await
             .map_err(|error| super::errors::store_status(&error))?;
     }
     match core.runs.tell(&run, ask).await {
-        Ok(()) => Ok(()),
+        Ok(()) => {
+            if let Some(artifacts) = core.config.artifacts.as_ref().filter(|_| left) {
+                artifacts.over(&run, &token).await;
+            }
+            Ok(())
+        }
         Err(error @ (RunError::NotFound(_) | RunError::GivenUp(_))) => {
             // Of a history that this store does not have (a restored backup), or that nobody can go on with: nothing can
             // use it, and the agent's spool must not keep it for ever.

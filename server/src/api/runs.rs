@@ -354,10 +354,11 @@ impl v1::run_service_server::RunService for Service {
         request: Request<v1::ListArtifactsRequest>,
     ) -> Result<Response<v1::ListArtifactsResponse>, Status> {
         authorize(&request, Permission::View)?;
-        let id: RunId = convert::id(&request.into_inner().run_id, "run_id")?;
+        let request = request.into_inner();
+        let id: RunId = convert::id(&request.run_id, "run_id")?;
         let run = self.load(&id).await?;
-        let artifacts = super::runs_artifacts::list(&run);
-        Ok(Response::new(v1::ListArtifactsResponse { artifacts }))
+        let page = super::runs_artifacts::page(&self.0, &run, &request).await?;
+        Ok(Response::new(page))
     }
 
     async fn get_artifact(

@@ -7,8 +7,8 @@ use tonic::Status;
 use types::Artifact;
 
 use super::{
-    artifacts::{pass_on, read},
-    brief, errors,
+    artifacts::{pass_on, read, removed},
+    brief, errors, paging,
     stream::answer,
 };
 use crate::Core;
@@ -34,6 +34,7 @@ pub(crate) fn list(run: &Run) -> Vec<v1::RunArtifact> {
                     bytes: artifact.bytes,
                     sha256: artifact.sha256.clone(),
                     media_type: artifact.media_type.clone(),
+                    removed_at_ms: None,
                 }));
             };
             if let Some(taken) = &item.taken {
@@ -45,6 +46,39 @@ pub(crate) fn list(run: &Run) -> Vec<v1::RunArtifact> {
         }
     }
     all
+}
+
+/// As many as are asked for, behind those of the page before.
+pub(super) async fn page(
+    core: &Core,
+    run: &Run,
+    request: &v1::ListArtifactsRequest,
+) -> Result<v1::ListArtifactsResponse, Status> {
+    let mut artifacts = list(run);
+    if !request.page_token.is_empty() {
+        let last = artifacts.iter().position(|one| token(one) == request.page_token);
+        let last = last.ok_or_else(|| {
+            let why = "not a token of this list: give next_page_token of the page before";
+            errors::invalid("page_token", why)
+        })?;
+        artifacts.drain(..=last);
+    }
+    let more = paging::cut(&mut artifacts, paging::limit(request.limit, paging::MOST));
+    let next_page_token = artifacts.last().filter(|_| more).map(token).unwrap_or_default();
+    let removed = removed(core, artifacts.iter().map(|one| one.sha256.clone()).collect()).await?;
+    for one in &mut artifacts {
+        one.removed_at_ms = removed.get(&one.sha256).map(|at| at.unix_ms());
+    }
+    Ok(v1::ListArtifactsResponse {
+        artifacts,
+        next_page_token,
+    })
+}
+
+/// One of them, wherever it is in a list that has grown.
+fn token(one: &v1::RunArtifact) -> String {
+    let index = one.index.map_or_else(String::new, |index| index.to_string());
+    format!("{}/{index}/{}/{}", one.step, one.attempt, one.name)
 }
 
 /// The one that is asked for.
@@ -108,7 +142,9 @@ pub(super) async fn give(
     let core = core.clone();
     let part = |part| v1::GetArtifactResponse { part: Some(part) };
     Ok(answer(AHEAD, move |out| async move {
+        let sha256 = artifact.sha256.clone();
         out.send(part(Part::Artifact(artifact))).await?;
-        pass_on(&core, bytes, &out, |data| part(Part::Data(data.to_vec()))).await
+        let wrap = |data: bytes::Bytes| part(Part::Data(data.to_vec()));
+        pass_on(&core, &sha256, bytes, &out, wrap).await
     }))
 }

@@ -1,5 +1,7 @@
 //! Objects by their sum: put whole, read with their sum counted again.
 
+use std::time::Duration;
+
 use futures::{StreamExt, stream::BoxStream};
 use object_store::{ObjectStoreExt, PutPayload, WriteMultipart, path::Path};
 use sha2::{Digest, Sha256};
@@ -9,9 +11,11 @@ use types::limits::ARTIFACT_CHUNK_BYTES;
 use super::{Artifacts, Incoming};
 
 /// Up to this size an object is put by one request, beyond it in parts of it (S3 takes none below 5 MiB but the last).
-const PART: usize = 8 * 1024 * 1024;
+const PART: usize = 5 * 1024 * 1024;
 /// Parts under way at once.
-const PARTS: usize = 4;
+const PARTS: usize = 2;
+/// How long the store may be silent when it is read.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Pieces of an object, at most [`ARTIFACT_CHUNK_BYTES`] each.
 pub(crate) type Bytes = BoxStream<'static, Result<bytes::Bytes, ReadError>>;
@@ -73,12 +77,25 @@ impl Artifacts {
         Ok(())
     }
 
+    /// Removes the bytes of a sum; none there is fine.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub(super) async fn delete(&self, sha256: &str) -> Result<(), object_store::Error> {
+        match self.objects.delete(&path(sha256)).await {
+            Err(object_store::Error::NotFound { .. }) | Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The bytes from an offset on. All are read and summed; the last word is an error when the sum is another.
     ///
     /// # Errors
     /// There is no such object, or it cannot be read now.
     pub(crate) async fn read(&self, sha256: &str, offset: u64) -> Result<Bytes, ReadError> {
-        let found = self.objects.get(&path(sha256)).await.map_err(unreadable)?;
+        let path = path(sha256);
+        let found = tokio::time::timeout(SILENCE, self.objects.get(&path)).await;
+        let found = found.map_err(|_| silent())?.map_err(unreadable)?;
         let state = Reading {
             stream: found.into_stream(),
             hash: Some(Sha256::new()),
@@ -106,7 +123,11 @@ async fn next(mut state: Reading) -> Option<(Result<bytes::Bytes, ReadError>, Re
             let piece = state.rest.split_to(state.rest.len().min(ARTIFACT_CHUNK_BYTES));
             return Some((Ok(piece), state));
         }
-        match state.stream.next().await {
+        let Ok(piece) = tokio::time::timeout(SILENCE, state.stream.next()).await else {
+            state.hash = None;
+            return Some((Err(silent()), state));
+        };
+        match piece {
             Some(Ok(mut data)) => {
                 state.hash.as_mut()?.update(&data);
                 let skipped = usize::try_from(state.skip).unwrap_or(usize::MAX).min(data.len());
@@ -123,6 +144,10 @@ async fn next(mut state: Reading) -> Option<(Result<bytes::Bytes, ReadError>, Re
             }
         }
     }
+}
+
+fn silent() -> ReadError {
+    ReadError::Unavailable(format!("it is silent for {} s", SILENCE.as_secs()))
 }
 
 fn unreadable(error: object_store::Error) -> ReadError {

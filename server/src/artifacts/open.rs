@@ -5,18 +5,21 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use object_store::{ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder, local::LocalFileSystem};
 use types::Secret;
 
-use super::Artifacts;
+use super::{Artifacts, Keep};
 
-/// What was begun and not gone on with for this long is thrown away when the server starts.
-const STALE: Duration = Duration::from_secs(24 * 3_600);
-/// How long one request to a bucket may take, and all tries of it.
-const REQUEST: Duration = Duration::from_secs(30);
+/// How long a bucket may take to be reached.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a bucket may leave an answer open. reqwest counts this from the request's first byte, so that it bounds how long
+/// a part may be under way too: two of them at once (`objects`) come through at 35 kB/s. A peer that is gone is found by TCP
+/// within half a minute.
+const SILENCE: Duration = Duration::from_secs(300);
+/// From the first try of a request until it is not tried again.
 const RETRIES: Duration = Duration::from_secs(60);
 
 /// Where artifacts are to be.
@@ -108,7 +111,6 @@ impl Artifacts {
         };
         let incoming = data_dir.join("artifacts.incoming");
         private(&incoming).map_err(|error| failed(error.to_string()))?;
-        tidy(&incoming).map_err(|error| failed(error.to_string()))?;
         let objects: Arc<dyn ObjectStore> = match place {
             Place::Directory(path) => {
                 private(path).map_err(|error| failed(error.to_string()))?;
@@ -122,8 +124,17 @@ impl Artifacts {
             objects,
             place: place.to_string(),
             incoming,
-            busy: Arc::default(),
+            keep: Keep::default(),
+            uses: Arc::default(),
+            turns: Arc::default(),
         })
+    }
+
+    /// With bounds to what stays.
+    #[must_use]
+    pub fn keeping(mut self, keep: Keep) -> Self {
+        self.keep = keep;
+        self
     }
 
     /// Where they are, for people.
@@ -141,12 +152,18 @@ fn s3(bucket: &str, prefix: &str, credentials: &Credentials) -> Result<Arc<dyn O
     let _already = rustls::crypto::ring::default_provider().install_default();
     let endpoint = credentials.endpoint.as_deref();
     let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
+    // No end for a whole request: how long one takes is the link's and the size's.
+    let options = ClientOptions::new()
+        .with_allow_http(plain)
+        .with_timeout_disabled()
+        .with_connect_timeout(CONNECT)
+        .with_read_timeout(SILENCE);
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(credentials.region.as_deref().unwrap_or("us-east-1"))
         .with_access_key_id(key.expose())
         .with_secret_access_key(secret.expose())
-        .with_client_options(ClientOptions::new().with_allow_http(plain).with_timeout(REQUEST))
+        .with_client_options(options)
         .with_retry(RetryConfig {
             max_retries: 5,
             retry_timeout: RETRIES,
@@ -165,25 +182,23 @@ fn s3(bucket: &str, prefix: &str, credentials: &Credentials) -> Result<Arc<dyn O
     })
 }
 
-/// Makes a directory 0700; one that is there is left as it is.
+/// Makes a directory that only its owner may enter; one that is there is made so, as an agent's is: what is in it is not
+/// for others.
 fn private(dir: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-fn tidy(incoming: &Path) -> io::Result<()> {
-    for entry in fs_err::read_dir(incoming)? {
-        let entry = entry?;
-        let age = SystemTime::now().duration_since(entry.metadata()?.modified()?);
-        if age.is_ok_and(|age| age > STALE) {
-            fs_err::remove_file(entry.path())?;
-        }
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)?;
+    if fs_err::metadata(dir)?.permissions().mode() & 0o077 == 0 {
+        return Ok(());
     }
-    Ok(())
+    fs_err::set_permissions(dir, PermissionsExt::from_mode(0o700))
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]
@@ -206,5 +221,22 @@ mod tests {
         ] {
             assert!(wrong.parse::<Place>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_directory_that_others_may_enter_is_theirs_no_longer() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("kept");
+        std::fs::create_dir(&place).unwrap();
+        std::fs::set_permissions(&place, PermissionsExt::from_mode(0o755)).unwrap();
+        Artifacts::open(
+            &Place::Directory(place.clone()),
+            dir.path(),
+            &Credentials::default(),
+        )
+        .unwrap();
+        let mode = std::fs::metadata(&place).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 }

@@ -11,8 +11,8 @@ use types::{AgentId, AlertId, AttemptKey, IncidentId, LeaseToken, RunId, Timesta
 
 use super::{
     AgentRow, Append, ArtifactRow, Claim, Drained, Evidence, Head, IncidentFilter, IncidentHead, LogPiece,
-    LogStream, READ_BYTES, RunFilter, RunHead, Store, StoreError, StoredEvent, StreamAppend, StreamId,
-    WorkflowRow, check,
+    LogStream, READ_BYTES, RunFilter, RunHead, Store, StoreError, StoredEvent, StoredObject, StreamAppend,
+    StreamId, WorkflowRow, check,
     log_piece::{Fit, Kept, end_mark, fit},
 };
 
@@ -39,7 +39,29 @@ struct State {
     agents: BTreeMap<AgentId, (AgentRow, u64)>,
     drained: BTreeMap<AgentId, Drained>,
     artifacts: BTreeMap<(LeaseToken, String), ArtifactRow>,
+    removed: BTreeMap<String, Timestamp>,
     logs: BTreeMap<(AttemptKey, LogStream), Log>,
+}
+
+impl State {
+    /// What the artifact store holds, the longest stored first.
+    fn objects(&self) -> Vec<StoredObject> {
+        let mut by_sum: BTreeMap<&String, StoredObject> = BTreeMap::new();
+        for row in self.artifacts.values() {
+            let object = StoredObject {
+                at: row.at,
+                sha256: row.artifact.sha256.clone(),
+                bytes: row.artifact.bytes,
+            };
+            let one = by_sum.entry(&row.artifact.sha256).or_insert(object);
+            one.at = one.at.max(row.at);
+            one.bytes = one.bytes.max(row.artifact.bytes);
+        }
+        let mut all: Vec<StoredObject> = by_sum.into_values().collect();
+        all.retain(|object| !self.removed.contains_key(&object.sha256));
+        all.sort_by(|a, b| (a.at, &a.sha256).cmp(&(b.at, &b.sha256)));
+        all
+    }
 }
 
 #[derive(Default)]
@@ -341,8 +363,37 @@ impl Store for MemoryStore {
 
     async fn keep_artifact(&self, row: ArtifactRow) -> Result<(), StoreError> {
         let key = (row.token.clone(), row.artifact.name.clone());
-        self.writable()?.artifacts.insert(key, row);
+        let mut state = self.writable()?;
+        state.removed.remove(&row.artifact.sha256);
+        state.artifacts.insert(key, row);
         Ok(())
+    }
+
+    async fn objects(
+        &self,
+        after: Option<&StoredObject>,
+        limit: u32,
+    ) -> Result<Vec<StoredObject>, StoreError> {
+        let behind = |object: &StoredObject| {
+            after.is_none_or(|after| (object.at, &object.sha256) > (after.at, &after.sha256))
+        };
+        let all = self.state().objects().into_iter().filter(behind);
+        Ok(all.take(limit as usize).collect())
+    }
+
+    async fn object_bytes(&self) -> Result<u64, StoreError> {
+        Ok(self.state().objects().iter().map(|object| object.bytes).sum())
+    }
+
+    async fn object_removed(&self, sha256: &str, at: Timestamp) -> Result<(), StoreError> {
+        self.writable()?.removed.insert(sha256.to_owned(), at);
+        Ok(())
+    }
+
+    async fn removed(&self, sums: &[String]) -> Result<BTreeMap<String, Timestamp>, StoreError> {
+        let mut removed = self.state().removed.clone();
+        removed.retain(|sum, _| sums.contains(sum));
+        Ok(removed)
     }
 
     async fn artifacts(&self, run: &RunId) -> Result<Vec<ArtifactRow>, StoreError> {

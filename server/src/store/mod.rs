@@ -10,7 +10,7 @@ mod log_piece;
 pub mod memory;
 pub mod sqlite;
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -265,6 +265,17 @@ pub struct ArtifactRow {
     pub at: Timestamp,
 }
 
+/// Bytes that the artifact store holds, however many attempts left them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredObject {
+    /// When they were stored last.
+    pub at: Timestamp,
+    /// Their sum.
+    pub sha256: String,
+    /// How many.
+    pub bytes: u64,
+}
+
 /// Which incidents to list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IncidentFilter {
@@ -401,6 +412,18 @@ pub trait Store: Send + Sync + 'static {
     async fn keep_artifact(&self, row: ArtifactRow) -> Result<(), StoreError>;
     /// What is stored of a run's attempts, by lease and name.
     async fn artifacts(&self, run: &RunId) -> Result<Vec<ArtifactRow>, StoreError>;
+    /// What the artifact store holds, what was stored longest ago first, behind `after`; at most `limit`.
+    async fn objects(
+        &self,
+        after: Option<&StoredObject>,
+        limit: u32,
+    ) -> Result<Vec<StoredObject>, StoreError>;
+    /// Bytes of all that the artifact store holds.
+    async fn object_bytes(&self) -> Result<u64, StoreError>;
+    /// Keeps that the artifact store has the bytes of this sum no longer, until an artifact of it is kept again.
+    async fn object_removed(&self, sha256: &str, at: Timestamp) -> Result<(), StoreError>;
+    /// When they were removed, of those of these sums that were.
+    async fn removed(&self, sums: &[String]) -> Result<BTreeMap<String, Timestamp>, StoreError>;
     /// Where its files are; none when it has no files.
     fn directory(&self) -> Option<std::path::PathBuf> {
         None

@@ -11,7 +11,7 @@ use tonic::{Code, Status, Streaming, transport::Channel};
 use types::{Artifact, Verdict, limits};
 
 use crate::{
-    agent::{Agent, Session, finished_with, started, succeeded},
+    agent::{Agent, Session, finished_with, item, started, succeeded},
     s3,
     stack::{ONE, Stack, count, soon},
 };
@@ -200,7 +200,10 @@ async fn goes_through(stack: &Stack, data: &[u8]) {
     );
     let (_, rest) = get(stack, &run, data.len() as u64 / 2).await.unwrap();
     assert!(rest == data[data.len() / 2..]);
-    let request = v1::ListArtifactsRequest { run_id: run };
+    let request = v1::ListArtifactsRequest {
+        run_id: run,
+        ..v1::ListArtifactsRequest::default()
+    };
     let listed = stack.runs().await.list_artifacts(request).await.unwrap();
     assert_eq!(listed.into_inner().artifacts, [is]);
 }
@@ -372,7 +375,10 @@ async fn a_lease_that_is_not_live_or_not_its_own_stores_nothing() {
     let late = Upload::begin(&stack, good).await.refused().await;
     assert!(late.contains("not that of a live"), "{late:?}");
     for run in [run, other] {
-        let request = v1::ListArtifactsRequest { run_id: run };
+        let request = v1::ListArtifactsRequest {
+            run_id: run,
+            ..v1::ListArtifactsRequest::default()
+        };
         let listed = stack.runs().await.list_artifacts(request).await.unwrap();
         assert_eq!(listed.into_inner().artifacts, []);
     }
@@ -473,7 +479,16 @@ async fn what_the_store_has_damaged_is_not_given_as_if_it_were_whole() {
     assert_eq!(get(&stack, &run, 0).await.unwrap_err().code(), Code::DataLoss);
     assert_eq!(get(&stack, &run, 2).await.unwrap_err().code(), Code::DataLoss);
     std::fs::remove_file(&object).unwrap();
-    assert_eq!(get(&stack, &run, 0).await.unwrap_err().code(), Code::DataLoss);
+    let missing = get(&stack, &run, 0).await.unwrap_err();
+    assert_eq!(missing.code(), Code::DataLoss);
+    // As after a restore without them: what is missing, and where it was looked for.
+    for part in [
+        "does not have its bytes",
+        &*sum,
+        "put the copy of that store back",
+    ] {
+        assert!(missing.message().contains(part), "{missing:?}");
+    }
     assert_eq!(
         get(&stack, &run, 9).await.unwrap_err().code(),
         Code::InvalidArgument
@@ -506,5 +521,133 @@ async fn a_damaged_row_fails_its_step_and_cuts_no_agent_off() {
     session.report(&offer, succeeded()).await;
     session.ack(&offer.token).await;
     assert_eq!(stack.outcome(&other).await, Outcome::Succeeded);
+    stack.stop().await;
+}
+
+/// What lies on its way.
+fn incoming(stack: &Stack) -> Vec<String> {
+    fn below(dir: &std::path::Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            if entry.path().is_dir() {
+                below(&entry.path(), found);
+            } else {
+                found.push(entry.file_name().into_string().unwrap());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    below(&stack.artifacts.path().join("artifacts.incoming"), &mut found);
+    found
+}
+
+async fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let waits = async {
+        while !is() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    soon(what, waits).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_in_part_is_one_for_each_name_and_goes_when_its_attempt_is_over() {
+    let stack = Stack::start().await;
+    let (_run, _session, offer) = running(&stack).await;
+    for data in [&b"a first content"[..], b"another, as long"] {
+        let mut upload = Upload::begin(&stack, begin(&offer, &artifact("heap", data))).await;
+        assert_eq!(upload.answer().await.unwrap().offset, 0);
+        upload.piece(piece(0, &data[..5])).await;
+        assert_eq!(upload.answer().await.unwrap().offset, 5);
+    }
+    let last = hex(b"another, as long");
+    assert_eq!(incoming(&stack), [format!("heap.{last}")]);
+    // The first thing that a server does on it; here the attempt lives still.
+    let (dir, store) = (stack.artifacts.clone(), stack.stop().await);
+    let stack = Stack::keeping(store, None, dir, None).await;
+    let mut upload = Upload::begin(&stack, begin(&offer, &artifact("heap", b"another, as long"))).await;
+    assert_eq!(upload.answer().await.unwrap().offset, 5, "it goes on");
+    drop(upload);
+    // It ended without it.
+    let mut agent = Agent {
+        dial: 1,
+        ..Agent::new(1)
+    };
+    let runs = vec![item(&offer, v1::AttemptPhase::Running)];
+    let mut session = agent.connect(&stack, runs, 9).await;
+    session
+        .report(
+            &offer,
+            finished_with(Verdict::Cancelled { confirmed: true }, Vec::new()),
+        )
+        .await;
+    session.ack(&offer.token).await;
+    let (dir, store) = (stack.artifacts.clone(), stack.stop().await);
+    let stack = Stack::keeping(store, None, dir, None).await;
+    until("nothing is on its way", || incoming(&stack).is_empty()).await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn room_is_promised_once() {
+    let stack = Stack::start().await;
+    let (_run, _session, offer) = running(&stack).await;
+    let all = v1::ArtifactBegin {
+        bytes: limits::ARTIFACT_BYTES,
+        ..begin(&offer, &artifact("heap", b""))
+    };
+    let mut heap = Upload::begin(&stack, all).await;
+    assert_eq!(heap.answer().await.unwrap().offset, 0);
+    let more = begin(&offer, &artifact("more", b"more\n"));
+    let refused = Upload::begin(&stack, more.clone()).await.refused().await;
+    assert!(
+        refused.contains("with which the attempt would have"),
+        "{refused:?}"
+    );
+    // Given up: its room is free, as soon as the server has seen that.
+    drop(heap);
+    let frees = async {
+        while !Upload::begin(&stack, more.clone())
+            .await
+            .refused()
+            .await
+            .is_empty()
+        {}
+    };
+    soon("room", frees).await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_run_left_is_listed_by_pages() {
+    let stack = Stack::start().await;
+    let (run, mut session, offer) = running(&stack).await;
+    let both = [artifact("heap", b"heap\n"), artifact("more", b"more\n")];
+    put(&stack, &offer, "heap", b"heap\n").await;
+    put(&stack, &offer, "more", b"more\n").await;
+    session
+        .report(&offer, finished_with(Verdict::Succeeded, both.to_vec()))
+        .await;
+    session.ack(&offer.token).await;
+    let page = async |page_token: &str| {
+        let request = v1::ListArtifactsRequest {
+            run_id: run.clone(),
+            limit: 1,
+            page_token: page_token.to_owned(),
+        };
+        stack.runs().await.list_artifacts(request).await
+    };
+    let (mut names, mut token) = (Vec::new(), String::new());
+    loop {
+        let one = page(&token).await.unwrap().into_inner();
+        assert_eq!(one.artifacts.len(), 1);
+        names.extend(one.artifacts.into_iter().map(|one| one.name));
+        token = one.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(names, ["heap", "more"]);
+    let wrong = page("dump//1/other").await.unwrap_err();
+    assert_eq!(wrong.code(), Code::InvalidArgument);
     stack.stop().await;
 }

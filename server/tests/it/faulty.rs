@@ -1,11 +1,14 @@
 //! The store in memory with faults on request. It outlives its server: `close` does nothing.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use async_trait::async_trait;
 use server::store::{
     AgentRow, Append, ArtifactRow, Claim, Drained, Evidence, IncidentFilter, IncidentHead, LogPiece,
-    LogStream, RunFilter, RunHead, Store, StoreError, StoredEvent, StreamId, WorkflowRow,
+    LogStream, RunFilter, RunHead, Store, StoreError, StoredEvent, StoredObject, StreamId, WorkflowRow,
     memory::MemoryStore,
 };
 use tokio::sync::watch;
@@ -134,6 +137,22 @@ impl Store for Faulty {
             return Err(StoreError::Corrupt("on request".to_owned()));
         }
         self.inner.artifacts(run).await
+    }
+    async fn objects(
+        &self,
+        after: Option<&StoredObject>,
+        limit: u32,
+    ) -> Result<Vec<StoredObject>, StoreError> {
+        self.inner.objects(after, limit).await
+    }
+    async fn object_bytes(&self) -> Result<u64, StoreError> {
+        self.inner.object_bytes().await
+    }
+    async fn object_removed(&self, sha256: &str, at: Timestamp) -> Result<(), StoreError> {
+        self.inner.object_removed(sha256, at).await
+    }
+    async fn removed(&self, sums: &[String]) -> Result<BTreeMap<String, Timestamp>, StoreError> {
+        self.inner.removed(sums).await
     }
     async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
         self.inner.agents().await

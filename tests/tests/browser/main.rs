@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod accessible;
+mod artifacts;
 mod flows;
 mod forms;
 mod grpc_web;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod api;
+mod artifacts;
 mod bad_luck;
 mod crash;
 mod demo;
@@ -21,6 +22,7 @@ mod registries;
 mod rootless;
 mod runtimes;
 mod secrets;
+mod services;
 mod slack_faults;
 mod thread;
 mod upgrade;

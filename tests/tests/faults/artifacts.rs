@@ -1,7 +1,7 @@
 //! Artifacts on their way while their agent, their server or the link fails: they arrive whole, with their own sum, and the
 //! step that leaves them starts once.
 
-use std::{fmt::Write as _, fs, time::Instant};
+use std::{fmt::Write as _, fs, path::Path, time::Instant};
 
 use e2e::{
     Stack, Witness,
@@ -60,10 +60,17 @@ fn content() -> String {
 
 /// Bytes of artifacts on their way that the server holds.
 fn incoming(stack: &Stack) -> u64 {
-    let files = fs::read_dir(stack.dir().join("server/artifacts.incoming"))
-        .unwrap()
-        .flatten();
-    files.filter_map(|file| Some(file.metadata().ok()?.len())).sum()
+    below(&stack.dir().join("server/artifacts.incoming"))
+}
+
+/// Bytes of the files below a directory, some of which may go meanwhile.
+fn below(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let bytes = entries.filter_map(|entry| match entry.metadata().ok()? {
+        meta if meta.is_dir() => Some(below(&entry.path())),
+        meta => Some(meta.len()),
+    });
+    bytes.sum()
 }
 
 fn strike(stack: &mut Stack, proxy: &Proxy, run: &str, before: usize, fault: Fault) {

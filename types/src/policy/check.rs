@@ -5,9 +5,9 @@ use std::fmt::Display;
 
 use super::{HOST_IMAGE, ImageName, Pattern, Policy, Refusal, Rule, SecretRule, image::allows};
 use crate::{
-    ContainerWork, FILE_MODES, FileFrom, HostView, Network, Resources, ServiceWork, Work, WorkBody,
-    artifact::artifacts_within_language, check_file_path, is_artifact_name, is_service_name, is_sha256,
-    is_within, limits, text::clip,
+    ArtifactDecl, ContainerWork, FILE_MODES, FileFrom, HostView, Network, Resources, ServiceWork, Work,
+    WorkBody, WorkFile, artifact::artifacts_within_language, check_file_path, is_artifact_name,
+    is_service_name, is_sha256, is_within, limits, text::clip,
 };
 
 /// How much of what was asked for is shown.
@@ -243,16 +243,19 @@ pub fn within_language(work: &Work) -> Result<(), String> {
     }
     match &work.body {
         WorkBody::Container(container) => {
-            files_within_language(container)?;
+            artifacts_within_language(container.artifacts.iter())?;
+            files_within_language(&container.image, &container.files, &container.artifacts)?;
             services_within_language(&container.services)
         }
         WorkBody::Action(_) => Ok(()),
     }
 }
 
-fn files_within_language(container: &ContainerWork) -> Result<(), String> {
-    artifacts_within_language(container.artifacts.iter())?;
-    let files = &container.files;
+fn files_within_language(
+    image: &str,
+    files: &BTreeMap<String, WorkFile>,
+    artifacts: &BTreeMap<String, ArtifactDecl>,
+) -> Result<(), String> {
     if files.len() > limits::FILES {
         return Err(format!(
             "it has {} files, the language has at most {}",
@@ -261,7 +264,7 @@ fn files_within_language(container: &ContainerWork) -> Result<(), String> {
         ));
     }
     for (path, file) in files {
-        check_file_path(path, container.image == HOST_IMAGE).map_err(|why| format!("a file's path {why}"))?;
+        check_file_path(path, image == HOST_IMAGE).map_err(|why| format!("a file's path {why}"))?;
         if file.mode & !FILE_MODES != 0 {
             return Err(format!(
                 "the mode of a file is {:o}, the language has at most {FILE_MODES:o}",
@@ -274,8 +277,7 @@ fn files_within_language(container: &ContainerWork) -> Result<(), String> {
             return Err("a file is of an artifact that is none".to_owned());
         }
         // What is bound there is not what lies there: it would be kept empty.
-        if let Some(kept) = container
-            .artifacts
+        if let Some(kept) = artifacts
             .values()
             .find(|kept| is_within(path, &kept.path) || is_within(&kept.path, path))
         {
@@ -314,6 +316,8 @@ fn services_within_language(services: &BTreeMap<String, ServiceWork>) -> Result<
         if service.image.trim().is_empty() {
             return Err(format!("its service {shown} has no image"));
         }
+        files_within_language(&service.image, &service.files, &BTreeMap::new())
+            .map_err(|why| format!("its service {shown}: {why}"))?;
         if let Some(ready) = &service.ready {
             ready
                 .within_language()

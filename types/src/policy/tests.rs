@@ -216,6 +216,7 @@ fn a_service_is_held_to_what_a_step_is_and_named() {
                 env: BTreeMap::new(),
                 secrets: BTreeMap::new(),
                 secret_files: BTreeSet::new(),
+                files: BTreeMap::new(),
                 resources: Resources::default(),
                 workdir: None,
                 user,

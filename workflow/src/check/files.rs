@@ -15,14 +15,15 @@ use crate::{
     spec::{At, ContainerSpec, FileFromSpec, FileSpec, short},
 };
 
+/// Those of a step, or of a service beside it; `bytes` are what they hold together so far.
 pub(super) fn check(
     checker: &mut Checker<'_>,
     container: &ContainerSpec,
     image: &Template,
+    bytes: &mut usize,
 ) -> BTreeMap<String, PlanFile> {
     let on_host = matches!(image, Template::Literal(Value::String(name)) if name == HOST_IMAGE);
     let mut files = BTreeMap::new();
-    let mut bytes = 0;
     for file in &container.files {
         place(checker, container, file, on_host);
         let from = match &file.from {
@@ -40,8 +41,8 @@ pub(super) fn check(
                     to_text: false,
                 };
                 let template = checker.template(content, &wanted);
-                bytes += written(&template);
-                if bytes > limits::FILES_BYTES {
+                *bytes += written(&template);
+                if *bytes > limits::FILES_BYTES {
                     too_large(checker, content.at);
                     return files;
                 }
@@ -145,7 +146,7 @@ fn written(template: &Template) -> usize {
 
 fn too_large(checker: &mut Checker<'_>, at: Loc) {
     let message = format!(
-        "the files of a step hold at most {} bytes together",
+        "the files of a step and its services hold at most {} bytes together",
         limits::FILES_BYTES
     );
     checker

@@ -408,12 +408,13 @@ fn unknown_action(checker: &mut Checker<'_>, uses: &At<String>) {
 
 fn container_body(checker: &mut Checker<'_>, container: &ContainerSpec) -> Body {
     let (image, argv, env) = contents(checker, container, "");
+    let mut bytes = 0;
+    let files = files::check(checker, container, &image, &mut bytes);
     let services = container.services.iter().map(|service| {
         let name = &service.name.value;
-        (name.clone(), self::service(checker, service))
+        (name.clone(), self::service(checker, service, &mut bytes))
     });
     let services = services.collect();
-    let files = files::check(checker, container, &image);
     Body::Container {
         action: None,
         image,
@@ -439,13 +440,14 @@ fn container_body(checker: &mut Checker<'_>, container: &ContainerSpec) -> Body 
     }
 }
 
-fn service(checker: &mut Checker<'_>, service: &ServiceSpec) -> PlanService {
+fn service(checker: &mut Checker<'_>, service: &ServiceSpec, bytes: &mut usize) -> PlanService {
     let container = &service.container;
     let (image, argv, env) = contents(
         checker,
         container,
         &format!(" of the service `{}`", service.name.value),
     );
+    let files = files::check(checker, container, &image, bytes);
     PlanService {
         image,
         pull: container.pull,
@@ -453,6 +455,7 @@ fn service(checker: &mut Checker<'_>, service: &ServiceSpec) -> PlanService {
         env,
         secrets: container.secrets.iter().cloned().collect(),
         secret_files: container.secret_files.clone(),
+        files,
         resources: container.resources,
         workdir: container.workdir.clone(),
         user: container.user,

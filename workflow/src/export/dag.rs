@@ -147,6 +147,8 @@ struct Service<'a> {
     secrets: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     secret_files: &'a BTreeSet<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    files: BTreeMap<&'a str, File>,
     resources: Resources,
     #[serde(skip_serializing_if = "Option::is_none")]
     workdir: Option<&'a str>,
@@ -313,6 +315,11 @@ fn service(service: &PlanService) -> Service<'_> {
         env: values(&service.env),
         secrets: &service.secrets,
         secret_files: &service.secret_files,
+        files: service
+            .files
+            .iter()
+            .map(|(path, one)| (path.as_str(), file(one)))
+            .collect(),
         resources: service.resources,
         workdir: service.workdir.as_deref(),
         user: service.user,

@@ -165,11 +165,18 @@ pub(crate) struct ArtifactSpec {
 impl StepSpec {
     /// The steps whose artifacts it gets as files.
     pub(crate) fn artifacts_read(&self) -> impl Iterator<Item = &At<String>> {
-        let files = match &self.body {
-            BodySpec::Container(container) => container.files.as_slice(),
-            BodySpec::Action { .. } | BodySpec::Wrong => &[],
+        let container = match &self.body {
+            BodySpec::Container(container) => Some(&**container),
+            BodySpec::Action { .. } | BodySpec::Wrong => None,
         };
-        files.iter().filter_map(|file| match &file.from {
+        let files = container.into_iter().flat_map(|container| {
+            let beside = container
+                .services
+                .iter()
+                .flat_map(|service| &service.container.files);
+            container.files.iter().chain(beside)
+        });
+        files.filter_map(|file| match &file.from {
             FileFromSpec::Artifact { step, .. } => Some(step),
             FileFromSpec::Content(_) => None,
         })

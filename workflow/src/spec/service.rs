@@ -13,13 +13,14 @@ use crate::{
     yaml::{Data, Entry, Node},
 };
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "image",
     "pull",
     "run",
     "command",
     "env",
     "secrets",
+    "files",
     "resources",
     "workdir",
     "user",

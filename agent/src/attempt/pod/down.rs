@@ -12,8 +12,13 @@ use crate::context::Context;
 /// What a runtime may take to end a container beyond the longest grace.
 const PATIENCE: Duration = Duration::from_millis(limits::GRACE_MAX_MS + 60_000);
 
-/// Ends all that stands beside a step, and tells of its services. Nothing there is fine; done twice it tells the same.
-pub(crate) async fn down(context: &Context, attempt: &Path) -> Vec<ServiceReport> {
+/// Ends all that stands beside a step, and tells of its services: of what they did until the step had ended, where it ran.
+/// Nothing there is fine; done twice it tells the same.
+pub(crate) async fn down(
+    context: &Context,
+    attempt: &Path,
+    step_ended_ms: Option<i64>,
+) -> Vec<ServiceReport> {
     let names = services_seen(attempt);
     let runtimes = context.runtimes.as_ref().ok();
     let runtime = match runtimes.map(|runtimes| runtimes.of(attempt)) {
@@ -29,7 +34,7 @@ pub(crate) async fn down(context: &Context, attempt: &Path) -> Vec<ServiceReport
         let ended = end(runtime.as_ref(), &dir).await;
         let masker = context.masker();
         let shown = name.clone();
-        match node::blocking::run(move || report(&masker, name, &dir, ended)).await {
+        match node::blocking::run(move || report(&masker, name, &dir, ended, step_ended_ms)).await {
             Ok(report) => Some(report),
             Err(error) => {
                 tracing::error!(service = shown, %error, "what became of a service cannot be told");
@@ -87,7 +92,13 @@ pub(in crate::attempt) fn judged(verdict: Verdict, services: &[ServiceReport]) -
             let end = service.ended.as_ref()?;
             // One that was done and said so by 0 is in the report only.
             let is_fine = end.exit.as_ref().is_some_and(|exit| exit.code == Some(0));
-            (!is_fine).then(|| format!("while the step ran, service {} {}", service.name, end.message))
+            // Nobody knows when one ended that left no record.
+            let when = if end.exit.is_some() {
+                "before the step had ended, "
+            } else {
+                ""
+            };
+            (!is_fine).then(|| format!("{when}service {} {}", service.name, end.message))
         })
         .collect();
     match verdict {

@@ -88,12 +88,21 @@ fn how(record: &ExitRecord) -> String {
     }
 }
 
+/// When it ended, by the host's wall clock.
+fn ended_ms(ended: &Ended) -> Option<i64> {
+    match ended {
+        Ended::Finished(record) => Some(record.finished_at_ms),
+        Ended::NeverStarted(_) | Ended::Lost => None,
+    }
+}
+
 /// What a service did, for the step's report.
 pub(super) fn report(
     masker: &Masker,
     name: String,
     dir: &Path,
     ended: Result<Ended, RuntimeError>,
+    step_ended_ms: Option<i64>,
 ) -> ServiceReport {
     let mut report = ServiceReport {
         name,
@@ -106,7 +115,11 @@ pub(super) fn report(
     };
     match ended {
         Ok(ended) => {
-            if let Told::End(end) = end_of(masker, dir, &ended) {
+            // What came after the step, before the service was told to end, took nothing from the step.
+            let after = step_ended_ms.is_some_and(|step| ended_ms(&ended) > Some(step));
+            if let Told::End(end) = end_of(masker, dir, &ended)
+                && !after
+            {
                 report.ended = Some(end);
             }
             if let Ended::Finished(record) = ended {

@@ -4,12 +4,15 @@ use super::{
     against_each_store,
     sample::{agent, workflow},
 };
-use crate::store::{AgentRow, Drained, SharedStore, StoreError};
+use types::{Artifact, LeaseToken, RunId, Timestamp};
+
+use crate::store::{AgentRow, ArtifactRow, Drained, SharedStore, StoreError, StoredObject};
 
 against_each_store!(
     a_definition_is_kept_by_content,
     a_dial_counts_once,
-    a_drain_outlives_a_hello
+    a_drain_outlives_a_hello,
+    bytes_are_counted_once_and_not_when_they_are_removed
 );
 
 async fn a_drain_outlives_a_hello(store: SharedStore) {
@@ -82,4 +85,67 @@ async fn a_dial_counts_once(store: SharedStore) {
     assert_eq!(store.agents().await.unwrap(), [agent(2, "a"), moved]);
     let error = store.agent_session(agent(2, "a"), u64::MAX).await.unwrap_err();
     assert!(matches!(error, StoreError::Invalid(_)), "{error:?}");
+}
+
+fn kept(lease: u8, name: &str, sha256: &str, bytes: u64, at: i64) -> ArtifactRow {
+    let at = Timestamp::from_unix_ms(at);
+    ArtifactRow {
+        run: RunId::new(Timestamp::from_unix_ms(1), [lease % 2; 10]),
+        token: LeaseToken::new(Timestamp::from_unix_ms(1), [lease; 10]),
+        artifact: Artifact {
+            name: name.to_owned(),
+            bytes,
+            sha256: sha256.to_owned(),
+            media_type: types::OCTETS.to_owned(),
+        },
+        at,
+    }
+}
+
+async fn bytes_are_counted_once_and_not_when_they_are_removed(store: SharedStore) {
+    let object = |sha256: &str, bytes, at| StoredObject {
+        at: Timestamp::from_unix_ms(at),
+        sha256: sha256.to_owned(),
+        bytes,
+    };
+    let rows = [
+        kept(1, "a", "aa", 3, 10),
+        kept(2, "a", "bb", 5, 20),
+        // The same bytes, later.
+        kept(2, "b", "aa", 3, 30),
+    ];
+    for row in rows.clone() {
+        store.keep_artifact(row).await.unwrap();
+    }
+    let both = [object("bb", 5, 20), object("aa", 3, 30)];
+    let [old, new] = &both;
+    assert_eq!(store.objects(None, 9).await.unwrap(), both);
+    assert_eq!(store.objects(None, 1).await.unwrap(), both[..1]);
+    assert_eq!(store.objects(Some(old), 9).await.unwrap(), both[1..]);
+    assert_eq!(store.objects(Some(new), 9).await.unwrap(), []);
+    assert_eq!(store.object_bytes().await.unwrap(), 8);
+
+    let (at, sums) = (Timestamp::from_unix_ms(40), ["aa", "bb", "cc"].map(str::to_owned));
+    assert!(store.removed(&sums).await.unwrap().is_empty());
+    store.object_removed("aa", at).await.unwrap();
+    store.object_removed("aa", at).await.unwrap();
+    assert_eq!(store.objects(None, 9).await.unwrap(), both[..1]);
+    assert_eq!(store.object_bytes().await.unwrap(), 5);
+    assert_eq!(
+        store.removed(&sums).await.unwrap(),
+        [("aa".to_owned(), at)].into()
+    );
+    assert!(store.removed(&sums[1..]).await.unwrap().is_empty());
+    assert_eq!(
+        store.artifacts(&rows[0].run).await.unwrap(),
+        rows[..1],
+        "what it was stays"
+    );
+    // Stored again.
+    store.keep_artifact(kept(3, "a", "aa", 3, 50)).await.unwrap();
+    assert!(store.removed(&sums).await.unwrap().is_empty());
+    assert_eq!(
+        store.objects(None, 9).await.unwrap(),
+        [old.clone(), object("aa", 3, 50)]
+    );
 }

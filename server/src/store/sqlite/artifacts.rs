@@ -1,11 +1,13 @@
 //! What the artifact store holds of attempts.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 use types::{Artifact, RunId, Timestamp};
 
 use super::{
-    ArtifactRow,
+    ArtifactRow, StoredObject,
     job::{Effect, Stop, Write},
 };
 
@@ -37,10 +39,81 @@ impl Write for KeepArtifact {
         .bind(&artifact.sha256)
         .bind(&artifact.media_type)
         .bind(at.unix_ms())
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
+        sqlx::query("DELETE FROM artifacts_removed WHERE sha256 = ?")
+            .bind(&artifact.sha256)
+            .execute(conn)
+            .await?;
         Ok(((), Effect::wrote(1)))
     }
+}
+
+/// Keeps that the bytes of a sum were removed.
+pub(super) struct ObjectRemoved(pub(super) String, pub(super) Timestamp);
+
+#[async_trait]
+impl Write for ObjectRemoved {
+    type Answer = ();
+
+    async fn apply(&self, conn: &mut SqliteConnection) -> Result<((), Effect), Stop> {
+        sqlx::query("INSERT OR REPLACE INTO artifacts_removed (sha256, removed_at) VALUES (?, ?)")
+            .bind(&self.0)
+            .bind(self.1.unix_ms())
+            .execute(conn)
+            .await?;
+        Ok(((), Effect::wrote(1)))
+    }
+}
+
+/// What is held, the longest stored first. Reads all sums: it is asked each hour, and when somebody asks.
+const OBJECTS: &str = "SELECT max(stored_at) AS at, sha256, max(bytes) FROM artifacts AS a
+     WHERE NOT EXISTS (SELECT 1 FROM artifacts_removed AS r WHERE r.sha256 = a.sha256)
+     GROUP BY sha256 HAVING (at, sha256) > (?, ?) ORDER BY at, sha256 LIMIT ?";
+const OBJECT_BYTES: &str =
+    "SELECT coalesce(sum(bytes), 0) FROM (SELECT max(bytes) AS bytes FROM artifacts AS a
+     WHERE NOT EXISTS (SELECT 1 FROM artifacts_removed AS r WHERE r.sha256 = a.sha256) GROUP BY sha256)";
+const REMOVED: &str = "SELECT sha256, removed_at FROM artifacts_removed
+     WHERE sha256 IN (SELECT value FROM json_each(?))";
+
+pub(super) async fn objects(
+    pool: &SqlitePool,
+    after: Option<&StoredObject>,
+    limit: u32,
+) -> Result<Vec<StoredObject>, sqlx::Error> {
+    let (at, sha256) = after.map_or((i64::MIN, ""), |after| {
+        (after.at.unix_ms(), after.sha256.as_str())
+    });
+    let rows = sqlx::query(OBJECTS)
+        .bind(at)
+        .bind(sha256)
+        .bind(limit)
+        .fetch_all(pool)
+        .await?;
+    let read = |row: &SqliteRow| {
+        let bytes: i64 = row.try_get(2)?;
+        Ok(StoredObject {
+            at: Timestamp::from_unix_ms(row.try_get(0)?),
+            sha256: row.try_get(1)?,
+            bytes: bytes.cast_unsigned(),
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+pub(super) async fn object_bytes(pool: &SqlitePool) -> Result<u64, sqlx::Error> {
+    let bytes: i64 = sqlx::query_scalar(OBJECT_BYTES).fetch_one(pool).await?;
+    Ok(bytes.cast_unsigned())
+}
+
+pub(super) async fn removed(
+    pool: &SqlitePool,
+    sums: &[String],
+) -> Result<BTreeMap<String, Timestamp>, sqlx::Error> {
+    let sums = serde_json::to_string(sums).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let rows = sqlx::query(REMOVED).bind(sums).fetch_all(pool).await?;
+    let read = |row: &SqliteRow| Ok((row.try_get(0)?, Timestamp::from_unix_ms(row.try_get(1)?)));
+    rows.iter().map(read).collect()
 }
 
 pub(super) async fn of_run(pool: &SqlitePool, run: &RunId) -> Result<Vec<ArtifactRow>, sqlx::Error> {

@@ -10,6 +10,7 @@ const HISTORY: &[&str] = &[
     include_str!("../../../migrations/sqlite/0001_history.sql"),
     include_str!("../../../migrations/sqlite/0002_drained.sql"),
     include_str!("../../../migrations/sqlite/0003_artifacts.sql"),
+    include_str!("../../../migrations/sqlite/0004_artifacts_removed.sql"),
 ];
 const LOGS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_logs.sql")];
 

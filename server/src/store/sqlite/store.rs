@@ -1,13 +1,16 @@
 //! The trait, by the parts that do it.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use tokio::sync::watch;
 use types::{AgentId, AlertId, AttemptKey, IncidentId, RunId, Timestamp};
 
 use super::{
     AgentRow, Append, ArtifactRow, Claim, Drained, Evidence, IncidentFilter, IncidentHead, LogPiece,
-    LogStream, RunFilter, RunHead, SqliteStore, Store, StoreError, StoredEvent, StreamId, WorkflowRow,
-    artifacts::{self, KeepArtifact},
+    LogStream, RunFilter, RunHead, SqliteStore, Store, StoreError, StoredEvent, StoredObject, StreamId,
+    WorkflowRow,
+    artifacts::{self, KeepArtifact, ObjectRemoved},
     error::store_error,
     heads, logs, read,
     registry::{self, AgentSession, Drain, PutWorkflow, Undrain},
@@ -112,6 +115,27 @@ impl Store for SqliteStore {
 
     async fn artifacts(&self, run: &RunId) -> Result<Vec<ArtifactRow>, StoreError> {
         told(artifacts::of_run(&self.history.readers, run).await)
+    }
+
+    async fn objects(
+        &self,
+        after: Option<&StoredObject>,
+        limit: u32,
+    ) -> Result<Vec<StoredObject>, StoreError> {
+        told(artifacts::objects(&self.history.readers, after, limit).await)
+    }
+
+    async fn object_bytes(&self) -> Result<u64, StoreError> {
+        told(artifacts::object_bytes(&self.history.readers).await)
+    }
+
+    async fn object_removed(&self, sha256: &str, at: Timestamp) -> Result<(), StoreError> {
+        let removed = ObjectRemoved(sha256.to_owned(), at);
+        self.history.writer.write(removed).await
+    }
+
+    async fn removed(&self, sums: &[String]) -> Result<BTreeMap<String, Timestamp>, StoreError> {
+        told(artifacts::removed(&self.history.readers, sums).await)
     }
 
     async fn broken(&self) -> String {

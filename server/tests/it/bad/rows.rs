@@ -156,7 +156,11 @@ pub(crate) const ROWS: &[Row] = &[
     row(
         "firehall.v1.RunService/ListArtifacts",
         r#"{"run_id": "$RUN"}"#,
-        &[("run_id", Is::Id("run"))],
+        &[
+            ("run_id", Is::Id("run")),
+            ("limit", Is::Free),
+            ("page_token", Is::Free),
+        ],
     ),
     row(
         "firehall.v1.RunService/GetArtifact",

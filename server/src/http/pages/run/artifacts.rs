@@ -74,6 +74,7 @@ pub(super) fn listed(run: &Run, step: &str, item: Option<u32>) -> Vec<Artifact> 
             bytes: one.bytes,
             media_type: one.media_type,
             sha256: one.sha256,
+            removed_at_ms: None,
         }
     };
     artifacts_of(run)

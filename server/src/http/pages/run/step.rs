@@ -7,13 +7,15 @@ use types::Object;
 use workflow::PlanStep;
 
 use super::{Asked, Pairs, Path, Refusal, Room, State, answer, artifacts, facts, view};
-use crate::api::{convert, errors, runs_view};
+use crate::api::{artifacts_removed, convert, errors, runs_view};
 use ::pages::run::{Item, Output, Row, StepPage, pretty};
 
 /// Characters of an item's value in the list.
 const VALUE_CHARS: usize = 120;
 /// Bytes of one output that are shown; the API has all of it.
 const OUTPUT_BYTES: usize = 512 * 1024;
+/// Artifacts that are listed; the API has all of them.
+const ARTIFACTS: usize = 200;
 
 pub(super) async fn page(
     State(room): State<Room>,
@@ -37,7 +39,13 @@ async fn load(room: &Room, id: &str, key: &str, pairs: Pairs) -> Result<StepPage
     let wanted = wanted(&asked)?;
     let agents = room.core.agents.snapshot();
     let look = |run: &Run| found(room, run, key, wanted, &agents);
-    room.folded.look(&room.core, &asked.id, look).await?
+    let mut page = room.folded.look(&room.core, &asked.id, look).await??;
+    let sums = page.artifacts.iter().map(|one| one.sha256.clone()).collect();
+    let removed = artifacts_removed(&room.core, sums).await?;
+    for one in &mut page.artifacts {
+        one.removed_at_ms = removed.get(&one.sha256).map(|at| at.unix_ms());
+    }
+    Ok(page)
 }
 
 fn wanted(asked: &Asked) -> Result<Wanted, Status> {
@@ -68,6 +76,7 @@ fn found(room: &Room, run: &Run, key: &str, wanted: Wanted, agents: &Snapshot) -
         attempts: Vec::new(),
         outputs: Vec::new(),
         artifacts: artifacts::listed(run, key, wanted.item),
+        more_artifacts: 0,
         head,
         step: Row::default(),
     };
@@ -105,6 +114,8 @@ fn found(room: &Room, run: &Run, key: &str, wanted: Wanted, agents: &Snapshot) -
             };
         }
     }
+    shown.more_artifacts = shown.artifacts.len().saturating_sub(ARTIFACTS);
+    shown.artifacts.truncate(ARTIFACTS);
     shown.step = row;
     Ok(shown)
 }

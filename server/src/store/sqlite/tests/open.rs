@@ -76,7 +76,7 @@ async fn what_was_acknowledged_is_there_after_a_drop_without_close() {
 
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
-    for (file, version, known) in [("history.db", 4, 3), ("logs.db", 7, 1)] {
+    for (file, version, known) in [("history.db", 5, 4), ("logs.db", 7, 1)] {
         let dir = TempDir::new().unwrap();
         open(dir.path()).await.close().await;
         let mut conn = raw(dir.path(), file).await;
