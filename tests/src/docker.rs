@@ -42,9 +42,18 @@ pub struct Container {
 
 impl Operator {
     /// The one that runs on this machine for all tests.
+    ///
+    /// # Panics
+    /// When it does not run: `cargo xtask test` starts it.
     #[must_use]
     pub fn shared() -> Self {
-        Self("/var/run/docker.sock".into())
+        let shared = Self("/var/run/docker.sock".into());
+        assert!(
+            shared.is_up(),
+            "no dockerd answers at {}: start it",
+            shared.host()
+        );
+        shared
     }
 
     /// The one at this socket.

@@ -36,6 +36,8 @@ impl Podman {
         std::fs::write(at("containers.conf"), "[engine]\nlock_type = \"file\"\n").expect("a file");
         let log = File::create(at("log")).expect("a log");
         let child = Command::new("podman")
+            // Podman's conmon writes into its working directory when memory is over.
+            .current_dir(dir.path())
             .env("CONTAINERS_CONF", at("containers.conf"))
             .args(["--root".as_ref(), at("root").as_os_str()])
             .args(["--runroot".as_ref(), at("run").as_os_str()])

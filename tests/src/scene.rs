@@ -68,13 +68,15 @@ impl Scene {
     /// One step of about that many milliseconds, which ends with code 7.
     #[must_use]
     pub fn one(ms: u32) -> Self {
-        let lines = (ms / 50).max(1);
+        // Each pause is a program that a busy machine starts late: not too many of them.
+        let pause_ms = (ms / 400).max(50);
+        let lines = (ms / pause_ms).max(1);
         let (key, needs) = ("a".to_owned(), Vec::new());
         Self::of(vec![Step {
             key,
             needs,
             lines,
-            pause_ms: 50,
+            pause_ms,
             code: 7,
         }])
     }

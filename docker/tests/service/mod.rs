@@ -33,6 +33,8 @@ impl Podman {
         std::fs::write(at("registries.conf"), registries).unwrap();
         let log = File::create(at("log")).unwrap();
         let child = Command::new("podman")
+            // Podman's conmon writes into its working directory when memory is over.
+            .current_dir(dir.path())
             .env("CONTAINERS_CONF", at("containers.conf"))
             .env("CONTAINERS_REGISTRIES_CONF", at("registries.conf"))
             .arg("--root")
@@ -88,6 +90,17 @@ impl Drop for Podman {
             std::thread::sleep(Duration::from_millis(20));
         }
         unmount(self.dir.path());
+        forget_bridge();
+    }
+}
+
+/// The bridge of `network: egress` is the host's and outlives the service: the next one's would have another address.
+fn forget_bridge() {
+    const BRIDGE: &str = "fh-egress1";
+    let ports = std::fs::read_dir(format!("/sys/class/net/{BRIDGE}/brif"));
+    // Another's containers may be on it.
+    if ports.is_ok_and(|mut ports| ports.next().is_none()) {
+        let _gone = Command::new("ip").args(["link", "delete", BRIDGE]).status();
     }
 }
 
