@@ -25,8 +25,10 @@ pub(crate) fn measure(rounds: usize) -> Result<Vec<Row>> {
     settle();
     let mut server = Series::new("server, one agent connected, idle: resident");
     let mut agent = Series::new("agent, idle: resident");
+    let mut private = Series::new("agent, idle: of it private");
     server.push(stack.resident_kib("server")? / KIB);
     agent.push(stack.resident_kib("one")? / KIB);
+    private.push(stack.private_kib("one")? / KIB);
     let mut each = Series::new("server, more for each idle agent: resident");
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -54,7 +56,7 @@ pub(crate) fn measure(rounds: usize) -> Result<Vec<Row>> {
                 "memory of an idle server / an idle agent; {} agents connected in the end",
                 sessions.len()
             ),
-            series: vec![server, agent],
+            series: vec![server, agent, private],
             unit: "MiB",
             goal: "≤ 40 / ≤ 15 MiB".to_owned(),
             figure: format!("{s:.1} / {a:.1} MiB"),

@@ -170,17 +170,26 @@ impl Stack {
         Ok(counts)
     }
 
-    /// Memory of a process that is not traced, KiB in RAM now.
+    /// Memory of a process that is not traced, KiB in RAM now: its own, and the mapped pages of its program.
     pub(crate) fn resident_kib(&self, name: &str) -> Result<f64> {
+        self.status_kib(name, "VmRSS:")
+    }
+
+    /// Of that, what is in no file, KiB: what other processes cannot share and the kernel cannot drop.
+    pub(crate) fn private_kib(&self, name: &str) -> Result<f64> {
+        self.status_kib(name, "RssAnon:")
+    }
+
+    fn status_kib(&self, name: &str, field: &str) -> Result<f64> {
         let (_, child) = self
             .children
             .iter()
             .find(|(one, _)| one == name)
             .with_context(|| format!("no process {name}"))?;
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         let kib = line.and_then(|line| line.trim().strip_suffix("kB"));
-        Ok(kib.context("no VmRSS")?.trim().parse()?)
+        Ok(kib.with_context(|| format!("no {field}"))?.trim().parse()?)
     }
 
     pub(crate) fn said(&self, name: &str) -> String {
