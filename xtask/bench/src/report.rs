@@ -49,7 +49,7 @@ from the webhook until nothing more comes. Timings under strace mean nothing and
 - Row 9: from just before the webhook is sent until the history says that the step create-war-room, and the run, \
 ended; server, two agents and the Slack emulator are processes of their own. The emulator answers at once: against \
 Slack itself add its latency, about 100 ms a call.
-- Row 11: `VmRSS` of the release binary. The further agents are sessions of the bench's own, each on a connection of its \
+- Row 11: `VmRSS` of the release binary; private is `RssAnon`, and the rest is mapped pages of the program itself. The further agents are sessions of the bench's own, each on a connection of its \
 own; they said Hello and gave credits, and send nothing more.
 ";
 
