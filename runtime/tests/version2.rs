@@ -51,9 +51,10 @@ fn trial(name: String, module: &'static str, but: &'static str) -> Trial {
 
 fn in_guest(module: &str, skip: &str) -> Result<(), Failed> {
     let program = std::env::current_exe()?;
+    // A case looks whether its own environment, which cargo gave it, comes into a step.
     let script = format!(
         "test -f /sys/fs/cgroup/cgroup.controllers\n\
-         {INSIDE}=1 {} --test-threads 1 --color never {skip} {module}::\n\
+         {INSIDE}=1 CARGO=of-the-host {} --test-threads 1 --color never {skip} {module}::\n\
          left=$(busybox find /sys/fs/cgroup -type d -name firehall)\n\
          test -z \"$left\" || {{ echo \"a cgroup stays: $left\"; exit 1; }}\n",
         program.display()
