@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use node::backoff::{self, Backoff};
 use proto::v1::agent_service_client::AgentServiceClient;
+use runtime::kit::with_causes;
 use tonic::transport::{Channel, Endpoint, Error};
 use types::{limits, text::mask_userinfo};
 
@@ -56,7 +57,7 @@ impl Server {
         self.dial
             .dial(&self.endpoint)
             .await
-            .map_err(|error| chain(&error))
+            .map_err(|error| with_causes(&error))
     }
 }
 
@@ -136,19 +137,4 @@ impl Tries {
         self.failed = self.failed.saturating_add(1);
         wait
     }
-}
-
-/// An error of the transport with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -25,6 +25,7 @@
 mod artifacts;
 mod attempt_dir;
 mod cannot;
+mod causes;
 mod cgroup;
 mod clock;
 mod contract;

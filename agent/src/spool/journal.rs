@@ -12,7 +12,10 @@ use nix::{
     fcntl::{FallocateFlags, fallocate},
 };
 
-use crate::error::{AgentError, tried};
+use crate::{
+    data_dir::write_durably,
+    error::{AgentError, tried},
+};
 
 /// The first bytes of the file; the digit is the version of the form.
 const MAGIC: &[u8; 8] = b"FHSPOOL1";
@@ -192,16 +195,8 @@ fn put(tmp: &Path, path: &Path) -> io::Result<()> {
 fn keep_copy(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let mut kept = copies(path)?;
     let number = kept.last().map_or(1, |last| last + 1);
-    let (tmp, copy) = (path.with_extension("copy"), copy_name(path, number));
-    let mut file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&tmp)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    put(&tmp, &copy)?;
+    let copy = copy_name(path, number);
+    write_durably(&copy, bytes)?;
     kept.push(number);
     for old in &kept[..kept.len().saturating_sub(COPIES)] {
         fs_err::remove_file(copy_name(path, *old))?;

@@ -17,6 +17,7 @@ use oci_client::manifest::{
 };
 use reqwest::header::{ACCEPT, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Client, Response, StatusCode};
+use runtime::kit::with_causes;
 use tokio::sync::Mutex;
 use types::limits;
 
@@ -92,7 +93,7 @@ impl Registry {
         };
         let base: reqwest::Url = url.parse().map_err(|error| wrong(format!("{url}: {error}")))?;
         let client =
-            http::client(near).map_err(|error| wrong(format!("no HTTP client: {}", http::chain(&error))))?;
+            http::client(near).map_err(|error| wrong(format!("no HTTP client: {}", with_causes(&error))))?;
         Ok(Self {
             client,
             base,

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use data_encoding::BASE64;
 use reqwest::{Response, StatusCode};
+use runtime::kit::with_causes;
 use serde::Deserialize;
 
 use super::Registry;
-use super::http::chain;
 use crate::ImageError;
 
 /// What is read of a refusal.
@@ -110,7 +110,7 @@ impl Registry {
     /// signature into.
     pub(super) fn failed(&self, error: reqwest::Error) -> ImageError {
         let led = error.is_redirect();
-        let why = chain(&error.without_url());
+        let why = with_causes(&error.without_url());
         if led { self.answered(why) } else { self.broke(why) }
     }
 

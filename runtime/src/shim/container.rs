@@ -17,6 +17,7 @@ use super::oci;
 use super::setup::Shim;
 use super::stage::Stage;
 use crate::Who;
+use crate::causes::with_causes;
 use crate::cgroup::Group;
 use crate::slot::Ids;
 use crate::{StartError, sys};
@@ -31,7 +32,7 @@ pub(super) struct Created {
 impl Created {
     /// Lets it go on to [`init::run`].
     pub(super) fn start(&mut self) -> Result<(), String> {
-        self.container.start().map_err(|error| chain(&error))
+        self.container.start().map_err(|error| with_causes(&error))
     }
 }
 
@@ -84,14 +85,14 @@ fn build(
     let builder = ContainerBuilder::new(shim.spec.id.clone(), SyscallType::default())
         .with_executor(Pid1 { plan })
         .with_root_path(&stage.state)
-        .map_err(|error| chain(&error))?
+        .map_err(|error| with_causes(&error))?
         .with_stdout(stdout)
         .with_stderr(stderr);
     builder
         .as_init(&stage.bundle)
         .with_systemd(false)
         .build()
-        .map_err(|error| chain(&error))
+        .map_err(|error| with_causes(&error))
 }
 
 /// Ends a container that waits or runs, and its zombies.
@@ -113,20 +114,6 @@ fn reap() {
             break;
         }
     }
-}
-
-/// libcontainer's errors say little by themselves: the causes too.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// What libcontainer runs where it would execute the program: our pid 1.
