@@ -88,14 +88,17 @@ pub struct BreakingDisk {
 }
 
 impl BreakingDisk {
-    /// None where the kernel has no loop devices or no way to report an error.
+    /// Mounted there.
     ///
     /// # Panics
-    /// When it has them and it cannot be made.
+    /// When it cannot be made, also where the kernel has no loop devices or no ext4.
     #[must_use]
-    pub fn at(path: &Path) -> Option<Self> {
-        if !Path::new("/dev/loop-control").exists() || !Path::new("/sys/fs/ext4").exists() {
-            return None;
+    pub fn at(path: &Path) -> Self {
+        for needed in ["/dev/loop-control", "/sys/fs/ext4"] {
+            assert!(
+                Path::new(needed).exists(),
+                "a disk that fails needs a kernel with {needed}"
+            );
         }
         fs::create_dir_all(path).expect("a directory");
         let disk = Self {
@@ -111,7 +114,7 @@ impl BreakingDisk {
                 .arg(&disk.image),
         );
         disk.mount();
-        Some(disk)
+        disk
     }
 
     fn mount(&self) {

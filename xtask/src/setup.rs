@@ -90,6 +90,11 @@ pub(crate) const TEST: &[Need] = &[
         why: "a disk that fails a flush is played by it",
     },
     Need {
+        program: "mkfs.ext4",
+        package: "e2fsprogs",
+        why: "a disk that turns read-only is a file system of its own",
+    },
+    Need {
         program: "sqlite3",
         package: "sqlite3",
         why: "the documents' lines are run, and back databases up with it",
