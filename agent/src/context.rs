@@ -47,6 +47,12 @@ pub(crate) struct Context {
     pub vendors: Vendors,
     /// Leftovers of attempts that were found and removed since this process began.
     pub leftovers_removed: AtomicU64,
+    /// What logs of acknowledged attempts may take of the disk while the server does not have them.
+    pub logs_waiting_bytes: u64,
+    /// What they take.
+    pub log_bytes_waiting: AtomicU64,
+    /// Bytes of them that were given up since this process began.
+    pub log_bytes_given_up: AtomicU64,
     /// What runs containers, or why nothing does.
     pub runtimes: Result<Runtimes, String>,
 }

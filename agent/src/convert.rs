@@ -161,8 +161,7 @@ pub(crate) fn hello(context: &Context, dialled: Dialled) -> v1::SessionUp {
         instance: context.instance.clone(),
         limits: runtimes(context)
             .find_map(|one| one.runtime.looser())
-            .unwrap_or_default()
-            .to_owned(),
+            .unwrap_or_default(),
         crashed,
         answers_probes: true,
     };

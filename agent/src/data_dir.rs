@@ -6,12 +6,19 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use node::clock;
 use types::{AgentId, LeaseToken};
 
 use crate::error::{AgentError, tried};
+
+/// How long another may seem to hold the directory: a program that an agent was about to execute when it was killed has a copy
+/// of its lock until then.
+const LOCK_PATIENCE: Duration = Duration::from_millis(250);
+/// Between two looks.
+const LOCK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The directory, held by this process until it is dropped.
 ///
@@ -47,10 +54,16 @@ impl DataDir {
             .mode(0o600)
             .open(path.join("lock"))
             .map_err(tried(format!("{shown}: cannot open the lock file")))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(AgentError::InUse(path)),
-            Err(TryLockError::Error(error)) => return Err(tried("cannot lock the data directory")(error)),
+        let until = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOCK_AGAIN),
+                Err(TryLockError::WouldBlock) => return Err(AgentError::InUse(path)),
+                Err(TryLockError::Error(error)) => {
+                    return Err(tried("cannot lock the data directory")(error));
+                }
+            }
         }
         for sub in ["attempts", "native", "docker"] {
             make_private(&path.join(sub)).map_err(tried(format!("{shown}: cannot make {sub}")))?;

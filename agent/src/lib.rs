@@ -19,6 +19,7 @@ mod error;
 mod file;
 mod heartbeat;
 pub mod hygiene;
+mod idle;
 mod image_store;
 mod janitor;
 mod link;

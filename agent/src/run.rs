@@ -1,6 +1,9 @@
 //! Puts an agent together and lets it run.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use node::{clock, tasks::Tasks};
 use runtime::Runtime;
@@ -14,7 +17,7 @@ use crate::{
     data_dir::DataDir,
     error::{AgentError, tried},
     heartbeat::Heartbeat,
-    image_store,
+    idle, image_store,
     janitor::Janitor,
     link::{Dial, Server, Tcp},
     logs::Shipper,
@@ -78,6 +81,7 @@ pub async fn run_in(
     let tasks = Tasks::new();
     let (events, inbox) = mpsc::channel(INBOX);
     let (every, pace) = watch::channel(Duration::from_millis(limits::HEARTBEAT_MS));
+    let (busy, rest) = watch::channel(false);
     let (channel, channels) = watch::channel(None);
     let (shipper, logs) = Shipper::new(Arc::clone(&context), server.clone(), events.clone());
     let mut supervisor = Supervisor::new(Parts {
@@ -87,12 +91,14 @@ pub async fn run_in(
         events: events.clone(),
         logs,
         every,
+        busy,
         tasks: tasks.clone(),
         over: over.clone(),
     });
     supervisor.recover().await?;
     node::notify::ready(&format!("agent {} of {}", context.name, context.id));
     tasks.spawn("logs", over.clone(), shipper.run());
+    tasks.spawn("idle", over.clone(), idle::give_back(rest));
     let janitor = Janitor {
         context: Arc::clone(&context),
         events: events.clone(),
@@ -198,7 +204,10 @@ async fn context(
         registries,
         actions: config.actions,
         vendors: config.vendors,
-        leftovers_removed: std::sync::atomic::AtomicU64::new(0),
+        leftovers_removed: AtomicU64::new(0),
+        logs_waiting_bytes: config.file.logs_waiting_bytes,
+        log_bytes_waiting: AtomicU64::new(0),
+        log_bytes_given_up: AtomicU64::new(0),
         runtimes,
     })
 }

@@ -1,6 +1,8 @@
 //! Ways to try something from inside, and to be told of it outside.
 
-use std::net::TcpListener;
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 /// A field of `/proc/PID/status`.
 pub(crate) fn field(status: &str, name: &str) -> String {
@@ -11,6 +13,9 @@ pub(crate) fn field(status: &str, name: &str) -> String {
         .unwrap_or_default()
         .to_owned()
 }
+
+/// What a step says when it calls. Who else connects says nothing: a step of another test that tries each port which listens.
+const WORD: &str = "it-runs";
 
 /// A listener on this host that a step calls when it runs.
 pub(crate) struct Witness(TcpListener);
@@ -25,13 +30,21 @@ impl Witness {
     /// The call, in bash; the step needs the host's network.
     pub(crate) fn call(&self) -> String {
         let port = self.0.local_addr().unwrap().port();
-        format!("exec 3<>/dev/tcp/127.0.0.1/{port}")
+        format!("exec 3<>/dev/tcp/127.0.0.1/{port}; echo {WORD} >&3")
     }
 
     /// How often it was called.
     pub(crate) fn calls(&self) -> usize {
-        std::iter::from_fn(|| self.0.accept().ok()).count()
+        let callers = std::iter::from_fn(|| self.0.accept().ok());
+        callers.filter(|(stream, _)| !is_silent(stream)).count()
     }
+}
+
+/// Whether it went without a word; who is still there is about to say it.
+fn is_silent(mut stream: &TcpStream) -> bool {
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    matches!(stream.read(&mut [0; 64]), Ok(0))
 }
 
 /// A system call to be tried from inside.

@@ -87,12 +87,16 @@ impl Files {
     /// Writes the names that the step knows, for a daemon that would write them otherwise for each container of a network, and put
     /// the host's own among them.
     pub(crate) fn write_hosts(&self, spec: &ContainerSpec) -> io::Result<()> {
+        // Bytes: what operators write into it need not be UTF-8.
         let mut text = match spec.network {
-            Network::Host => std::fs::read_to_string("/etc/hosts").unwrap_or_default(),
-            Network::None | Network::Egress => "127.0.0.1\tlocalhost step\n::1\tlocalhost\n".to_owned(),
+            Network::Host => match std::fs::read("/etc/hosts") {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+                read => read?,
+            },
+            Network::None | Network::Egress => b"127.0.0.1\tlocalhost step\n::1\tlocalhost\n".to_vec(),
         };
         for name in &spec.pod.hosts {
-            text.push_str(&format!("127.0.0.1\t{name}\n"));
+            text.extend_from_slice(format!("127.0.0.1\t{name}\n").as_bytes());
         }
         std::fs::write(self.hosts(), text)?;
         std::fs::set_permissions(self.hosts(), PermissionsExt::from_mode(0o644))

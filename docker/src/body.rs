@@ -10,6 +10,7 @@ use runtime::{ContainerSpec, HostView, Image, Network, Who, skeleton};
 
 use crate::attempt::Files;
 use crate::connection::Dialect;
+use crate::egress;
 use crate::kit::{INSIDE, Kit, PRELOADED};
 use crate::memory;
 use crate::wire::DOOR;
@@ -123,6 +124,7 @@ fn host_config(
         ipc_mode: Some("private".to_owned()),
         cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
         network_mode: Some(network.to_owned()),
+        sysctls: egress::sysctls(spec),
         // Who joins another's network sees that one's names; Podman's are mounted.
         extra_hosts: (!dialect.podman && spec.pod.network_of.is_none()).then(|| {
             let hosts = spec.pod.hosts.iter();

@@ -3,12 +3,13 @@
 //! before each start, because whoever reloads a firewall takes them away.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use bollard::models::{Ipam, NetworkCreateRequest};
-use runtime::{StartError, StartErrorKind};
+use nix::sys::statvfs::{FsFlags, statvfs};
+use runtime::{ContainerSpec, Network, StartError, StartErrorKind};
 use tokio::process::Command;
 
 use crate::connection::{CALL, Connection};
@@ -44,6 +45,15 @@ const fn not_to_link_local(bridge: &str) -> [&str; 9] {
     ]
 }
 
+/// IPv6 off in a container's own network: the rules are of IPv4, and the host would answer at the bridge's link-local address.
+/// Docker does so by itself, Podman does not. A kernel without IPv6 has nothing to switch.
+pub(crate) fn sysctls(spec: &ContainerSpec) -> Option<HashMap<String, String>> {
+    let own = spec.network == Network::Egress && spec.pod.network_of.is_none();
+    let switched = own && Path::new("/proc/sys/net/ipv6").exists();
+    // Of `all`: of each interface that is there, and of those to come.
+    switched.then(|| HashMap::from([("net.ipv6.conf.all.disable_ipv6".to_owned(), "1".to_owned())]))
+}
+
 /// Makes the network and the rules, or finds them.
 pub(crate) async fn ensure(connection: &Connection) -> Result<&'static str, StartError> {
     let bridge = bridge(connection.dialect.podman);
@@ -67,21 +77,15 @@ pub(crate) async fn ensure(connection: &Connection) -> Result<&'static str, Star
         )])),
         ..NetworkCreateRequest::default()
     };
-    let looking = connection.client.inspect_network(NETWORK, None);
-    match connection
-        .call("cannot look for the network", CALL, looking)
-        .await
-    {
-        Ok(_) => {}
-        Err(error) if error.status() == Some(404) => {
-            let creating = connection.client.create_network(request);
-            match connection.call("cannot make the network", CALL, creating).await {
-                // Another start was faster.
-                Err(error) if error.status() == Some(409) => {}
-                made => made.map(drop).map_err(refused)?,
-            }
+    if !is_there(connection).await? {
+        let creating = connection.client.create_network(request);
+        let made = connection.call("cannot make the network", CALL, creating).await;
+        // Another start may have been faster: daemons answer that with the name's or with the bridge's conflict.
+        if let Err(error) = made
+            && !is_there(connection).await?
+        {
+            return Err(refused(error));
         }
-        Err(error) => return Err(StartError::runtime("network: egress", error)),
     }
     for rule in [not_to_host(bridge).as_slice(), &not_to_link_local(bridge)] {
         if iptables("-C", rule).await?.status.success() {
@@ -93,6 +97,18 @@ pub(crate) async fn ensure(connection: &Connection) -> Result<&'static str, Star
         }
     }
     Ok(NETWORK)
+}
+
+async fn is_there(connection: &Connection) -> Result<bool, StartError> {
+    let looking = connection.client.inspect_network(NETWORK, None);
+    match connection
+        .call("cannot look for the network", CALL, looking)
+        .await
+    {
+        Ok(_) => Ok(true),
+        Err(error) if error.status() == Some(404) => Ok(false),
+        Err(error) => Err(StartError::runtime("network: egress", error)),
+    }
 }
 
 /// Sets the ports of Podman's bridge apart in the kernel: it knows no bridge whose neighbours do not hear each other. To be done
@@ -121,20 +137,28 @@ pub(crate) fn isolate() -> Result<(), StartError> {
 }
 
 /// Whether steps of a daemon on this host can have `network: egress`: whether this program may look at the host's firewall,
-/// which it must to change it.
+/// which it must to change it, and, with Podman, may set the ports of a bridge apart.
 ///
 /// # Errors
 /// Why not, with the way out.
-pub async fn egress_supported() -> Result<(), String> {
-    possible().await.map_err(|error| error.message)
+pub async fn egress_supported(podman: bool) -> Result<(), String> {
+    possible(podman).await.map_err(|error| error.message)
 }
 
-pub(crate) async fn possible() -> Result<(), StartError> {
+pub(crate) async fn possible(podman: bool) -> Result<(), StartError> {
     let read = iptables("-S", &["INPUT"]).await?;
-    if read.status.success() {
-        return Ok(());
+    if !read.status.success() {
+        return Err(refused(String::from_utf8_lossy(&read.stderr).trim()));
     }
-    Err(refused(String::from_utf8_lossy(&read.stderr).trim()))
+    if podman {
+        let seen = statvfs("/sys").map_err(|error| refused(format!("/sys cannot be looked at: {error}")))?;
+        if seen.flags().contains(FsFlags::ST_RDONLY) {
+            return Err(refused(
+                "/sys is read-only for this agent, which must set the ports of Podman's bridge apart there",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A step whose isolation is not in force is not run.

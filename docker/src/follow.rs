@@ -188,6 +188,7 @@ impl Running {
         // What the pump had in memory is lost, and nobody counted it.
         let stream = |path: &std::path::Path| StreamRecord {
             bytes: Files::length(path),
+            end_unknown: true,
             ..StreamRecord::default()
         };
         ExitRecord {

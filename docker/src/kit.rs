@@ -31,9 +31,6 @@ pub(crate) struct Kit {
 /// Makes the kit below `state`, or finds it. Named by what it is made of; older ones stay, for containers may still run
 /// from them.
 pub(crate) fn ensure(state: &Path, program: &Path) -> io::Result<Kit> {
-    // The loader would take /proc/self/exe for itself, and list no library.
-    let program = fs::canonicalize(program)?;
-    let program = program.as_path();
     let loader = elf::interpreter(program)?;
     let libraries = match &loader {
         None => Vec::new(),
@@ -47,7 +44,8 @@ pub(crate) fn ensure(state: &Path, program: &Path) -> io::Result<Kit> {
     {
         let meta = fs::metadata(file)?;
         (
-            file.file_name(),
+            // The program has its own name inside, whatever it is called here.
+            (file != program).then(|| file.file_name()),
             meta.ino(),
             meta.size(),
             meta.mtime(),
@@ -87,7 +85,7 @@ fn build(dir: &Path, program: &Path, loader: Option<&Path>, libraries: &[PathBuf
     }
     // The program may be large: the same file where the disk allows it.
     let ours = dir.join(PROGRAM);
-    if std::fs::hard_link(program, &ours).is_err() {
+    if !linked(program, &ours)? {
         copy(program, &ours)?;
     }
     if let Some(loader) = loader {
@@ -102,16 +100,32 @@ fn build(dir: &Path, program: &Path, loader: Option<&Path>, libraries: &[PathBuf
     Ok(())
 }
 
+/// Makes it the same file under another name; not where the disk or the kernel does not allow that, or where the file of that
+/// name is another one by now.
+fn linked(program: &Path, ours: &Path) -> io::Result<bool> {
+    let named = std::fs::canonicalize(program).and_then(|named| std::fs::hard_link(named, ours));
+    if named.is_err() {
+        return Ok(false);
+    }
+    let (made, meant) = (fs::metadata(ours)?, fs::metadata(program)?);
+    let same = (made.dev(), made.ino()) == (meant.dev(), meant.ino());
+    if !same {
+        fs::remove_file(ours)?;
+    }
+    Ok(same)
+}
+
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::copy(from, to)?;
     fs::set_permissions(to, PermissionsExt::from_mode(0o755))
 }
 
-/// The libraries that the loader would load, by its own word.
+/// The libraries that the loader would load, by its own word. It is given the program open: to another process `/proc/self/exe`
+/// is that one's own, and by our number it is shut to whoever may not trace us, which is undumpable.
 fn libraries(loader: &Path, program: &Path) -> io::Result<Vec<PathBuf>> {
     let output = Command::new(loader)
-        .arg("--list")
-        .arg(program)
+        .args(["--list", "/proc/self/fd/0"])
+        .stdin(fs::File::open(program)?.into_file())
         .env_clear()
         .output()
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", loader.display())))?;

@@ -124,6 +124,12 @@ impl Docker {
         &self.inner.version
     }
 
+    /// Whether it is Podman.
+    #[must_use]
+    pub fn is_podman(&self) -> bool {
+        self.inner.connection.dialect.podman
+    }
+
     /// The API spoken with it: major and minor.
     #[must_use]
     pub fn api(&self) -> (usize, usize) {
@@ -259,7 +265,7 @@ impl Runtime for Docker {
     }
 
     async fn offers(&self) -> BTreeSet<&'static str> {
-        match egress::possible().await {
+        match egress::possible(self.inner.connection.dialect.podman).await {
             Ok(()) => BTreeSet::from([types::OFFER_EGRESS, types::OFFER_SERVICES]),
             Err(error) => {
                 tracing::info!(why = error.message, "no network: egress on the docker runtime");

@@ -21,6 +21,8 @@ const DIFFERENT: &[&str] = &[
     "life::a_new_agent_finds_a_running_container",
     "limits::memory_files_count_as_memory",
     "limits::the_record_says_what_is_in_force",
+    "network::egress_has_no_ipv6_and_no_link_local_way_to_the_host",
+    "network::egress_reaches_neither_host_nor_metadata_nor_neighbour",
     "network::none_has_no_interface_but_its_own_loopback",
     "secrets::a_secret_that_is_a_file_is_in_no_environment",
 ];

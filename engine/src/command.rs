@@ -78,6 +78,8 @@ pub enum Command<'a> {
     Tick {
         /// The agents, to say why nothing was placed.
         agents: &'a Snapshot,
+        /// As for [`crate::Run::next_deadline`].
+        heard_since: Timestamp,
     },
 }
 

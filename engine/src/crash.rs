@@ -31,6 +31,17 @@ impl Crashes {
         (times >= limits::AGENT_CRASHES).then_some(times)
     }
 
+    /// The names of those that ended over it, when they are so many that this one is not given it beside them: the freest is
+    /// another one each time, and it would go round the whole fleet before one of them had it too often.
+    #[must_use]
+    pub fn closed_to(&self, agent: &AgentId) -> Option<String> {
+        if self.0.len() < limits::CRASHED_AGENTS || self.0.contains_key(agent) {
+            return None;
+        }
+        let names: Vec<&str> = self.0.values().map(|agent| agent.name.as_str()).collect();
+        Some(names.join(" and "))
+    }
+
     /// Why no agent at all is given it any more.
     pub(crate) fn verdict(&self) -> Option<String> {
         let over = || {

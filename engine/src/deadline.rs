@@ -31,11 +31,11 @@ enum Due {
 }
 
 impl Decider<'_> {
-    pub(crate) fn tick(&mut self, agents: &Snapshot) {
+    pub(crate) fn tick(&mut self, agents: &Snapshot, heard_since: Timestamp) {
         let now = self.now();
         let due: Vec<Due> = self
             .run
-            .deadlines()
+            .deadlines(heard_since)
             .filter(|(at, _)| *at <= now)
             .map(|(_, due)| due)
             .collect();
@@ -90,7 +90,7 @@ impl Decider<'_> {
 impl Attempt {
     /// The backstop, for an agent that renews its lease and never reports an end: the attempt's own time, which the
     /// agent measures, and all that may come on top. After a stop, the stop's time and the lease's.
-    fn overdue_at(&self, known: Known, pickup_ms: Millis) -> Option<Timestamp> {
+    fn overdue_at(&self, known: Known, pickup_ms: Millis, heard_since: Timestamp) -> Option<Timestamp> {
         let work = &self.work;
         let lease = work.disconnect_ms.saturating_add(limits::LEASE_MARGIN_MS);
         let (ready, after) = beside(work);
@@ -103,7 +103,9 @@ impl Attempt {
                 .offered_at?
                 .plus(pickup_ms.saturating_add(ready).saturating_add(running)),
         };
-        Some(self.stopping_at.map_or(end, |at| end.min(at.plus(ending))))
+        let end = self.stopping_at.map_or(end, |at| end.min(at.plus(ending)));
+        // Its report may wait where the server did not hear it: the agent has a whole lease to say it.
+        Some(end.max(heard_since.plus(lease)))
     }
 }
 
@@ -121,13 +123,14 @@ fn beside(work: &Work) -> (Millis, Millis) {
 }
 
 impl Run {
-    /// The next instant at which a `Tick` changes something.
+    /// The next instant at which a `Tick` changes something. The server has heard its agents without a break since
+    /// `heard_since`: no silence from before that is held against an agent or a person.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines().map(|(at, _)| at).min()
+    pub fn next_deadline(&self, heard_since: Timestamp) -> Option<Timestamp> {
+        self.deadlines(heard_since).map(|(at, _)| at).min()
     }
 
-    fn deadlines(&self) -> impl Iterator<Item = (Timestamp, Due)> {
+    fn deadlines(&self, heard_since: Timestamp) -> impl Iterator<Item = (Timestamp, Due)> {
         self.active.iter().flat_map(move |&i| {
             let gather = self.gather_due(i).map(|at| (at, Due::Gather(i)));
             let items = self.steps[i]
@@ -138,7 +141,7 @@ impl Run {
                     if item.ended.is_some() {
                         return None;
                     }
-                    let due = self.item_due(i, item)?;
+                    let due = self.item_due(i, item, heard_since)?;
                     let at = self.newest(i, n);
                     Some(match due {
                         (due, Kind::Retry) => (due, Due::Retry(at)),
@@ -152,18 +155,27 @@ impl Run {
     }
 
     /// When time does something to an item, and what.
-    fn item_due(&self, i: usize, item: &Item) -> Option<(Timestamp, Kind)> {
+    fn item_due(&self, i: usize, item: &Item, heard_since: Timestamp) -> Option<(Timestamp, Kind)> {
         if let Some(due) = item.retry_at {
             return Some((due, Kind::Retry));
         }
         let plan = &self.plan.steps[i];
         let attempt = item.attempts.last()?;
+        // Never longer than what the step gives anybody: it changes nothing for what began after that.
+        let not_before = |given: Millis| heard_since.plus(given.min(limits::AGENTS_BACK_MS));
         match attempt.life.state() {
-            State::Queued => Some((attempt.pickup_by, Kind::Pickup)),
-            State::Lost { .. } if plan.if_lost == IfLost::Ask => {
-                Some((attempt.lost_at?.plus(plan.ask_ms), Kind::Ask))
+            State::Queued => {
+                let due = attempt.pickup_by.max(not_before(plan.pickup_ms));
+                Some((due, Kind::Pickup))
             }
-            State::Out { known, .. } => Some((attempt.overdue_at(*known, plan.pickup_ms)?, Kind::Overdue)),
+            State::Lost { .. } if plan.if_lost == IfLost::Ask => {
+                let due = attempt.lost_at?.plus(plan.ask_ms);
+                Some((due.max(not_before(plan.ask_ms)), Kind::Ask))
+            }
+            State::Out { known, .. } => {
+                let due = attempt.overdue_at(*known, plan.pickup_ms, heard_since)?;
+                Some((due, Kind::Overdue))
+            }
             _ => None,
         }
     }

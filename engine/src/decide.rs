@@ -82,7 +82,7 @@ pub fn decide(run: &mut Run, command: Command<'_>, context: Context) -> Result<D
             by,
         } => decider.resolve(&step, index, resolution, by)?,
         Command::Cancel { by, reason } => decider.cancel(by, reason)?,
-        Command::Tick { agents } => decider.tick(agents),
+        Command::Tick { agents, heard_since } => decider.tick(agents, heard_since),
     }
     decider.settle();
     Ok(decider.out)

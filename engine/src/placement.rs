@@ -133,6 +133,11 @@ fn missing(agent: &Candidate, wanted: &Wanted<'_>) -> Option<String> {
             agent.name
         ));
     }
+    if let Some(names) = wanted.crashes.and_then(|crashes| crashes.closed_to(&agent.id)) {
+        return Some(format!(
+            "agent_crash: {names} ended as they were about to start it, and no further agent is given it"
+        ));
+    }
     if let Some((key, value)) = wanted
         .runs_on
         .iter()

@@ -7,6 +7,7 @@ import { grow } from './log_live.js';
 const region = document.querySelector('#log');
 const size = document.querySelector('#log-size');
 const life = document.querySelector('#log-life');
+const cut = document.querySelector('#log-cut');
 const wrap = document.querySelector('#log-wrap');
 const follow = document.querySelector('#log-follow');
 
@@ -29,7 +30,9 @@ function start() {
 
   function grew() {
     size.textContent = `${store.rows.toLocaleString('en')} ${store.rows === 1 ? 'line' : 'lines'}, ${bytes(store.bytes)}`;
-    life.textContent = store.ended ? 'complete' : 'not ended';
+    const ended = store.endUnknown ? 'ended' : 'complete';
+    life.textContent = store.ended ? ended : 'not ended';
+    cut.hidden = !store.endUnknown;
     document.querySelector('#log-empty')?.toggleAttribute('hidden', store.rows > 0);
     region.hidden = store.rows === 0;
     if (store.ended) follow.closest('label').hidden = true;

@@ -10,12 +10,13 @@ export class Store {
   // Called when rows have come.
   came = () => {};
 
-  constructor({ base, query, rows, bytes, ended }) {
+  constructor({ base, query, rows, bytes, ended, endUnknown }) {
     this.base = base;
     this.query = query;
     this.rows = Number(rows);
     this.bytes = Number(bytes);
     this.ended = ended === 'true';
+    this.endUnknown = endUnknown === 'true';
   }
 
   address(what, more) {
@@ -41,7 +42,7 @@ export class Store {
   }
 
   // The log is so long by now.
-  tell({ rows, bytes, ended }) {
+  tell({ rows, bytes, ended, endUnknown = false }) {
     if (rows === this.rows && bytes === this.bytes && ended === this.ended) return;
     // What was the last row may have gone on.
     const last = this.#pieces.get(Math.floor((this.rows - 1) / PIECE));
@@ -49,6 +50,7 @@ export class Store {
     this.rows = Math.max(rows, this.rows);
     this.bytes = Math.max(bytes, this.bytes);
     this.ended ||= ended;
+    this.endUnknown ||= endUnknown;
     this.changed();
   }
 

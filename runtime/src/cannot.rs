@@ -2,13 +2,12 @@
 
 use types::{HostView, Network};
 
-use crate::{ContainerSpec, cgroup, egress};
+use crate::cgroup::Layout;
+use crate::{ContainerSpec, egress};
 
 /// How limits hold without cgroups.
-pub(crate) const LOOSER: &str = "no cgroups: memory is limited for each process, not for the step, and its end is a \
+const LOOSER: &str = "no cgroups: memory is limited for each process, not for the step, and its end is a \
     failed allocation, not an OOM; processes are counted by the step's user namespace; the processor is not limited";
-const NO_CPU: &str = "a limit of the processor needs cgroups, which this agent has not: leave `cpu` away, or run the \
-    agent as root";
 const NO_SYS: &str =
     "the host's /sys can be shown only by an agent that is root: leave `sys` away, or run it as root";
 
@@ -38,7 +37,31 @@ impl Cannot {
     }
 }
 
-pub(crate) fn cannot(layout: &cgroup::Layout) -> Vec<Cannot> {
+/// Which limits do not hold a step as a whole, and why; none where all do.
+pub(crate) fn looser(layout: &Layout) -> Option<String> {
+    match layout {
+        Layout::None(why) => Some(format!("{LOOSER}. Why: {why}")),
+        Layout::V1 { .. } | Layout::V2 { .. } | Layout::Delegated(_) => None,
+    }
+}
+
+/// Why the processor cannot be limited.
+fn no_cpu(layout: &Layout) -> Option<String> {
+    let why = match layout {
+        Layout::None(why) => why.clone(),
+        Layout::Delegated(part) if !part.cpu => format!(
+            "{} was given without cpu: name it in Delegate= of its unit and of those above",
+            part.path.display()
+        ),
+        Layout::V1 { .. } | Layout::V2 { .. } | Layout::Delegated(_) => return None,
+    };
+    Some(format!(
+        "a limit of the processor needs cgroups with the cpu controller, which this agent has not ({why}): leave `cpu` \
+         away, delegate it, or run the agent as root"
+    ))
+}
+
+pub(crate) fn cannot(layout: &Layout) -> Vec<Cannot> {
     let mut found = Vec::new();
     if let Err(why) = egress::supported() {
         found.push(Cannot {
@@ -59,11 +82,11 @@ pub(crate) fn cannot(layout: &cgroup::Layout) -> Vec<Cannot> {
             why: NO_SERVICES.to_owned(),
         });
     }
-    if matches!(layout, cgroup::Layout::None) {
+    if let Some(why) = no_cpu(layout) {
         found.push(Cannot {
             what: "cpu",
             field: "cpu_millis",
-            why: NO_CPU.to_owned(),
+            why,
         });
     }
     found

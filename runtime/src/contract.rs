@@ -19,7 +19,7 @@ pub trait Runtime: Send + Sync {
     /// What of the spec this runtime can never do, with the way out; asked before a start.
     fn refuses(&self, spec: &ContainerSpec) -> Option<String>;
     /// Which limits do not hold a step as a whole here, for people; none where all do.
-    fn looser(&self) -> Option<&'static str> {
+    fn looser(&self) -> Option<String> {
         None
     }
     /// What it can give on this host now that not every runtime on every host can, by the words of
@@ -114,7 +114,7 @@ impl Runtime for Native {
         self.can(spec).err().map(|error| error.to_string())
     }
 
-    fn looser(&self) -> Option<&'static str> {
+    fn looser(&self) -> Option<String> {
         Self::looser(self)
     }
 

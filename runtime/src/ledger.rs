@@ -7,13 +7,24 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
+use crate::cgroup::Delegated;
 use crate::spec;
 
-/// A file for each container below `STATE/made`, named by its id, with the attempt's directory in it. Not synced: a
-/// cgroup does not outlive a crash of the host.
+/// A file for each container below `STATE/made`, named by its id, with the attempt's directory in it, and behind a NUL the
+/// part of the cgroups where its own was made, if that part was delegated. Not synced: a cgroup does not outlive a crash
+/// of the host.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     dir: PathBuf,
+}
+
+/// What was noted of a container.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Made {
+    /// Its attempt's directory.
+    pub dir: PathBuf,
+    /// The next agent may have been given another part.
+    pub part: Option<Delegated>,
 }
 
 impl Ledger {
@@ -24,8 +35,13 @@ impl Ledger {
     }
 
     /// Before anything is made.
-    pub(crate) fn note(&self, id: &str, attempt: &Path) -> io::Result<()> {
-        fs::write(self.dir.join(id), attempt.as_os_str().as_bytes())
+    pub(crate) fn note(&self, id: &str, attempt: &Path, part: Option<&Delegated>) -> io::Result<()> {
+        let mut line = attempt.as_os_str().as_bytes().to_vec();
+        if let Some(part) = part {
+            line.push(0);
+            line.extend(serde_json::to_vec(part)?);
+        }
+        fs::write(self.dir.join(id), line)
     }
 
     /// After all of it is gone.
@@ -37,13 +53,16 @@ impl Ledger {
     }
 
     /// Where an attempt was.
-    pub(crate) fn attempt(&self, id: &str) -> io::Result<Option<PathBuf>> {
-        match fs::read(self.dir.join(id)) {
-            Ok(bytes) => Ok(Some(PathBuf::from(OsStr::from_bytes(&bytes)))),
+    pub(crate) fn attempt(&self, id: &str) -> io::Result<Option<Made>> {
+        let bytes = match fs::read(self.dir.join(id)) {
             // Forgotten meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read?,
+        };
+        let mut fields = bytes.splitn(2, |byte| *byte == 0);
+        let dir = PathBuf::from(OsStr::from_bytes(fields.next().unwrap_or_default()));
+        let part = fields.next().map(serde_json::from_slice).transpose()?;
+        Ok(Some(Made { dir, part }))
     }
 
     /// The ids whose attempt has no directory any more, with the directory that it had.
@@ -55,10 +74,10 @@ impl Ledger {
                 continue;
             };
             if spec::validate_id(&id).is_ok()
-                && let Some(attempt) = self.attempt(&id)?
-                && !attempt.exists()
+                && let Some(made) = self.attempt(&id)?
+                && !made.dir.exists()
             {
-                found.push((id, attempt));
+                found.push((id, made.dir));
             }
         }
         Ok(found)
@@ -76,13 +95,20 @@ mod tests {
         let ledger = Ledger::open(tmp.path()).unwrap();
         let attempt = tmp.path().join("attempt");
         fs::create_dir(&attempt).unwrap();
-        ledger.note("one", &attempt).unwrap();
-        ledger.note("two", &tmp.path().join("gone")).unwrap();
+        let part = Delegated {
+            dir: "/sys/fs/cgroup/mine".into(),
+            path: "/mine".into(),
+            cpu: false,
+        };
+        ledger.note("one", &attempt, None).unwrap();
+        ledger.note("two", &tmp.path().join("gone"), Some(&part)).unwrap();
         fs::write(tmp.path().join("made/Not An Id"), "/nowhere").unwrap();
         assert_eq!(
             ledger.orphaned().unwrap(),
             [("two".to_owned(), tmp.path().join("gone"))]
         );
+        assert_eq!(ledger.attempt("two").unwrap().unwrap().part, Some(part));
+        assert_eq!(ledger.attempt("one").unwrap().unwrap().part, None);
         ledger.forget("two").unwrap();
         ledger.forget("two").unwrap();
         assert_eq!(ledger.orphaned().unwrap(), Vec::new());

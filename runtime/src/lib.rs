@@ -32,6 +32,7 @@ mod contract;
 mod egress;
 mod fetch;
 mod forked;
+mod forks;
 pub mod kit;
 mod ledger;
 mod native;
@@ -57,7 +58,8 @@ pub use native::{Adopted, Ended, Handle, Native, NativeError, Secrets, ShimComma
 pub use probe::{Support, Unsupported};
 pub use program::Program;
 pub use record::{
-    ArtifactEnd, ArtifactRecord, ExitRecord, Hardening, LimitsBy, StartError, StartErrorKind, StreamRecord,
+    ArtifactEnd, ArtifactRecord, ExitRecord, Hardening, HostIds, LimitsBy, StartError, StartErrorKind,
+    StreamRecord,
 };
 pub use rootfs::{ImageSource, Rootfs};
 pub use spec::{ContainerSpec, Image, Pod, SpecArtifact, SpecError, SpecFile};

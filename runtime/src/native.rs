@@ -15,10 +15,11 @@ use tokio::sync::watch;
 use types::Secret;
 
 use crate::attempt_dir::{AttemptDir, start_time};
-use crate::cannot::{Cannot, LOOSER, cannot};
-use crate::cgroup::{self, Group};
+use crate::cannot::{Cannot, cannot, looser};
+use crate::cgroup::{self, Group, Layout};
 use crate::forked::Forked;
-use crate::ledger::Ledger;
+use crate::forks::Forks;
+use crate::ledger::{Ledger, Made};
 use crate::shim::Job;
 use crate::{
     ContainerSpec, ExitRecord, Image, ImageSource, Network, Rootfs, SpecError, egress, skeleton, spec, sys,
@@ -64,9 +65,10 @@ pub struct Native {
 struct Inner {
     skeleton: PathBuf,
     shim: ShimCommand,
-    layout: cgroup::Layout,
+    forks: Forks,
+    layout: Layout,
     ledger: Ledger,
-    /// Shims that this process started: they are its children and must be waited for.
+    /// Shims that this process executed: they are its children and must be waited for.
     children: Mutex<Vec<Child>>,
     /// Told of each wish to stop: one that waits for its image then looks for its own.
     stops: watch::Sender<()>,
@@ -78,6 +80,20 @@ impl std::fmt::Debug for Native {
             .field("skeleton", &self.inner.skeleton)
             .finish_non_exhaustive()
     }
+}
+
+/// What a shim inherits beside the lock.
+struct Inherited {
+    log: File,
+    secrets: File,
+}
+
+/// What became of a start.
+enum Launched {
+    /// A shim.
+    Shim(OwnedFd),
+    /// Nothing: somebody else's start was before it.
+    Before(Adopted),
 }
 
 /// An attempt whose shim lives.
@@ -155,6 +171,7 @@ impl Native {
         Ok(Self {
             inner: Arc::new(Inner {
                 skeleton,
+                forks: Forks::new(shim.clone()),
                 shim,
                 layout,
                 ledger: Ledger::open(state).map_err(failed("cannot open the state directory"))?,
@@ -218,31 +235,40 @@ impl Native {
             Ended::NeverStarted(_) => {}
             ended => return Ok(Adopted::Ended(ended)),
         }
-        self.end_all(&spec.id, dir)?;
+        // Noted before anything is made, and until all of it is gone.
+        let made = self.inner.ledger.attempt(&spec.id);
+        if made
+            .map_err(failed("cannot read which cgroups were made"))?
+            .is_some()
+        {
+            self.end_all(&spec.id, dir)?;
+        }
         self.inner
             .ledger
-            .note(&spec.id, dir)
+            .note(&spec.id, dir, self.inner.layout.part())
             .map_err(failed("cannot note which cgroup is made"))?;
         if spec.network == Network::Egress {
             egress::ensure_rules().map_err(failed("cannot set the rules for network: egress"))?;
         }
         let (rootfs, hold) = rootfs.unzip();
-        let child = self
-            .spawn(&files, lock, spec, rootfs.as_ref(), secrets)
+        let job = self
+            .prepare(&files, spec, rootfs.as_ref(), secrets)
             .map_err(failed("cannot start the shim"))?;
+        let started = self.launch(&files, lock, &job)?;
         failpoint::reach("create.spawned");
-        let pidfd = sys::pidfd_open(child.id().cast_signed()).map_err(failed("cannot watch the shim"))?;
-        self.inner
-            .children
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(child);
-        Ok(Adopted::Running(Handle {
-            native: self.clone(),
-            dir: files,
-            pidfd,
-            _hold: hold,
-        }))
+        match started {
+            Launched::Shim(pidfd) => Ok(Adopted::Running(Handle {
+                native: self.clone(),
+                dir: files,
+                pidfd,
+                _hold: hold,
+            })),
+            Launched::Before(Adopted::Running(handle)) => Ok(Adopted::Running(Handle {
+                _hold: hold,
+                ..handle
+            })),
+            Launched::Before(ended) => Ok(ended),
+        }
     }
 
     /// Whether this runtime can do at all what is asked.
@@ -270,23 +296,23 @@ impl Native {
 
     /// Which limits do not hold a step as a whole here, for people; none where all do.
     #[must_use]
-    pub fn looser(&self) -> Option<&'static str> {
-        matches!(self.inner.layout, cgroup::Layout::None).then_some(LOOSER)
+    pub fn looser(&self) -> Option<String> {
+        looser(&self.inner.layout)
     }
 
-    /// The shim inherits the lock as its standard input and the secrets as its standard output; its environment is empty.
-    fn spawn(
+    /// The files that the shim reads, and those that it inherits.
+    fn prepare(
         &self,
         files: &AttemptDir,
-        lock: File,
         spec: &ContainerSpec,
         rootfs: Option<&Rootfs>,
         secrets: &Secrets,
-    ) -> io::Result<Child> {
+    ) -> io::Result<Inherited> {
         let job = Job {
             spec: spec.clone(),
             skeleton: self.inner.skeleton.clone(),
             rootfs: rootfs.cloned(),
+            layout: Some(self.inner.layout.clone()),
         };
         let json = serde_json::to_vec_pretty(&job)?;
         let open = |path: PathBuf| {
@@ -298,14 +324,62 @@ impl Native {
                 .open(path)
         };
         open(files.job())?.write_all(&json)?;
-        let log = open(files.shim_log())?;
+        Ok(Inherited {
+            log: open(files.shim_log())?,
+            secrets: in_memory(secrets)?,
+        })
+    }
+
+    /// Forks the shim, or executes it. It inherits the lock as its standard input and the secrets as its standard output; its
+    /// environment is empty.
+    fn launch(&self, files: &AttemptDir, mut lock: File, with: &Inherited) -> Result<Launched, NativeError> {
+        // Without root it may have to be found by its command line, whole as it is after it was executed.
+        if matches!(self.inner.layout, Layout::V1 { .. } | Layout::V2 { .. }) {
+            match self
+                .inner
+                .forks
+                .fork(files.path(), [&lock, &with.secrets, &with.log])
+            {
+                Ok(pidfd) => return Ok(Launched::Shim(pidfd)),
+                Err(error) => tracing::warn!(%error, "a shim cannot be forked: it is executed"),
+            }
+            // Only who holds the lock may start it: one that was forked all the same has it.
+            drop(lock);
+            match self.settle(files)? {
+                Adopted::Ended(Ended::NeverStarted(_)) => {}
+                other => return Ok(Launched::Before(other)),
+            }
+            let Some(again) = files.try_lock().map_err(failed("cannot lock the attempt"))? else {
+                return self.settle(files).map(Launched::Before);
+            };
+            lock = again;
+            lock.set_len(0).map_err(failed("cannot clear the lock file"))?;
+        }
+        let mut child = self
+            .execute(files, lock, with)
+            .map_err(failed("cannot start the shim"))?;
+        let pidfd = sys::pidfd_open(child.id().cast_signed()).map_err(|error| {
+            // Nobody could watch it. It has just begun and has made nothing yet; both fail only where it is gone.
+            let _gone = child.kill();
+            let _gone = child.wait();
+            failed("cannot watch the shim")(error)
+        })?;
+        self.inner
+            .children
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(child);
+        Ok(Launched::Shim(pidfd))
+    }
+
+    fn execute(&self, files: &AttemptDir, lock: File, with: &Inherited) -> io::Result<Child> {
         let mut shim = Command::new(&self.inner.shim.program);
         shim.args(&self.inner.shim.args).arg(files.path()).env_clear();
         failpoint::pass_on(&mut shim);
         shim.current_dir("/")
             .stdin(Stdio::from(lock))
-            .stdout(Stdio::from(in_memory(secrets)?))
-            .stderr(Stdio::from(log))
+            .stdout(Stdio::from(with.secrets.try_clone()?))
+            .stderr(Stdio::from(with.log.try_clone()?))
             .spawn()
     }
 
@@ -323,20 +397,27 @@ impl Native {
 
     /// Finds the living shim, or how it ended without one.
     fn settle(&self, files: &AttemptDir) -> Result<Adopted, NativeError> {
+        match self.whose(files)? {
+            Whose::Ours(_lock) => Ok(Adopted::Ended(self.ended(files)?)),
+            Whose::Shim(pidfd) => Ok(Adopted::Running(Handle {
+                native: self.clone(),
+                dir: files.clone(),
+                pidfd,
+                _hold: None,
+            })),
+        }
+    }
+
+    /// Takes the attempt's lock, or finds the living shim that has it. For a moment nobody may seem to: a process that this one
+    /// forks meanwhile has a copy of the lock until it executes its program.
+    fn whose(&self, files: &AttemptDir) -> Result<Whose, NativeError> {
         let deadline = crate::clock::boot() + SIGN;
         loop {
-            if let Some(_lock) = files.try_lock().map_err(failed("cannot lock the attempt"))? {
-                return Ok(Adopted::Ended(self.ended(files)?));
+            if let Some(lock) = files.try_lock().map_err(failed("cannot lock the attempt"))? {
+                return Ok(Whose::Ours(lock));
             }
             match find_shim(files).map_err(failed("cannot find the shim"))? {
-                Shim::Alive(pidfd) => {
-                    return Ok(Adopted::Running(Handle {
-                        native: self.clone(),
-                        dir: files.clone(),
-                        pidfd,
-                        _hold: None,
-                    }));
-                }
+                Shim::Alive(pidfd) => return Ok(Whose::Shim(pidfd)),
                 // It was killed while it made the container: what it forked holds its lock and waits for ever.
                 Shim::Dead => {
                     if let Some(id) = job_id(files) {
@@ -402,12 +483,11 @@ impl Native {
         if !dir.exists() {
             return Ok(());
         }
-        if matches!(self.settle(&files)?, Adopted::Running(_)) {
-            return Err(NativeError::Running);
-        }
-        let Some(_lock) = files.try_lock().map_err(failed("cannot lock the attempt"))? else {
+        let Whose::Ours(_lock) = self.whose(&files)? else {
             return Err(NativeError::Running);
         };
+        // What a lost one left is ended before its files go.
+        self.ended(&files)?;
         let id = job_id(&files);
         if let Some(id) = &id {
             self.end_all(id, dir)?;
@@ -423,10 +503,34 @@ impl Native {
         }
     }
 
-    /// A step's cgroup in every hierarchy that any step may use.
-    fn group(&self, id: &str) -> Result<Group, NativeError> {
-        let cpu = matches!(&self.inner.layout, cgroup::Layout::V1 { cpu: Some(_), .. });
-        Group::open(&self.inner.layout, id, cpu).map_err(failed("cannot open the cgroups"))
+    /// An attempt's cgroup in every hierarchy that any step may use; none where processes are all that it has.
+    fn group(&self, id: &str) -> Result<Option<Group>, NativeError> {
+        let cannot_open = || failed("cannot open the cgroups");
+        let layout = self.layout_of(id)?;
+        if matches!(layout, Layout::None(_)) {
+            return Ok(None);
+        }
+        let cpu = matches!(&layout, Layout::V1 { cpu: Some(_), .. });
+        match Group::open(&layout, id, cpu) {
+            // The part of another agent's life is gone, with all that was in it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && layout != self.inner.layout => Ok(None),
+            opened => opened.map(Some).map_err(cannot_open()),
+        }
+    }
+
+    /// Where its cgroup was made: this agent may have been given another part than the one before it.
+    fn layout_of(&self, id: &str) -> Result<Layout, NativeError> {
+        let own = &self.inner.layout;
+        let made = self.ledger().attempt(id);
+        Ok(
+            match made.map_err(failed("cannot read which cgroups were made"))? {
+                Some(Made { part: Some(part), .. }) => Layout::Delegated(part),
+                Some(Made { part: None, .. }) if matches!(own, Layout::Delegated(_)) => {
+                    Layout::None("it was started without".to_owned())
+                }
+                _ => own.clone(),
+            },
+        )
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -435,27 +539,30 @@ impl Native {
 
     /// Ends what is left of an attempt whose shim is gone, and waits until it is.
     pub(crate) fn end_all(&self, id: &str, dir: &Path) -> Result<(), NativeError> {
-        if matches!(self.inner.layout, cgroup::Layout::None) {
+        let Some(group) = self.group(id)? else {
             // Whatever else lived is in the pid namespace of one of these.
-            let forked = Forked::of(&self.inner.shim, dir).map_err(failed("cannot look for processes"))?;
+            let forked = self.forked(dir)?;
             return forked
                 .end(FOLLOW)
                 .map_err(failed("cannot end the step's processes"));
-        }
-        self.group(id)?
+        };
+        group
             .destroy(FOLLOW)
             .map_err(failed("cannot remove the step's cgroup"))
     }
 
-    /// How many processes an attempt without a directory still has; none when nothing of it is there.
-    pub(crate) fn lives(&self, id: &str, dir: &Path) -> Result<Option<usize>, NativeError> {
-        if matches!(self.inner.layout, cgroup::Layout::None) {
-            let forked = Forked::of(&self.inner.shim, dir).map_err(failed("cannot look for processes"))?;
-            return Ok((forked.count() > 0).then(|| forked.count()));
-        }
-        self.group(id)?
-            .lives()
-            .map_err(failed("cannot look into a cgroup"))
+    /// What an attempt without a directory still has, for people; none when nothing of it is there.
+    pub(crate) fn remains(&self, id: &str, dir: &Path) -> Result<Option<String>, NativeError> {
+        let Some(group) = self.group(id)? else {
+            let count = self.forked(dir)?.count();
+            return Ok((count > 0).then(|| format!("{count} processes")));
+        };
+        let lives = group.lives().map_err(failed("cannot look into a cgroup"))?;
+        Ok(lives.map(|count| format!("a cgroup with {count} processes")))
+    }
+
+    fn forked(&self, dir: &Path) -> Result<Forked, NativeError> {
+        Forked::of(&self.inner.shim, dir).map_err(failed("cannot look for processes"))
     }
 
     /// Waits for those of our shims that have ended, so that none stays a zombie.
@@ -512,6 +619,14 @@ pub(crate) fn make_attempt_dir(dir: &Path) -> Result<(), NativeError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Who has an attempt's lock.
+enum Whose {
+    /// This process now.
+    Ours(File),
+    /// A living shim.
+    Shim(OwnedFd),
 }
 
 /// Who the lock file names.

@@ -14,10 +14,10 @@ const TRIAL: Duration = Duration::from_secs(20);
 pub struct Support {
     /// The kernel's release.
     pub kernel: String,
-    /// `cgroup v1`, `cgroup v2` or `no cgroups`.
-    pub cgroups: &'static str,
+    /// `cgroup v1`, `cgroup v2`, the part of it that was delegated, or `no cgroups`.
+    pub cgroups: String,
     /// Which limits do not hold a step as a whole, for people; none where all do.
-    pub looser: Option<&'static str>,
+    pub looser: Option<String>,
     /// What no step can have here.
     pub cannot: Vec<Cannot>,
     /// What was in force.
@@ -140,7 +140,7 @@ fn looks_fit() -> Result<(), Unsupported> {
             "use a kernel with CONFIG_SECCOMP_FILTER",
         ));
     }
-    if crate::seccomp::programs().is_err() {
+    if crate::seccomp::program().is_err() {
         return Err(no(
             "no system call filter for this processor",
             "use x86-64 or aarch64",

@@ -8,12 +8,12 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::{chdir, execve};
 use seccompiler::BpfProgram;
 
-use crate::{ContainerSpec, Hardening, Image, LimitsBy, StartError, StartErrorKind, seccomp, sys};
+use crate::{ContainerSpec, Hardening, HostIds, Image, LimitsBy, StartError, StartErrorKind, seccomp, sys};
 
 /// Where programs are looked up when the step's environment does not say.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A program, its environment and its filters, ready for a forked process.
+/// A program, its environment and its filter of system calls, ready for a forked process.
 pub struct Program {
     argv: Vec<CString>,
     env: Vec<CString>,
@@ -22,7 +22,7 @@ pub struct Program {
     /// What to do when it is not there.
     where_from: &'static str,
     workdir: CString,
-    filters: Vec<BpfProgram>,
+    filter: BpfProgram,
 }
 
 impl Program {
@@ -35,7 +35,7 @@ impl Program {
         base: &[(String, String)],
         secrets: &[(String, String)],
     ) -> Result<Self, StartError> {
-        let filters = seccomp::programs().map_err(|error| StartError::runtime("seccomp", error))?;
+        let filter = seccomp::program().map_err(|error| StartError::runtime("seccomp", error))?;
         let env = environment(base, spec, secrets);
         let program = spec.argv.first().cloned().unwrap_or_default();
         let path = env
@@ -62,11 +62,11 @@ impl Program {
                 }
             },
             workdir: text(spec.workdir.clone().unwrap_or_else(|| "/tmp".to_owned()))?,
-            filters,
+            filter,
         })
     }
 
-    /// Installs the filters in this process and proves that they, no new privileges and no capabilities hold: a step that
+    /// Installs the filter in this process and proves that it, no new privileges and no capabilities hold: a step that
     /// is not contained is not run. The limits are left open. A process without a program is contained alike.
     ///
     /// # Errors
@@ -76,16 +76,14 @@ impl Program {
             StartError::new(StartErrorKind::Hardening, format!("{what}: {cause}"))
         };
         let own;
-        let filters = match program {
-            Some(program) => &program.filters,
+        let filter = match program {
+            Some(program) => &program.filter,
             None => {
-                own = seccomp::programs().map_err(|error| failed("seccomp", error.to_string()))?;
+                own = seccomp::program().map_err(|error| failed("seccomp", error))?;
                 &own
             }
         };
-        for filter in filters {
-            seccompiler::apply_filter(filter).map_err(|error| failed("seccomp", error.to_string()))?;
-        }
+        seccompiler::apply_filter(filter).map_err(|error| failed("seccomp", error.to_string()))?;
         let status = std::fs::read_to_string("/proc/self/status")
             .map_err(|error| failed("/proc/self/status", error.to_string()))?;
         let field = |name: &str| {
@@ -100,6 +98,7 @@ impl Program {
             cap_effective: field("CapEff"),
             cap_bounding: field("CapBnd"),
             host_uid_base: 0,
+            host_ids: HostIds::Range,
             memory_limit_bytes: None,
             pids_limit: None,
             limits: LimitsBy::Cgroup,

@@ -96,6 +96,9 @@ pub struct StreamRecord {
     pub gap_at: Option<u64>,
     /// Why the file could not be written, when that was the cause of a loss.
     pub error: Option<String>,
+    /// What wrote the file was killed: bytes may be missing after its last one, and nobody counted them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub end_unknown: bool,
 }
 
 /// Why the main process never ran.
@@ -170,6 +173,9 @@ pub struct Hardening {
     pub cap_bounding: String,
     /// First id of the host that the step's user namespace is mapped to; without root the agent's own user, the only one.
     pub host_uid_base: u32,
+    /// Whose that id is.
+    #[serde(default)]
+    pub host_ids: HostIds,
     /// Memory limit as the cgroup says it, or each process.
     pub memory_limit_bytes: Option<u64>,
     /// Process limit as the cgroup says it, or each process; our pid 1 included.
@@ -177,6 +183,25 @@ pub struct Hardening {
     /// What holds the two.
     #[serde(default)]
     pub limits: LimitsBy,
+}
+
+impl Hardening {
+    /// Whether the step is the agent's own user on the host. Records from before `host_ids` had limits of processes then.
+    #[must_use]
+    pub fn as_agent(&self) -> bool {
+        self.host_ids == HostIds::Agent || self.limits == LimitsBy::Process
+    }
+}
+
+/// Whom a step's users are on the host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostIds {
+    /// A range, as root may give one.
+    #[default]
+    Range,
+    /// The agent's own user, all of them.
+    Agent,
 }
 
 /// What holds a step to its limits.

@@ -8,6 +8,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 
+use crate::HostIds;
+
 /// First id of the first slot. 1879048192 to 2147352575 is the range that systemd's allocation of the id space leaves
 /// unassigned (systemd, UIDS-GIDS.md).
 const BASE: u32 = 1_879_048_192;
@@ -61,6 +63,14 @@ impl Ids {
         match self {
             Self::Slot(slot) => slot.base + id,
             Self::Own { .. } => 0,
+        }
+    }
+
+    /// Whose they are.
+    pub(crate) const fn kind(&self) -> HostIds {
+        match self {
+            Self::Slot(_) => HostIds::Range,
+            Self::Own { .. } => HostIds::Agent,
         }
     }
 

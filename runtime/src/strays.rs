@@ -24,14 +24,8 @@ impl Native {
             .map_err(failed("cannot read which cgroups were made"))?;
         let mut strays = Vec::new();
         for (id, dir) in orphaned {
-            match self.lives(&id, &dir)? {
-                Some(processes) => strays.push(Stray {
-                    what: match self.looser() {
-                        None => format!("a cgroup with {processes} processes"),
-                        Some(_) => format!("{processes} processes"),
-                    },
-                    id,
-                }),
+            match self.remains(&id, &dir)? {
+                Some(what) => strays.push(Stray { id, what }),
                 None => self
                     .ledger()
                     .forget(&id)
@@ -47,8 +41,8 @@ impl Native {
     /// It does not go.
     pub fn clear(&self, stray: &Stray) -> Result<(), NativeError> {
         let noted = self.ledger().attempt(&stray.id);
-        if let Some(dir) = noted.map_err(failed("cannot read which cgroups were made"))? {
-            self.end_all(&stray.id, &dir)?;
+        if let Some(made) = noted.map_err(failed("cannot read which cgroups were made"))? {
+            self.end_all(&stray.id, &made.dir)?;
         }
         self.ledger()
             .forget(&stray.id)

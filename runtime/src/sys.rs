@@ -82,6 +82,53 @@ pub fn fork_single_threaded() -> nix::Result<Option<Pid>> {
     }
 }
 
+/// A descriptor that came with a message.
+pub(crate) fn received(number: RawFd) -> OwnedFd {
+    // SAFETY: the kernel has just made it for this process, and nobody else knows its number.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Where others read this process's command line: its arguments, each with its NUL, as they were when it was executed.
+pub(crate) struct CommandLine {
+    start: usize,
+    bytes: usize,
+}
+
+impl CommandLine {
+    /// This process's own.
+    ///
+    /// # Errors
+    /// `/proc` does not say where it is (fields 48 and 49 of `/proc/PID/stat`).
+    pub(crate) fn own() -> io::Result<Self> {
+        let stat = std::fs::read_to_string("/proc/self/stat")?;
+        let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace());
+        // The first of them is field 3.
+        let mut places = fields.into_iter().flatten().skip(45).map(str::parse::<usize>);
+        match (places.next(), places.next()) {
+            (Some(Ok(start)), Some(Ok(end))) if start != 0 && end > start => Ok(Self {
+                start,
+                bytes: end - start,
+            }),
+            _ => Err(io::Error::other(
+                "/proc/self/stat does not say where the arguments are",
+            )),
+        }
+    }
+
+    /// Shows others this line from now on, as much of it as there is room. This process does not read its arguments
+    /// afterwards.
+    pub(crate) fn show(&self, line: &[u8]) {
+        let line = &line[..line.len().min(self.bytes - 1)];
+        let start = std::ptr::with_exposed_provenance_mut::<u8>(self.start);
+        // SAFETY: the kernel laid the arguments there, writable and for as long as the process lives; it has one thread, and
+        // nothing that borrowed one of them is used after this.
+        unsafe {
+            std::ptr::copy_nonoverlapping(line.as_ptr(), start, line.len());
+            std::ptr::write_bytes(start.add(line.len()), 0, self.bytes - line.len());
+        }
+    }
+}
+
 /// Ends this process at once: no destructor, no exit handler of the program it was forked from.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: `_exit` has no precondition.

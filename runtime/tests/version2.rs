@@ -1,7 +1,9 @@
-//! The suite where cgroup version 2 is alone: each module of it in a guest of its own, which runs this very program.
+//! The suite where cgroup version 2 is alone, as root and as an ordinary user who was given a part of it: each module of it
+//! in a guest of its own, which runs this very program.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod subject;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,57 +14,108 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use runtime::LimitsBy;
 use subject::OnThisHost;
 
-/// Set in the guest.
+/// Set in the guest, to who runs the suite there.
 const INSIDE: &str = "FIREHALL_SUITE_IN_GUEST";
-/// What version 2 does in other ways than version 1.
-const DIFFERENT: &[&str] = &["limits"];
 /// What is left to the run of all there: minutes, on one slow processor.
-const LONG: &str = "limits::a_million_small_files_are_bounded";
+const LONG: &str = "--skip limits::a_million_small_files_are_bounded limits::";
+/// What shows of each limit that it is held.
+const HELD: &[&str] = &[
+    "limits::the_main_process_over_its_memory_is_an_oom",
+    "limits::the_process_limit_is_exact",
+    "limits::a_processor_limit_holds",
+];
 const PATIENCE: Duration = Duration::from_secs(330);
+/// What is given to the user, as systemd and whoever chowns it do.
+const GIVEN: &str = "/sys/fs/cgroup/given";
+
+/// Who runs the suite.
+#[derive(Clone, Copy)]
+enum As {
+    Root,
+    User,
+}
 
 fn main() -> ExitCode {
-    if std::env::var_os(INSIDE).is_some() {
-        let subject = OnThisHost {
-            shim: PathBuf::from(env!("CARGO_BIN_EXE_firehall-shim-test")),
-            ids: Ids::Range,
-            limits: LimitsBy::Cgroup,
-        };
-        return conformance::main(Box::leak(Box::new(subject)));
+    match std::env::var(INSIDE).as_deref() {
+        Ok("root") => return as_root(),
+        Ok(_) => return as_user(),
+        Err(_) => {}
     }
-    let modules = conformance::modules().into_iter();
-    let all = modules
-        .clone()
-        .map(|module| trial(format!("full_{module}_on_cgroup_version_2"), module, ""));
-    let ordinary = modules
-        .filter(|module| DIFFERENT.contains(module))
-        .map(|module| trial(format!("{module}_on_cgroup_version_2"), module, LONG));
-    libtest_mimic::run(&Arguments::from_args(), all.chain(ordinary).collect()).exit_code()
+    let mut trials = Vec::new();
+    for module in conformance::modules() {
+        for (who, part) in [(As::Root, "version_2"), (As::User, "version_2_that_was_given")] {
+            let all = vec![format!("{module}::")];
+            trials.push(trial(format!("full_{module}_on_cgroup_{part}"), who, all));
+        }
+    }
+    let ordinary = vec![LONG.to_owned()];
+    trials.push(trial("limits_on_cgroup_version_2".to_owned(), As::Root, ordinary));
+    let held = HELD.iter().map(|case| format!("--exact {case}")).collect();
+    trials.push(trial(
+        "limits_on_cgroup_version_2_that_was_given".to_owned(),
+        As::User,
+        held,
+    ));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// The cases of a module but one.
-fn trial(name: String, module: &'static str, but: &'static str) -> Trial {
-    let skip = if but.is_empty() {
-        String::new()
-    } else {
-        format!("--skip {but}")
+fn as_root() -> ExitCode {
+    let subject = OnThisHost {
+        shim: PathBuf::from(env!("CARGO_BIN_EXE_firehall-shim-test")),
+        ids: Ids::Range,
+        limits: LimitsBy::Cgroup,
     };
-    Trial::test(name, move || in_guest(module, &skip))
+    conformance::main(Box::leak(Box::new(subject)))
 }
 
-fn in_guest(module: &str, skip: &str) -> Result<(), Failed> {
+fn as_user() -> ExitCode {
+    let (open, shim) = user::become_one();
+    let subject = OnThisHost {
+        shim,
+        ids: Ids::Agent,
+        limits: LimitsBy::Cgroup,
+    };
+    let code = conformance::main(Box::leak(Box::new(subject)));
+    drop(open);
+    code
+}
+
+/// Runs of the suite, each with its arguments.
+fn trial(name: String, who: As, runs: Vec<String>) -> Trial {
+    Trial::test(name, move || in_guest(who, &runs))
+}
+
+fn in_guest(who: As, runs: &[String]) -> Result<(), Failed> {
     let program = std::env::current_exe()?;
-    // A case looks whether its own environment, which cargo gave it, comes into a step.
-    let script = format!(
-        "test -f /sys/fs/cgroup/cgroup.controllers\n\
-         {INSIDE}=1 CARGO=of-the-host {} --test-threads 1 --color never {skip} {module}::\n\
-         left=$(busybox find /sys/fs/cgroup -type d -name firehall)\n\
-         test -z \"$left\" || {{ echo \"a cgroup stays: $left\"; exit 1; }}\n",
-        program.display()
-    );
+    let (word, mut script) = match who {
+        As::Root => ("root", "test -f /sys/fs/cgroup/cgroup.controllers\n".to_owned()),
+        As::User => ("user", given()),
+    };
+    for arguments in runs {
+        // A user's agent begins where it was given, and once it has divided that, in its leaf. A case looks whether its own
+        // environment, which cargo gave it, comes into a step.
+        script += &format!(
+            "(test {word} = root || echo 0 >{GIVEN}/firehall-agent/cgroup.procs || echo 0 >{GIVEN}/cgroup.procs\n\
+             {INSIDE}={word} CARGO=of-the-host exec {} --test-threads 1 --color never {arguments})\n",
+            program.display()
+        );
+    }
+    script += "left=$(busybox find /sys/fs/cgroup -type d -name firehall)\n\
+               test -z \"$left\" || { echo \"a cgroup stays: $left\"; exit 1; }\n";
     let told = guest::run(&script, PATIENCE)?;
-    let ran = told.text.contains("test result: ok. ") && !told.text.contains("test result: ok. 0 passed");
-    if told.code == Some(0) && ran {
+    let passed = told.text.matches("test result: ok. ").count() - told.text.matches("ok. 0 passed").count();
+    if told.code == Some(0) && passed == runs.len() {
         return Ok(());
     }
     Err(format!("{:?} after\n{}", told.code, told.text).into())
+}
+
+/// Makes a group with all controllers the user's.
+fn given() -> String {
+    let user = user::USER;
+    format!(
+        "echo '+memory +pids +cpu' >/sys/fs/cgroup/cgroup.subtree_control\n\
+         mkdir {GIVEN}\n\
+         chown {user} {GIVEN} {GIVEN}/cgroup.procs {GIVEN}/cgroup.subtree_control {GIVEN}/cgroup.threads\n"
+    )
 }

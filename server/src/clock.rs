@@ -22,7 +22,12 @@ impl Clock {
 
     /// Now.
     pub(crate) fn now(&self) -> Timestamp {
-        self.wall.plus(self.monotonic_ms())
+        self.at(self.monotonic_ms())
+    }
+
+    /// An instant, from milliseconds since it was anchored.
+    pub(crate) fn at(&self, ms: u64) -> Timestamp {
+        self.wall.plus(ms)
     }
 
     /// Milliseconds since it was anchored.

@@ -1,6 +1,8 @@
 //! Judges leases that ran out. Idempotent and without input: it reads the book and asks the runs.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
+
+use futures::future::{Fuse, FusedFuture, FutureExt};
 
 use crate::{
     Core,
@@ -13,12 +15,26 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(crate) async fn watch(core: Core) {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    // At a start nobody was to be heard before.
+    core.agents.look();
+    // Beside the looks: a store that takes its time is no pause of the server.
+    let mut judging = pin!(Fuse::terminated());
     loop {
         tokio::select! {
             () = core.shutdown.cancelled() => return,
+            () = &mut judging => continue,
             _ = tick.tick() => {}
         }
-        judge(&core).await;
+        if let Some(ms) = core.agents.look() {
+            tracing::warn!(
+                ms,
+                "the server stood still (stopped, in a paused machine, or starved): all leases begin anew, for no \
+                 renewal was heard meanwhile"
+            );
+        }
+        if judging.is_terminated() {
+            judging.set(judge(&core).fuse());
+        }
     }
 }
 

@@ -43,6 +43,9 @@ pub struct Config {
     pub healthy_with_agents: usize,
     /// Where artifacts are kept; none: they are refused.
     pub artifacts: Option<Artifacts>,
+    /// A directory of this server's own, in which it notes what it is at: its next start knows over what it died. None:
+    /// nothing is noted.
+    pub black_box: Option<std::path::PathBuf>,
     /// Names besides `localhost` under which a reverse proxy passes requests on; without a port.
     pub public_hosts: Vec<String>,
 }

@@ -15,7 +15,7 @@ use crate::{
     connections::{Listener, incoming},
     guard, http, leases,
     meter::Meter,
-    runs::Runs,
+    runs::{BlackBox, Runs},
     store::{SharedStore, StoreError},
     workflows,
 };
@@ -128,8 +128,10 @@ pub async fn run_on(
         );
     }
     for (task, what) in [(judge, "leases"), (sweep, "artifacts")] {
-        if let Err(error) = task.await {
-            tracing::error!(%error, what, "a task ended badly");
+        match tokio::time::timeout(PUT_AWAY, task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, what, "a task ended badly"),
+            Err(_) => tracing::error!(what, "a task did not end in time and is left"),
         }
     }
     if tokio::time::timeout(PUT_AWAY, core.store.close()).await.is_err() {
@@ -153,11 +155,16 @@ fn core(config: Config, store: SharedStore, shutdown: CancellationToken) -> Core
     let clock = Clock::start();
     let agents = Arc::new(Agents::new(clock));
     let meter = Arc::new(Meter::new());
+    let black_box = match &config.black_box {
+        Some(dir) => BlackBox::open(dir),
+        None => BlackBox::default(),
+    };
     let runs = Runs::new(
         Arc::clone(&store),
         Arc::clone(&agents),
         Arc::clone(&meter),
         clock,
+        black_box,
         shutdown.clone(),
     );
     Core {

@@ -45,8 +45,11 @@ impl Disk {
     fn note(&self, append: &Append) {
         for part in &append.streams {
             for (n, event) in (part.expected_seq + 1..).zip(&part.events) {
-                let what = history::read(&event.kind, event.version, &event.body)
-                    .ok()
+                let read = history::read(&event.kind, event.version, &event.body).ok();
+                if let Some(Event::AttemptLost { at, token, .. }) = &read {
+                    self.record.lost(token, &at.step);
+                }
+                let what = read
                     .and_then(|event| at(&event))
                     .map_or_else(String::new, |at| format!(" {at:?}"));
                 let line = format!("{:?} {n} {}{what}", part.stream, event.kind);
@@ -179,7 +182,10 @@ impl Store for Disk {
     }
 
     async fn keep_artifact(&self, row: ArtifactRow) -> Result<(), StoreError> {
-        self.inner.keep_artifact(row).await
+        slow().await;
+        self.inner.keep_artifact(row).await?;
+        slow().await;
+        Ok(())
     }
     async fn artifacts(&self, run: &RunId) -> Result<Vec<ArtifactRow>, StoreError> {
         self.inner.artifacts(run).await

@@ -1,4 +1,5 @@
-//! The real server and the real agents on a simulated network, with simulated time, randomness, containers and disks.
+//! The real server and the real agents on a simulated network, with simulated time, randomness, containers, disks and
+//! artifacts.
 //!
 //! ```text
 //! seed ─▶ faults ─▶ turmoil: partitions, held and lost messages, latency, crashes
@@ -11,16 +12,24 @@
 //! ```
 //!
 //! What is simulated is what stands around the program, never the program: the transport is tonic's own, over turmoil's
-//! TCP ([`net`]); the clock and the randomness are those of libc ([`machine`]); a crash drops a whole process between
-//! two polls. One process runs one seed, and the same seed gives the same record to the letter.
+//! TCP ([`net`]); the clock and the randomness are those of libc ([`machine`]). Server and agents run in slices of time
+//! beside turmoil ([`process`]), whose hosts are their kernels ([`kernel`]): a crash drops a whole process between two
+//! polls, a stop gives it no slice while the world goes on. One process runs one seed, and the same seed gives the same
+//! record to the letter. Beside the seeds, [`cut`] is one conversation over a cable in memory, cut after each of its bytes.
 
+pub mod cut;
 pub mod disk;
 pub mod faults;
+pub mod hosts;
 pub mod judge;
+pub mod kernel;
 pub mod machine;
 pub mod net;
 pub mod planted;
+pub mod process;
 pub mod record;
+pub mod socket;
 pub mod user;
+pub mod work;
 pub mod world;
 pub mod yard;

@@ -18,7 +18,8 @@ const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 
 #[derive(Clone, Copy)]
 struct Machine {
-    now: Duration,
+    elapsed: Duration,
+    behind: Duration,
     entropy: u64,
 }
 
@@ -31,22 +32,35 @@ thread_local! {
 /// earlier has drawn its keys already.
 pub fn enter(seed: u64) {
     MACHINE.set(Some(Machine {
-        now: Duration::ZERO,
+        elapsed: Duration::ZERO,
+        behind: Duration::ZERO,
         entropy: seed,
     }));
 }
 
-/// Time since the begin, for all clocks.
-pub fn set(now: Duration) {
+/// Time since the begin, and how far the clocks of the host whose turn it is stand behind it.
+pub fn set(elapsed: Duration, behind: Duration) {
     if let Some(machine) = MACHINE.get() {
-        MACHINE.set(Some(Machine { now, ..machine }));
+        MACHINE.set(Some(Machine {
+            elapsed,
+            behind,
+            ..machine
+        }));
     }
 }
 
-/// Time since the begin; zero outside of a simulation.
+/// Time since the begin as this host's clocks tell it; zero outside of a simulation.
 #[must_use]
 pub fn now() -> Duration {
-    MACHINE.get().map_or(Duration::ZERO, |machine| machine.now)
+    MACHINE.get().map_or(Duration::ZERO, |machine| {
+        machine.elapsed.saturating_sub(machine.behind)
+    })
+}
+
+/// Time since the begin, which no host knows.
+#[must_use]
+pub fn elapsed() -> Duration {
+    MACHINE.get().map_or(Duration::ZERO, |machine| machine.elapsed)
 }
 
 /// The next random number of this thread's simulation (SplitMix64).
@@ -85,7 +99,7 @@ pub unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, at: *mut libc::ti
     } else {
         UPTIME
     };
-    let now = base + machine.now;
+    let now = base + machine.elapsed.saturating_sub(machine.behind);
     let shown = libc::timespec {
         tv_sec: now.as_secs().cast_signed(),
         tv_nsec: now.subsec_nanos().into(),

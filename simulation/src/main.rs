@@ -1,39 +1,31 @@
 //! `simulation SEED [PLANTED]`: one seed's record on standard output; 1 when something happened that must not.
+//! `simulation cut [CONNECTION WAY STEP]`: a conversation that is cut after every STEP bytes of one connection.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, str::FromStr};
 
-use simulation::{planted::Planted, world};
+use simulation::{
+    cut::{self, Sweep},
+    planted::Planted,
+    world::{self, Outcome},
+};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let parsed = match args.as_slice() {
-        [seed] => seed.parse().ok().map(|seed| Ok((seed, None))),
-        [seed, planted] => seed
-            .parse()
-            .ok()
-            .map(|seed| planted.parse::<Planted>().map(|one| (seed, Some(one)))),
-        _ => None,
-    };
-    let (seed, planted) = match parsed {
-        Some(Ok(parsed)) => parsed,
-        Some(Err(error)) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-        None => {
+    let outcome = match run(&args) {
+        Ok(outcome) => outcome,
+        Err(why) => {
+            let planted = Planted::ALL.map(|one| one.to_string()).join("|");
             eprintln!(
-                "usage: simulation SEED [{}]",
-                Planted::ALL.map(|one| one.to_string()).join("|")
+                "{why}\nusage: simulation SEED [{planted}]\n       simulation cut [CONNECTION up|down STEP]"
             );
             return ExitCode::from(2);
         }
     };
-    let outcome = world::run(seed, planted);
     for line in &outcome.lines {
         println!("{line}");
     }
-    println!("seed {seed}: {}", outcome.summary);
+    println!("{}: {}", args.join(" "), outcome.summary);
     match outcome.violation {
         None => ExitCode::SUCCESS,
         Some(what) => {
@@ -41,4 +33,22 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(args: &[&str]) -> Result<Outcome, String> {
+    match args {
+        ["cut"] => Ok(cut::run(None)),
+        ["cut", connection, way, step] => Ok(cut::run(Some(Sweep {
+            connection: number(connection)?,
+            way: way.parse()?,
+            step: number(step)?,
+        }))),
+        [seed] => Ok(world::run(number(seed)?, None)),
+        [seed, planted] => Ok(world::run(number(seed)?, Some(planted.parse()?))),
+        _ => Err("a seed, or cut".to_owned()),
+    }
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("{text:?} is no number"))
 }

@@ -17,16 +17,22 @@ pub enum Planted {
     AnsweredNotStored,
     /// The end of a lease runs a step again that must not run twice.
     ExpiryReruns,
+    /// A server that stood still does not notice it.
+    PauseUnnoticed,
+    /// The artifact store does not outlive the server.
+    ArtifactsNotKept,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::ResultDroppedWhenSent,
         Self::SpoolNotKept,
         Self::NoAdoption,
         Self::AnsweredNotStored,
         Self::ExpiryReruns,
+        Self::PauseUnnoticed,
+        Self::ArtifactsNotKept,
     ];
 }
 
@@ -38,6 +44,8 @@ impl fmt::Display for Planted {
             Self::NoAdoption => "no-adoption",
             Self::AnsweredNotStored => "answered-not-stored",
             Self::ExpiryReruns => "expiry-reruns",
+            Self::PauseUnnoticed => "pause-unnoticed",
+            Self::ArtifactsNotKept => "artifacts-not-kept",
         })
     }
 }

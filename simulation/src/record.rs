@@ -1,6 +1,9 @@
 //! What happened, line by line, by simulated time. Two runs of one seed have the same record.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use types::{AttemptKey, LeaseToken, RunId};
 
@@ -9,6 +12,8 @@ use crate::machine;
 /// One container that was really started, as the runtime saw it: the witness.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
+    /// Where.
+    pub host: &'static str,
     /// The lease that it was started under.
     pub token: LeaseToken,
     /// Of which attempt, by its environment.
@@ -17,6 +22,43 @@ pub struct Start {
     pub code: Option<i32>,
     /// It was ended before.
     pub stopped: bool,
+    /// The sum of the file that it got.
+    pub got: Option<String>,
+    /// What it left.
+    pub left: Option<Left>,
+}
+
+/// An artifact, as the witness saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// How many bytes.
+    pub bytes: u64,
+    /// Their sum.
+    pub sum: String,
+}
+
+/// Something was wrong with a host or with its link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trouble {
+    /// Which.
+    pub host: &'static str,
+    /// From then on.
+    pub from: Duration,
+    /// Until then.
+    pub until: Duration,
+}
+
+/// The server called an attempt lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// Its lease.
+    pub token: LeaseToken,
+    /// Its step.
+    pub step: String,
+    /// When.
+    pub at: Duration,
+    /// How long the server had been there then without a break, by its own clock.
+    pub listened: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -25,6 +67,9 @@ struct Inner {
     starts: Vec<Start>,
     acknowledged: Vec<RunId>,
     faults: usize,
+    troubles: Vec<Trouble>,
+    doubts: Vec<Doubt>,
+    listens_since: Duration,
 }
 
 /// A handle to the record. Cheap to clone; outlives every simulated process.
@@ -38,7 +83,7 @@ impl Record {
 
     /// A line.
     pub fn say(&self, who: &str, what: impl std::fmt::Display) {
-        let at = machine::now().as_millis();
+        let at = machine::elapsed().as_millis();
         self.change(|inner| inner.lines.push(format!("{at:>7} {who:<8} {what}")));
     }
 
@@ -48,10 +93,33 @@ impl Record {
         self.say("fault", what);
     }
 
+    /// A host or its link is in trouble from now on.
+    pub fn trouble(&self, host: &'static str, until: Duration) {
+        let from = machine::elapsed();
+        self.change(|inner| inner.troubles.push(Trouble { host, from, until }));
+    }
+
+    /// The server is there from now on, by its own clock.
+    pub fn listens(&self) {
+        self.change(|inner| inner.listens_since = machine::now());
+    }
+
+    /// The server called it lost just now.
+    pub fn lost(&self, token: &LeaseToken, step: &str) {
+        self.change(|inner| {
+            inner.doubts.push(Doubt {
+                token: token.clone(),
+                step: step.to_owned(),
+                at: machine::elapsed(),
+                listened: machine::now().saturating_sub(inner.listens_since),
+            });
+        });
+    }
+
     /// A container was started.
-    pub fn started(&self, host: &str, start: Start) {
+    pub fn started(&self, start: Start) {
         self.say(
-            host,
+            start.host,
             format_args!(
                 "starts {} of {} ({})",
                 start.attempt, start.attempt.run, start.token
@@ -61,11 +129,11 @@ impl Record {
     }
 
     /// The newest container of that lease ended.
-    pub fn ended(&self, host: &str, token: &LeaseToken, code: Option<i32>) {
+    pub fn ended(&self, host: &str, token: &LeaseToken, code: Option<i32>, left: Option<Left>) {
         self.say(host, format_args!("ended {token}: {code:?}"));
         self.change(|inner| {
             if let Some(start) = inner.starts.iter_mut().rev().find(|start| start.token == *token) {
-                (start.code, start.stopped) = (code, code.is_none());
+                (start.code, start.stopped, start.left) = (code, code.is_none(), left);
             }
         });
     }
@@ -80,6 +148,18 @@ impl Record {
     #[must_use]
     pub fn starts(&self) -> Vec<Start> {
         self.change(|inner| inner.starts.clone())
+    }
+
+    /// All that was wrong with hosts and links.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<Trouble> {
+        self.change(|inner| inner.troubles.clone())
+    }
+
+    /// Every attempt that the server called lost.
+    #[must_use]
+    pub fn doubts(&self) -> Vec<Doubt> {
+        self.change(|inner| inner.doubts.clone())
     }
 
     /// The runs that the user was told of.

@@ -7,9 +7,10 @@ use proto::v1::{StartRunRequest, run_service_client::RunServiceClient, start_run
 use tonic::transport::Endpoint;
 
 use crate::{
-    net::{Dialler, PORT},
+    hosts::SERVER,
+    net::{Direct, PORT},
     record::Record,
-    world::WORKFLOW,
+    work::WORKFLOW,
 };
 
 /// For one try.
@@ -22,7 +23,7 @@ pub async fn starts(waits: Vec<Duration>, record: Record) {
     for (n, wait) in waits.into_iter().enumerate() {
         tokio::time::sleep(wait).await;
         loop {
-            match tokio::time::timeout(PATIENCE, start(n)).await {
+            match tokio::time::timeout(PATIENCE, start(&Direct, n)).await {
                 Ok(Ok(id)) => match id.parse() {
                     Ok(id) => {
                         record.acknowledged(id);
@@ -38,10 +39,14 @@ pub async fn starts(waits: Vec<Duration>, record: Record) {
     }
 }
 
-async fn start(n: usize) -> Result<String, String> {
+/// Starts the run of a number, once however often it is asked for; answers its id.
+///
+/// # Errors
+/// The server does not answer, or refuses.
+pub async fn start(dial: &dyn Dial, n: usize) -> Result<String, String> {
     let endpoint =
-        Endpoint::from_shared(format!("http://server:{PORT}")).map_err(|error| error.to_string())?;
-    let channel = Dialler.dial(&endpoint).await.map_err(|_| "no connection")?;
+        Endpoint::from_shared(format!("http://{SERVER}:{PORT}")).map_err(|error| error.to_string())?;
+    let channel = dial.dial(&endpoint).await.map_err(|_| "no connection")?;
     let request = StartRunRequest {
         what: Some(What::Workflow(WORKFLOW.to_owned())),
         idempotency_key: format!("key-{n}"),

@@ -11,13 +11,15 @@ use std::{
 
 use async_trait::async_trait;
 use runtime::{
-    Attached, ContainerSpec, Ended, ExitRecord, Found, Runtime, RuntimeError, Secrets, Stray, StreamRecord,
+    ArtifactEnd, ArtifactRecord, Attached, AttemptDir, ContainerSpec, Ended, ExitRecord, Found, Runtime,
+    RuntimeError, Secrets, Stray, StreamRecord,
 };
 use types::{AttemptKey, LeaseToken};
 
 use crate::{
     machine,
-    record::{Record, Start},
+    record::{Left, Record, Start},
+    work,
 };
 
 /// How often a container is looked at by who waits for it.
@@ -34,7 +36,24 @@ struct Container {
     ends: Duration,
     /// None: it is ended by a signal.
     code: Option<i32>,
+    /// The names of what it leaves, and how large that is.
+    leaves: (Vec<String>, Option<usize>),
     record: Option<ExitRecord>,
+}
+
+impl Container {
+    fn left(&self) -> Vec<u8> {
+        work::left(&self.token, self.leaves.1)
+    }
+}
+
+impl From<Vec<u8>> for Left {
+    fn from(left: Vec<u8>) -> Self {
+        Self {
+            bytes: left.len() as u64,
+            sum: work::sum(&left),
+        }
+    }
 }
 
 /// One host's containers. Cheap to clone; outlives the agent's process.
@@ -74,21 +93,31 @@ impl Yard {
         fs_err::create_dir_all(dir.join("run")).map_err(told)?;
         fs_err::write(dir.join("out"), format!("{} begins\n", order.token)).map_err(told)?;
         fs_err::write(dir.join("run/output"), format!("token={}\n", order.token)).map_err(told)?;
-        self.record.started(
-            self.host,
-            Start {
-                token: order.token.clone(),
-                attempt: order.attempt,
-                code: None,
-                stopped: false,
-            },
-        );
+        let got = match spec.files.is_empty() {
+            true => None,
+            false => Some(work::sum(
+                &fs_err::read(AttemptDir::new(dir).file(0)).map_err(told)?,
+            )),
+        };
+        self.record.started(Start {
+            host: self.host,
+            token: order.token.clone(),
+            attempt: order.attempt,
+            code: None,
+            stopped: false,
+            got,
+            left: None,
+        });
         let began = machine::now();
         let container = Container {
             token: order.token,
             began,
             ends: began + order.lasts,
             code: Some(order.code),
+            leaves: (
+                spec.artifacts.iter().map(|one| one.name.clone()).collect(),
+                order.leaves,
+            ),
             record: None,
         };
         self.containers().insert(dir.to_owned(), container);
@@ -115,8 +144,10 @@ impl Yard {
             return Ok(None);
         }
         if container.record.is_none() {
-            self.record.ended(self.host, &container.token, container.code);
             container.record = Some(bury(dir, container).map_err(told)?);
+            let left = container.leaves.0.first().map(|_| container.left());
+            self.record
+                .ended(self.host, &container.token, container.code, left.map(Left::from));
         }
         Ok(container
             .record
@@ -139,10 +170,33 @@ fn bury(dir: &Path, container: &Container) -> std::io::Result<ExitRecord> {
             bytes: out.metadata()?.len(),
             ..StreamRecord::default()
         },
+        artifacts: keep(dir, container)?,
         ..ExitRecord::default()
     };
     fs_err::write(dir.join("exit.json"), serde_json::to_vec(&record)?)?;
     Ok(record)
+}
+
+/// What it leaves, one after the other.
+fn keep(dir: &Path, container: &Container) -> std::io::Result<Vec<ArtifactRecord>> {
+    let (mut kept, mut records) = (Vec::new(), Vec::new());
+    for name in &container.leaves.0 {
+        let left = container.left();
+        records.push(ArtifactRecord {
+            name: name.clone(),
+            end: ArtifactEnd::Kept {
+                offset: kept.len() as u64,
+                bytes: left.len() as u64,
+                sha256: work::sum(&left),
+                is_directory: false,
+            },
+        });
+        kept.extend(left);
+    }
+    if !records.is_empty() {
+        fs_err::write(AttemptDir::new(dir).artifacts(), kept)?;
+    }
+    Ok(records)
 }
 
 fn told(error: impl std::fmt::Display) -> RuntimeError {
@@ -225,7 +279,7 @@ impl Runtime for Yard {
         self.containers().retain(|dir, container| {
             let goes = container.token.as_str() == stray.id && !dir.exists();
             if goes && container.record.is_none() {
-                self.record.ended(self.host, &container.token, None);
+                self.record.ended(self.host, &container.token, None, None);
             }
             !goes
         });
@@ -250,12 +304,13 @@ impl Attached for Handle {
     }
 }
 
-/// What a step asks for: `work MILLISECONDS CODE`.
+/// What a step asks for: `work MILLISECONDS CODE [BYTES]`, the latter of what it leaves.
 struct Order {
     token: LeaseToken,
     attempt: AttemptKey,
     lasts: Duration,
     code: i32,
+    leaves: Option<usize>,
 }
 
 impl Order {
@@ -277,6 +332,7 @@ impl Order {
                 },
                 lasts: Duration::from_millis(words.next()?.parse().ok()?),
                 code: words.next()?.parse().ok()?,
+                leaves: words.next().and_then(|bytes| bytes.parse().ok()),
             })
         };
         parts().ok_or_else(|| RuntimeError(format!("no work: {:?}", spec.argv)))

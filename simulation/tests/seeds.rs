@@ -90,7 +90,11 @@ fn a_seed_is_the_same_to_the_letter() {
 const ENOUGH: u64 = 30;
 
 fn is_caught(planted: Planted) {
-    for seed in 1..=ENOUGH {
+    is_caught_from(1, planted);
+}
+
+fn is_caught_from(first: u64, planted: Planted) {
+    for seed in first..first + ENOUGH {
         let output = run(seed, Some(planted));
         if !output.status.success() {
             let text = text(&output);
@@ -121,6 +125,17 @@ fn containers_that_are_not_adopted_are_caught() {
 #[test]
 fn a_store_that_answers_without_writing_is_caught() {
     is_caught(Planted::AnsweredNotStored);
+}
+
+#[test]
+fn a_pause_of_the_server_that_is_not_noticed_is_caught() {
+    // Few stop the server for longer than a lease; the third of these does.
+    is_caught_from(60, Planted::PauseUnnoticed);
+}
+
+#[test]
+fn artifacts_that_are_not_kept_are_caught() {
+    is_caught(Planted::ArtifactsNotKept);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::{
     fs::File,
     io::{Read, Write},
+    net::Ipv4Addr,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -163,13 +164,50 @@ impl Operator {
     }
 }
 
+/// A bridge that a daemon finds in the place of `docker0`, which one without any bridge would remove: it is that of the host's own
+/// daemon. Nothing is ever on it.
+#[derive(Debug)]
+struct Bridge(String);
+
+impl Bridge {
+    /// Makes one; its address is from the range for measurements in laboratories (RFC 2544), where nobody lives.
+    fn make() -> Self {
+        let pid = std::process::id();
+        let mut left = (0..8).map(|n| (format!("fht{pid}-{n}"), (pid.wrapping_mul(8) + n) % 0x8000));
+        let named = left.find(|(name, _)| ip(&["link", "add", name, "type", "bridge"]));
+        let (name, place) = named.expect("a bridge can be made");
+        let bridge = Self(name);
+        let address = Ipv4Addr::from_bits(Ipv4Addr::new(198, 18, 0, 0).to_bits() + place * 4 + 1);
+        assert!(
+            ip(&["address", "add", &format!("{address}/30"), "dev", &bridge.0]),
+            "an address for {bridge:?}"
+        );
+        bridge
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        ip(&["link", "delete", &self.0]);
+    }
+}
+
+/// Whether iproute2 did it; it says itself why not.
+fn ip(args: &[&str]) -> bool {
+    let ran = Command::new("ip").args(args).status();
+    ran.expect("iproute2 is installed").success()
+}
+
 /// A daemon of a test's own.
 #[derive(Debug)]
 pub struct Dockerd {
     dir: tempfile::TempDir,
+    bridge: Bridge,
     child: Option<Child>,
     live_restore: bool,
     remapped: bool,
+    /// Its data, where that is not in its directory.
+    data: Option<PathBuf>,
 }
 
 impl Dockerd {
@@ -179,7 +217,16 @@ impl Dockerd {
     /// When it does not come up.
     #[must_use]
     pub fn start(live_restore: bool) -> Self {
-        Self::with(live_restore, false)
+        Self::with(live_restore, false, None)
+    }
+
+    /// Starts one whose data is there, on a disk of its own for instance.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    pub fn with_data(data: &Path) -> Self {
+        Self::with(false, false, Some(data.to_owned()))
     }
 
     /// Starts one that maps its containers' users to others of the host: root is [`MAPPED`].
@@ -188,16 +235,18 @@ impl Dockerd {
     /// When it does not come up.
     #[must_use]
     pub fn remapped() -> Self {
-        Self::with(false, true)
+        Self::with(false, true, None)
     }
 
-    fn with(live_restore: bool, remapped: bool) -> Self {
+    fn with(live_restore: bool, remapped: bool, data: Option<PathBuf>) -> Self {
         let dir = tempfile::Builder::new().prefix("fh-dockerd-").tempdir();
         let mut daemon = Self {
             dir: dir.expect("a directory"),
+            bridge: Bridge::make(),
             child: None,
             live_restore,
             remapped,
+            data,
         };
         daemon.up();
         daemon
@@ -254,12 +303,14 @@ impl Dockerd {
         } else {
             Command::new("dockerd")
         };
+        let data = self.data.clone().unwrap_or_else(|| self.at("data"));
         let child = command
-            .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
+            .args(["--bridge", &self.bridge.0])
+            .args(["--iptables=false", "--ip6tables=false"])
             .args(["--ip-forward=false", "--ip-masq=false"])
             .arg(format!("--live-restore={}", self.live_restore))
             .args(["--host", &self.operator().host()])
-            .args(["--data-root".as_ref(), self.at("data").as_os_str()])
+            .args(["--data-root".as_ref(), data.as_os_str()])
             .args(["--exec-root".as_ref(), self.at("exec").as_os_str()])
             .args(["--pidfile".as_ref(), self.at("pid").as_os_str()])
             .stdin(Stdio::null())

@@ -103,6 +103,14 @@ fn dechunk(mut raw: &[u8]) -> Option<Vec<u8>> {
 /// When the connection fails.
 #[must_use]
 pub fn post_json(to: SocketAddr, path: &str, body: &serde_json::Value) -> Answer {
+    try_post_json(to, path, body).unwrap_or_else(|error| panic!("POST {path}: {error}"))
+}
+
+/// Posts JSON to a server that may die of it.
+///
+/// # Errors
+/// When the connection fails.
+pub fn try_post_json(to: SocketAddr, path: &str, body: &serde_json::Value) -> std::io::Result<Answer> {
     request(
         to,
         "POST",
@@ -110,5 +118,4 @@ pub fn post_json(to: SocketAddr, path: &str, body: &serde_json::Value) -> Answer
         &[("Content-Type", "application/json")],
         body.to_string().as_bytes(),
     )
-    .unwrap_or_else(|error| panic!("POST {path}: {error}"))
 }

@@ -1,6 +1,7 @@
 //! What the end-to-end tests stand on: the real binary in real processes, a witness that the product never reads, and
 //! a plain HTTP client. Every wait is bounded.
 
+pub mod between;
 pub mod browser;
 pub mod disk;
 pub mod docker;
@@ -8,6 +9,7 @@ pub mod gate;
 pub mod http;
 pub mod ledger;
 pub mod podman;
+pub mod port;
 pub mod previous;
 pub mod process;
 pub mod proxy;

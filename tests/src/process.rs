@@ -64,6 +64,14 @@ pub fn run<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Output {
 /// # Panics
 /// When it cannot be started or does not end.
 pub fn finish(command: &mut Command) -> Output {
+    finish_within(command, Duration::from_secs(60))
+}
+
+/// Runs a command to its end, for as long as that.
+///
+/// # Panics
+/// When it cannot be started or does not end.
+pub fn finish_within(command: &mut Command, limit: Duration) -> Output {
     let child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -72,11 +80,11 @@ pub fn finish(command: &mut Command) -> Output {
     let pid = child.id();
     let (tx, rx) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || drop(tx.send(child.wait_with_output())));
-    match rx.recv_timeout(Duration::from_secs(60)) {
+    match rx.recv_timeout(limit) {
         Ok(output) => output.expect("its output is read"),
         Err(_) => {
             signal(pid, libc::SIGKILL);
-            panic!("a command did not end within a minute: {command:?}");
+            panic!("a command did not end within {limit:?}: {command:?}");
         }
     }
 }
@@ -178,6 +186,20 @@ pub fn shims(dir: &std::path::Path) -> Vec<u32> {
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter(is_ours)
         .collect()
+}
+
+/// The memory of a process as `/proc` has it, `VmRSS` for instance, in KiB.
+///
+/// # Panics
+/// When the process is gone or has no such figure.
+#[must_use]
+pub fn memory_kib(pid: u32, figure: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+    kib.expect("a figure in kB")
 }
 
 /// The state of a process as `/proc` has it: `T` is stopped.

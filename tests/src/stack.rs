@@ -1,7 +1,7 @@
 //! A server and agents as an operator runs them: separate processes of the real binary.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Output,
     time::Duration,
@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     http,
+    port::Port,
     process::{self, Running},
     wait,
 };
@@ -29,6 +30,7 @@ const GRANTS: &str = "host-view:proc,network:host";
 pub struct Stack {
     dir: TempDir,
     address: SocketAddr,
+    _port: Port,
     server: Option<Running>,
     server_program: PathBuf,
     agents: Vec<AgentProcess>,
@@ -57,16 +59,14 @@ impl Stack {
     /// When it does not come up.
     #[must_use]
     pub fn server_with(args: &[&str], env: &[(&str, &str)]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|l| l.local_addr())
-            .expect("a free port")
-            .port();
+        let port = Port::take();
         let mut stack = Self {
             dir: tempfile::Builder::new()
                 .prefix("fh-e2e-")
                 .tempdir()
                 .expect("a directory"),
-            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            address: SocketAddr::from(([127, 0, 0, 1], port.number())),
+            _port: port,
             server: None,
             server_program: process::binary(),
             agents: Vec::new(),

@@ -26,6 +26,9 @@ pub const OUTPUTS_BYTES: usize = 256 * 1024;
 pub const LOG_CHUNK_BYTES: usize = 64 * 1024;
 /// What one attempt may write to each of its streams before the middle is dropped and counted.
 pub const LOG_STREAM_BYTES: u64 = 64 * 1024 * 1024;
+/// What logs of acknowledged attempts may take of their agent's disk together while the server does not have them, unless
+/// `[logs]` of agent.toml says otherwise; beyond it the oldest are given up and counted.
+pub const LOGS_WAITING_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 /// One gRPC message, both directions, both sides.
 pub const MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 /// One answer of the API: what clients of gRPC take unless they are told otherwise.
@@ -97,13 +100,16 @@ pub const DISCONNECT_MAX_MS: Millis = 3_600_000;
 pub const DISCONNECT_RERUN_MS: Millis = 60_000;
 /// How long after a lease's end the server judges an attempt lost.
 pub const LEASE_MARGIN_MS: Millis = 10_000;
+/// How long a server that has just started, or that stood still, waits for its agents before it says that nobody took a step
+/// or settled a doubt.
+pub const AGENTS_BACK_MS: Millis = 30_000;
 /// Reruns of lost attempts that `if-lost: rerun` allows, apart from the retry budget.
 pub const RERUNS: u32 = 2;
 /// How often an agent's process may end as it is about to start an attempt before it gives the attempt back.
 pub const AGENT_CRASHES: u32 = 3;
 /// How often a run may panic a server's task before the server gives it up as failed.
 pub const RUN_DEFECTS: u32 = 3;
-/// Agents that may end so over one item of a step; after that many it fails.
+/// Agents that may end so over one item of a step: no further one is given it, and once each had it too often it fails.
 pub const CRASHED_AGENTS: usize = 2;
 /// How long an idempotency key is kept.
 pub const IDEMPOTENCY_MS: Millis = 7 * 24 * 3_600_000;

@@ -89,12 +89,34 @@ fn fill(tree: &Path, binary: &Path) -> Result<()> {
     let program = tree.join("usr/bin/firehall");
     place(binary, &program, 0o755)?;
     sh::Cmd::new("strip").args([&program]).run()?;
-    for unit in ["firehall-server.service", "firehall-agent.service"] {
+    for (unit, to) in [
+        (
+            "firehall-server.service",
+            "lib/systemd/system/firehall-server.service",
+        ),
+        (
+            "firehall-agent.service",
+            "lib/systemd/system/firehall-agent.service",
+        ),
+        // For whoever is not root; nothing starts it but that user.
+        (
+            "user/firehall-agent.service",
+            "usr/lib/systemd/user/firehall-agent.service",
+        ),
+    ] {
         let text = fs_err::read_to_string(sh::root().join("deploy/systemd").join(unit))?;
         // The package's own place; units for hand-made installations name /usr/local.
         let text = text.replace("/usr/local/bin/firehall", "/usr/bin/firehall");
-        write(&tree.join("lib/systemd/system").join(unit), &text, 0o644)?;
+        write(&tree.join(to), &text, 0o644)?;
     }
+    let config = fs_err::read_to_string(sh::root().join("deploy/systemd/agent.toml"))?;
+    write(&tree.join("etc/firehall/agent.toml"), &config, 0o644)?;
+    // What dpkg asks about before it puts a newer one in its place.
+    write(
+        &tree.join("DEBIAN/conffiles"),
+        "/etc/firehall/agent.toml\n",
+        0o644,
+    )?;
     for (shell, file) in [
         ("bash", "bash-completion/completions/firehall"),
         ("zsh", "zsh/vendor-completions/_firehall"),

@@ -26,7 +26,7 @@ cargo xtask bench [ARGS]                     measure, and write BENCHMARKS.md (s
 cargo xtask deb [--out DIR]                  make a Debian package
 cargo xtask fuzz [TARGET] [--seconds N]      run the fuzz targets, a minute each unless said otherwise
 cargo xtask soak [--seed N] [--schedules N] [--minutes M]
-                                             random work under random faults, 1000 schedules unless said otherwise
+                                             random work under random faults, 5000 schedules unless said otherwise
 cargo xtask fixtures DIR                     send every file of a folder through the real binary";
 
 fn main() -> ExitCode {

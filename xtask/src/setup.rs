@@ -99,6 +99,30 @@ pub(crate) const TEST: &[Need] = &[
         package: "sqlite3",
         why: "the documents' lines are run, and back databases up with it",
     },
+    Need {
+        program: "adduser",
+        package: "adduser",
+        why: "the package is installed on a guest, and makes its user by it",
+    },
+];
+
+/// For the long tests beside that.
+pub(crate) const FULL: &[Need] = &[
+    Need {
+        program: "systemd-run",
+        package: "systemd",
+        why: "the unit of an ordinary user's agent is started by it, in a guest",
+    },
+    Need {
+        program: "docker-compose",
+        package: "docker-compose",
+        why: "the compose file is brought up by it",
+    },
+    Need {
+        program: "debootstrap",
+        package: "debootstrap",
+        why: "it makes what stands in for the base image of the compose file",
+    },
 ];
 
 /// For a Debian package.

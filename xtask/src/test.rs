@@ -39,6 +39,10 @@ const LONG: &str = "test(/(^|::)full_/)";
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     setup::ensure(setup::TEST)?;
+    setup::ensure(setup::DEB)?;
+    if options.full {
+        setup::ensure(setup::FULL)?;
+    }
     if !sh::has("cargo-nextest") {
         bail!("cargo-nextest is missing: https://nexte.st/docs/installation/pre-built-binaries/");
     }

@@ -16,7 +16,10 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use types::{ActionWork, Failure, FailureKind, Millis, Object, OutputDecl, Usage, Verdict, limits};
 
 use super::{Job, Told, report};
-use crate::logs::{Ends, StreamEnd};
+use crate::{
+    logs::{Ends, StreamEnd},
+    sweep,
+};
 
 /// Lines that may wait for the disk.
 const LINES: usize = 64;
@@ -39,6 +42,11 @@ pub(super) async fn run(
         let message = format!("cannot make the attempt's directory: {error}");
         return job.fail(Failure::new(FailureKind::Start, message)).await;
     }
+    // Its log is there from the first moment, so that an agent after this one knows that it may lack something.
+    if let Err(error) = open_log(job) {
+        let message = format!("cannot make the attempt's log: {error}");
+        return job.fail(Failure::new(FailureKind::Start, message)).await;
+    }
     job.tell(Told::Started).await;
     let begun = Boot::now();
     let (answer, log) = carry_out(job, work, timeout_ms).await;
@@ -59,6 +67,9 @@ pub(super) async fn run(
         step: [log.end, StreamEnd::default()],
         ..Ends::default()
     };
+    if let Err(error) = sweep::note_ends(&job.dir(), &ends.step) {
+        tracing::debug!(attempt = %job.meta.key, %error, "cannot note how an action's log ended");
+    }
     job.logs.finished(&job.token, ends);
     job.tell(Told::Ended(Box::new(report))).await;
 }
@@ -245,13 +256,15 @@ async fn write(job: &Job, mut lines: mpsc::Receiver<Vec<u8>>, log: &mut Log) {
     }
 }
 
+fn open_log(job: &Job) -> io::Result<File> {
+    let path = job.dir().join("out");
+    File::options().append(true).create(true).mode(0o600).open(path)
+}
+
 fn append(job: &Job, file: &mut Option<File>, line: &[u8]) -> io::Result<()> {
     let file = match file {
         Some(file) => file,
-        none => {
-            let path = job.dir().join("out");
-            none.insert(File::options().append(true).create(true).mode(0o600).open(path)?)
-        }
+        none => none.insert(open_log(job)?),
     };
     file.write_all(line)
 }

@@ -34,14 +34,24 @@ pub(crate) use report::{of_exit, stream_ends};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reins {
     stop: CancellationToken,
+    /// By the server, whatever had ended it before.
+    asked: CancellationToken,
     cause: Arc<OnceLock<StopCause>>,
 }
 
 impl Reins {
     /// Ends it. Asked for more than once it is the same; the first cause counts.
     pub(crate) fn stop(&self, cause: StopCause) {
+        if cause == StopCause::Asked {
+            self.asked();
+        }
         let _first = self.cause.set(cause);
         self.stop.cancel();
+    }
+
+    /// The server asks for its end, which the end of its lease may have been before.
+    pub(crate) fn asked(&self) {
+        self.asked.cancel();
     }
 
     fn cause(&self) -> Option<&StopCause> {
@@ -104,6 +114,7 @@ impl Job {
             // Its work was understood when it was started: the spool is damaged.
             Err(error) => {
                 tracing::error!(attempt = %self.meta.key, %error, "the spool does not hold the work any more");
+                self.logs_end();
                 self.tell(Told::Vanished).await;
             }
         }

@@ -32,13 +32,12 @@ pub(super) fn of(verdict: Verdict, usage: Usage) -> AttemptReport {
     }
 }
 
-/// How the streams ended; nothing was dropped of one without a record.
-pub(crate) fn stream_ends(record: Option<&ExitRecord>) -> [StreamEnd; 2] {
-    record.map_or_else(Default::default, |record| {
-        [&record.stdout, &record.stderr].map(|s| StreamEnd {
-            dropped: s.dropped,
-            gap_at: s.gap_at,
-        })
+/// How the streams ended, as what wrote them has counted.
+pub(crate) fn stream_ends(record: &ExitRecord) -> [StreamEnd; 2] {
+    [&record.stdout, &record.stderr].map(|s| StreamEnd {
+        dropped: s.dropped,
+        gap_at: s.gap_at,
+        unknown: s.end_unknown,
     })
 }
 
@@ -90,9 +89,14 @@ pub(crate) fn of_exit(
 }
 
 fn in_force(name: &str, hardening: &Hardening) -> String {
-    let (whom, limits) = match hardening.limits {
-        LimitsBy::Cgroup => ("host uids from", ""),
-        LimitsBy::Process => ("host uid", ", limits for each process and not the whole step"),
+    let whom = if hardening.as_agent() {
+        "host uid"
+    } else {
+        "host uids from"
+    };
+    let limits = match hardening.limits {
+        LimitsBy::Cgroup => "",
+        LimitsBy::Process => ", limits for each process and not the whole step",
     };
     format!(
         "{name}: seccomp {}, no_new_privs {}, capabilities {}, {whom} {}{limits}",

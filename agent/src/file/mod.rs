@@ -1,6 +1,7 @@
 //! The agent's own part of the configuration files: its policy, its secrets' sources, its registries.
 
 mod images;
+mod logs;
 mod policy;
 mod secrets;
 mod shapes;
@@ -41,6 +42,8 @@ pub struct AgentFile {
     pub registries: BTreeMap<String, RegistryLogin>,
     /// What stays of images that nothing uses.
     pub keep: ::images::Keep,
+    /// What logs of acknowledged attempts may take of the disk while the server does not have them.
+    pub logs_waiting_bytes: u64,
 }
 
 impl Default for AgentFile {
@@ -53,6 +56,7 @@ impl Default for AgentFile {
             vault: None,
             registries: BTreeMap::new(),
             keep: ::images::Keep::default(),
+            logs_waiting_bytes: limits::LOGS_WAITING_BYTES,
         }
     }
 }
@@ -76,6 +80,7 @@ impl AgentFile {
         file.vault = secrets::vault(&mut reader, &file.secrets);
         file.registries = secrets::registries(&mut reader, &file.secrets);
         file.keep = images::read(&mut reader);
+        file.logs_waiting_bytes = logs::read(&mut reader);
         let inner: BTreeSet<String> = file.inner_secrets(vendors).map(str::to_owned).collect();
         for (name, sourced) in &file.secrets {
             // What the agent needs itself is nobody else's, until the file says so.

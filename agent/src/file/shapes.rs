@@ -241,4 +241,16 @@ pub const TABLES: &[TableShape] = &[
             ),
         ],
     },
+    TableShape {
+        path: &["logs"],
+        about: "What logs take of the agent's disk while the server does not have them. Those of steps that run, and of steps whose \
+                result the server does not have, are bounded by `capacity` and 64 MiB a stream.",
+        keys: &[key(
+            "waiting",
+            Kind::Text,
+            "\"8GiB\"",
+            "All logs together of attempts whose result is acknowledged; beyond it the oldest are given up, and each says how \
+             many bytes it lacks",
+        )],
+    },
 ];

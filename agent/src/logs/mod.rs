@@ -5,6 +5,10 @@
 //! Offsets address the masked stream, which is a function of the file's bytes and the secrets, so it is kept nowhere:
 //! the point (bytes of the file, offset) that is acknowledged is on disk, and all behind it is masked again when it is
 //! sent again. Bytes that were dropped take their part of the offsets.
+//!
+//! Time alone loses nothing: logs stay until the server has them or refuses them. Those of attempts whose result is
+//! acknowledged are bounded by what they take of the disk together (`[logs]` in agent.toml); beyond it the oldest are given
+//! up, and the log says how many bytes that were.
 
 mod shipper;
 mod source;
@@ -12,6 +16,7 @@ mod stream;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{
     Notify,
     mpsc::{self, error::TrySendError},
@@ -21,12 +26,14 @@ use types::{AttemptKey, LeaseToken};
 pub(crate) use shipper::Shipper;
 
 /// How a stream ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct StreamEnd {
     /// Bytes that are not in the file.
     pub dropped: u64,
     /// Where in the file they are missing.
     pub gap_at: Option<u64>,
+    /// What wrote it was killed: bytes may be missing after those that are there, and nobody counted them.
+    pub unknown: bool,
 }
 
 /// How the streams of an attempt ended: standard output and standard error of each source.
@@ -49,7 +56,7 @@ enum Word {
     },
     /// Nothing more is written.
     Finished { token: LeaseToken, ends: Ends },
-    /// Its result is acknowledged: its logs are waited for within reason only.
+    /// Its result is acknowledged: what its logs take of the disk is bounded from now on.
     Acknowledged { token: LeaseToken },
 }
 

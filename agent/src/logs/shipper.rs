@@ -1,12 +1,14 @@
 //! The one task that sends logs. It has a connection only while there is something to send.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    io,
     ops::Bound,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
+use nix::errno::Errno;
 use proto::v1;
 use tokio::{
     sync::{Notify, mpsc},
@@ -27,6 +29,8 @@ use crate::{
 const POLL: Duration = Duration::from_millis(10);
 /// How often attempts are looked at that wait for acknowledgements.
 const LOOK: Duration = Duration::from_secs(30);
+/// How long an attempt's files are left alone for which the host had no descriptor or no memory.
+const REST: Duration = Duration::from_secs(1);
 /// Words on their way: three for each attempt, so that slots bound them far below this.
 const WORDS: usize = 65_536;
 /// Chunks between this task and the connection.
@@ -43,6 +47,8 @@ pub(crate) struct Shipper {
     sources: BTreeMap<LeaseToken, Source>,
     /// The source that had its turn.
     turn: Option<LeaseToken>,
+    /// Those that cannot be read and to which nothing more is written.
+    unread: BTreeSet<LeaseToken>,
 }
 
 /// Why a connection is over.
@@ -67,6 +73,7 @@ impl Shipper {
             grew,
             sources: BTreeMap::new(),
             turn: None,
+            unread: BTreeSet::new(),
         };
         (shipper, logs)
     }
@@ -75,7 +82,6 @@ impl Shipper {
     pub(crate) async fn run(mut self) {
         let mut tries = Tries::new();
         loop {
-            self.let_go();
             let first = self.something().await;
             let begun = Instant::now();
             match self.connection(first).await {
@@ -108,10 +114,11 @@ impl Shipper {
     /// Waits without a connection until there is something to send.
     async fn something(&mut self) -> v1::LogChunk {
         loop {
+            self.let_go();
+            self.make_room();
             if let Some(chunk) = self.chunk() {
                 return chunk;
             }
-            self.let_go();
             self.news(None).await;
         }
     }
@@ -122,7 +129,13 @@ impl Shipper {
             .sources
             .values()
             .any(|source| (source.by_itself && !source.finished) || source.lingers() || source.is_done());
-        let pause = if polls && blocked.is_none() { POLL } else { LOOK };
+        let pause = if polls && blocked.is_none() {
+            POLL
+        } else if self.sources.values().any(Source::rests) {
+            REST
+        } else {
+            LOOK
+        };
         let room = async {
             match blocked {
                 Some(tx) => drop(tx.reserve().await),
@@ -174,6 +187,7 @@ impl Shipper {
                 permit.send(chunk);
             }
             self.let_go();
+            self.make_room();
             if !self.sources.is_empty() {
                 used = Instant::now();
             }
@@ -204,7 +218,7 @@ impl Shipper {
         };
         if !ack.refused.is_empty() {
             tracing::warn!(
-                token = ack.token,
+                attempt = source.shown,
                 why = ack.refused,
                 "the server does not want this attempt's logs"
             );
@@ -232,11 +246,14 @@ impl Shipper {
             Word::Finished { token, ends } => {
                 if let Some(source) = self.sources.get_mut(&token) {
                     source.finish(&ends);
+                    if source.unreadable {
+                        self.unread.insert(token);
+                    }
                 }
             }
             Word::Acknowledged { token } => {
                 if let Some(source) = self.sources.get_mut(&token) {
-                    source.be_impatient();
+                    source.result_acknowledged();
                 }
             }
         }
@@ -263,13 +280,71 @@ impl Shipper {
                     return Some(chunk);
                 }
                 Ok(None) => {}
+                Err(error) if passes(&error) => {
+                    if source.rest(REST) {
+                        tracing::warn!(attempt = source.shown, %error, "cannot read an attempt's log now: it is tried again");
+                    }
+                }
                 Err(error) => {
-                    tracing::error!(%token, %error, "cannot read an attempt's log; it is given up");
-                    source.refuse();
+                    let now = source.leave_unread();
+                    tracing::error!(attempt = source.shown, %error, "cannot read an attempt's log: what is left of it is given up");
+                    if now {
+                        self.unread.insert(token);
+                    }
                 }
             }
         }
         None
+    }
+
+    /// Gives up what cannot be read, and the oldest logs of attempts that are acknowledged where all of those take too much of
+    /// the disk. The log itself says how much that was.
+    fn make_room(&mut self) {
+        let all: u64 = self.sources.values_mut().map(Source::waiting).sum();
+        let most = self.context.logs_waiting_bytes;
+        let mut over = all.saturating_sub(most);
+        self.unread.retain(|token| self.sources.contains_key(token));
+        let mut given_up = self.unread.clone();
+        for (token, source) in &mut self.sources {
+            let waiting = source.waiting();
+            if over > 0 && waiting > 0 {
+                over = over.saturating_sub(waiting);
+                given_up.insert(token.clone());
+            }
+        }
+        for token in &given_up {
+            let source = self.sources.get_mut(token).filter(|source| !source.rests());
+            let Some(source) = source else {
+                continue;
+            };
+            let attempt = source.shown.clone();
+            match source.give_up() {
+                Ok(bytes) => {
+                    self.unread.remove(token);
+                    self.context
+                        .log_bytes_given_up
+                        .fetch_add(bytes, Ordering::Relaxed);
+                    tracing::warn!(
+                        attempt,
+                        bytes,
+                        waiting = all,
+                        most,
+                        "logs that the server does not have are given up; the log itself says so"
+                    );
+                }
+                Err(error) => {
+                    if source.rest(if passes(&error) { REST } else { LOOK }) {
+                        tracing::error!(
+                            attempt,
+                            %error,
+                            "logs cannot be given up: they stay on the disk until they can, or the server has them"
+                        );
+                    }
+                }
+            }
+        }
+        let left = self.sources.values_mut().map(Source::waiting).sum();
+        self.context.log_bytes_waiting.store(left, Ordering::Relaxed);
     }
 
     /// Tells the supervisor which attempts need their files no more.
@@ -287,4 +362,11 @@ impl Shipper {
             }
         }
     }
+}
+
+/// Whether what the host refused may be had in a while: descriptors, memory.
+fn passes(error: &io::Error) -> bool {
+    use Errno::{EAGAIN, EINTR, EMFILE, ENFILE, ENOMEM};
+    let refusal = error.raw_os_error().map(Errno::from_raw);
+    matches!(refusal, Some(EMFILE | ENFILE | ENOMEM | EAGAIN | EINTR))
 }

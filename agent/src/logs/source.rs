@@ -1,19 +1,19 @@
 //! One attempt's streams: the step's two, and two of each of its services.
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use node::clock::Boot;
 use proto::v1;
-use types::{AttemptKey, LeaseToken, Millis};
+use types::{AttemptKey, LeaseToken};
 
 use super::{
     Ends,
     stream::{Behind, Stream},
 };
 use crate::{attempt::pod, convert, mask::Masker};
-
-/// How long the logs of an acknowledged result are kept for a server that does not take them.
-const PATIENCE_MS: Millis = 15 * 60_000;
 
 /// One of them.
 #[derive(Debug)]
@@ -38,11 +38,19 @@ impl One {
 pub(super) struct Source {
     token: String,
     attempt: v1::AttemptRef,
+    /// Which attempt it is of, for people.
+    pub shown: String,
     streams: Vec<One>,
     /// Written by another process, which tells nobody.
     pub by_itself: bool,
     pub finished: bool,
-    give_up: Option<Boot>,
+    acknowledged: bool,
+    /// What its files take of the disk; known once nothing more is written to them.
+    room: Option<u64>,
+    /// A file cannot be read: once nothing more is written, what the server lacks is given up.
+    pub unreadable: bool,
+    /// The host refused what its files need: they are left alone until then.
+    rests_until: Option<Instant>,
 }
 
 impl Source {
@@ -60,10 +68,14 @@ impl Source {
         Self {
             token: token.to_string(),
             attempt: convert::attempt(key),
+            shown: format!("{} {key}", key.run),
             streams,
             by_itself,
             finished: false,
-            give_up: None,
+            acknowledged: false,
+            room: None,
+            unreadable: false,
+            rests_until: None,
         }
     }
 
@@ -84,17 +96,60 @@ impl Source {
         }
     }
 
-    pub(super) fn be_impatient(&mut self) {
-        self.give_up.get_or_insert(Boot::now().plus(PATIENCE_MS));
+    /// Its result is with the server: only its logs keep it.
+    pub(super) fn result_acknowledged(&mut self) {
+        self.acknowledged = true;
     }
 
     pub(super) fn is_done(&self) -> bool {
-        let all = self.finished && self.streams.iter().all(|one| one.stream.is_done());
-        all || self.give_up.is_some_and(|at| Boot::now() >= at)
+        self.finished && self.streams.iter().all(|one| one.stream.is_done())
+    }
+
+    /// What it takes of the disk for its logs' sake alone, in bytes.
+    pub(super) fn waiting(&mut self) -> u64 {
+        if !(self.acknowledged && self.finished) {
+            return 0;
+        }
+        if self.room.is_none() {
+            // Where one cannot be looked at now, it is looked at again.
+            let rooms = self.streams.iter_mut().map(|one| one.stream.room());
+            self.room = rooms.sum::<io::Result<u64>>().ok();
+        }
+        self.room.unwrap_or_default()
+    }
+
+    /// Takes what the server does not have off the disk, and says how many bytes that were. Done once.
+    ///
+    /// # Errors
+    /// The disk refuses; what could be read still can.
+    pub(super) fn give_up(&mut self) -> io::Result<u64> {
+        let mut lost = 0;
+        for one in &mut self.streams {
+            lost += one.stream.give_up()?;
+        }
+        self.room = Some(0);
+        self.unreadable = false;
+        self.rests_until = None;
+        Ok(lost)
+    }
+
+    /// Nothing is read any more. Whether what the server lacks can be given up at once: nothing more is written.
+    pub(super) fn leave_unread(&mut self) -> bool {
+        self.unreadable = true;
+        self.finished
+    }
+
+    /// Leaves its files alone for a while. Whether they were not left alone before: something worth telling.
+    pub(super) fn rest(&mut self, pause: Duration) -> bool {
+        self.rests_until.replace(Instant::now() + pause).is_none()
+    }
+
+    pub(super) fn rests(&self) -> bool {
+        self.rests_until.is_some_and(|until| Instant::now() < until)
     }
 
     pub(super) fn lingers(&self) -> bool {
-        self.streams.iter().any(|one| one.stream.lingers())
+        !self.rests() && self.streams.iter().any(|one| one.stream.lingers())
     }
 
     pub(super) fn rewind(&mut self) {
@@ -106,6 +161,9 @@ impl Source {
     }
 
     pub(super) fn next(&mut self, masker: &Masker) -> io::Result<Option<v1::LogChunk>> {
+        if self.unreadable || self.rests() {
+            return Ok(None);
+        }
         for One {
             kind,
             service,
@@ -113,6 +171,7 @@ impl Source {
         } in &mut self.streams
         {
             if let Some(chunk) = stream.next(masker)? {
+                self.rests_until = None;
                 return Ok(Some(v1::LogChunk {
                     attempt: Some(self.attempt.clone()),
                     token: self.token.clone(),
@@ -122,6 +181,7 @@ impl Source {
                     lost: chunk.lost,
                     end: chunk.end,
                     service: service.clone(),
+                    end_unknown: chunk.end_unknown,
                 }));
             }
         }

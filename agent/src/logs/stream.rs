@@ -22,6 +22,8 @@ const NOTE_BYTES: u64 = 256 * 1024;
 /// The runtime keeps a stream's last bytes in memory once it has dropped some, and appends them at the end. So what
 /// lies in the last part of a full file may come after a loss that is not known yet.
 const TAIL_BYTES: u64 = 64 * 1024;
+/// What comes before it is in one piece.
+const HEAD_BYTES: u64 = limits::LOG_STREAM_BYTES - TAIL_BYTES;
 /// An end without bytes waits this long for others, so that the server stores them together.
 const LINGER: Duration = Duration::from_millis(100);
 /// How often the server may answer with less than it was sent before the stream is given up.
@@ -37,6 +39,16 @@ struct Point {
     done: bool,
 }
 
+/// What is noted beside the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Note {
+    #[serde(flatten)]
+    acked: Point,
+    /// The file had so many bytes when what is not acknowledged of them was given up and taken off the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    given_up: Option<u64>,
+}
+
 /// A part of the stream to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chunk {
@@ -44,6 +56,8 @@ pub(super) struct Chunk {
     pub data: Vec<u8>,
     pub lost: u64,
     pub end: bool,
+    /// With the end: bytes may be missing there, and nobody counted them.
+    pub end_unknown: bool,
 }
 
 /// The server has less than was acknowledged or than it was sent: the connection is to be made anew.
@@ -62,6 +76,8 @@ pub(super) struct Stream {
     end: Option<StreamEnd>,
     ended_at: Option<Instant>,
     refused: bool,
+    /// See [`Note`].
+    given_up: Option<u64>,
     stalls: u32,
 }
 
@@ -70,7 +86,7 @@ impl Stream {
     pub(super) fn open(dir: &Path, name: &str) -> Self {
         let note = dir.join(format!("sent-{name}"));
         // Without it all is sent again, and the server drops what it has.
-        let acked = std::fs::read(&note)
+        let Note { acked, given_up } = std::fs::read(&note)
             .ok()
             .and_then(|json| serde_json::from_slice(&json).ok())
             .unwrap_or_default();
@@ -85,6 +101,7 @@ impl Stream {
             end: None,
             ended_at: None,
             refused: false,
+            given_up,
             stalls: 0,
         }
     }
@@ -109,6 +126,46 @@ impl Stream {
         self.under_way.clear();
     }
 
+    /// What it takes of the disk for a server that does not have it all, in bytes.
+    ///
+    /// # Errors
+    /// The file system does not say.
+    pub(super) fn room(&mut self) -> io::Result<u64> {
+        if self.is_done() || self.given_up.is_some() {
+            return Ok(0);
+        }
+        self.size()
+    }
+
+    /// Takes it off the disk, and says how many bytes the server has not acknowledged. What is under way may still arrive; how
+    /// much is missing after it is then said in the stream. Nothing is written to it any more.
+    ///
+    /// # Errors
+    /// The disk refuses: it is as before.
+    pub(super) fn give_up(&mut self) -> io::Result<u64> {
+        if self.is_done() || self.given_up.is_some() {
+            return Ok(0);
+        }
+        let size = self.whole()?;
+        let file = match File::options().write(true).open(&self.path) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let note = Note {
+            acked: self.acked,
+            given_up: Some(size),
+        };
+        // First how much it was, or a crash between the two would make it a log without a loss.
+        data_dir::write_durably(&self.note, &serde_json::to_vec(&note)?)?;
+        self.given_up = note.given_up;
+        self.file = None;
+        if let Some(file) = file {
+            file.set_len(0)?;
+        }
+        Ok(size.saturating_sub(self.acked.raw))
+    }
+
     /// A new connection begins behind what is acknowledged.
     pub(super) fn rewind(&mut self) {
         self.next = self.acked;
@@ -120,7 +177,10 @@ impl Stream {
         if self.refused || self.next.done || self.next.offset - self.acked.offset >= WINDOW {
             return Ok(None);
         }
-        let size = self.size()?;
+        if let Some(size) = self.given_up {
+            return Ok(self.end.map(|end| self.last_words(size, end)));
+        }
+        let size = self.whole()?;
         let gap = self.gap(size);
         let lost = match gap {
             Some((at, dropped)) if at == self.next.raw => dropped,
@@ -129,18 +189,19 @@ impl Stream {
         let until = match gap {
             Some((at, _)) if at > self.next.raw => at,
             _ if self.end.is_some() => size,
-            _ => size.min(limits::LOG_STREAM_BYTES - TAIL_BYTES),
+            _ => size.min(HEAD_BYTES),
         };
         let wanted = (until.saturating_sub(self.next.raw)).min(limits::LOG_CHUNK_BYTES as u64);
         let bytes = self.read(usize::try_from(wanted).unwrap_or(0))?;
         let reached = self.next.raw + bytes.len() as u64;
         let last = self.end.is_some() && reached >= until;
+        let cut_off = self.end_unknown() && until >= size;
         let (used, data) = mask(
             masker,
             &bytes,
             Edges {
                 last,
-                before: last && gap.is_some_and(|(at, _)| at == until && at > self.next.raw),
+                before: last && (cut_off || gap.is_some_and(|(at, _)| at == until && at > self.next.raw)),
                 after: lost > 0,
             },
         );
@@ -159,6 +220,7 @@ impl Stream {
             data,
             lost,
             end: is_end,
+            end_unknown: is_end && self.end_unknown(),
         };
         self.next = Point {
             raw: self.next.raw + used as u64,
@@ -167,6 +229,40 @@ impl Stream {
         };
         self.under_way.push_back(self.next);
         Ok(Some(chunk))
+    }
+
+    /// The end of a stream that is given up, which had a file of this size: what it lacks after what was sent.
+    fn last_words(&mut self, size: u64, end: StreamEnd) -> Chunk {
+        let dropped = match self.gap(size) {
+            Some((at, dropped)) if at >= self.next.raw => dropped,
+            _ => 0,
+        };
+        let lost = size.saturating_sub(self.next.raw) + dropped;
+        self.next = Point {
+            offset: self.next.offset + lost,
+            done: true,
+            ..self.next
+        };
+        self.under_way.push_back(self.next);
+        Chunk {
+            offset: self.next.offset,
+            data: Vec::new(),
+            lost,
+            end: true,
+            end_unknown: end.unknown,
+        }
+    }
+
+    fn end_unknown(&self) -> bool {
+        self.end.is_some_and(|end| end.unknown)
+    }
+
+    /// Bytes of the file that are one piece of the stream, from its beginning.
+    fn whole(&mut self) -> io::Result<u64> {
+        let size = self.size()?;
+        // One that was killed as it appended what it had kept of the end counted no loss before it.
+        let most = if self.end_unknown() { HEAD_BYTES } else { u64::MAX };
+        Ok(size.min(most))
     }
 
     /// Where bytes are missing and how many.
@@ -214,7 +310,8 @@ impl Stream {
         if offset < first.offset {
             self.stalls += 1;
             if self.stalls > STALLS {
-                tracing::warn!(stream = %self.path.display(), offset, "the server does not take this log; it is given up");
+                let bytes = self.size().unwrap_or_default().saturating_sub(self.acked.raw);
+                tracing::warn!(stream = %self.path.display(), offset, bytes, "the server does not take this log; it is given up");
                 self.refuse();
                 return Ok(());
             }
@@ -241,7 +338,11 @@ impl Stream {
 
     fn note_down(&mut self) {
         self.noted = self.acked.raw;
-        let json = serde_json::to_vec(&self.acked).unwrap_or_default();
+        let note = Note {
+            acked: self.acked,
+            given_up: self.given_up,
+        };
+        let json = serde_json::to_vec(&note).unwrap_or_default();
         if let Err(error) = data_dir::replace(&self.note, &json) {
             // It only saves sending again after a restart.
             tracing::debug!(note = %self.note.display(), %error, "cannot note what is acknowledged");

@@ -8,7 +8,7 @@ use protocol::{
     agent::{Message, Phase},
     ids::{Action, DeskLease},
 };
-use types::{AttemptReport, LeaseToken, WorkBody};
+use types::{AttemptReport, LeaseToken, Timestamp, WorkBody};
 
 use super::{Event, Round, Supervisor, event::Reply};
 use crate::{
@@ -20,6 +20,11 @@ use crate::{
 
 /// A start that takes longer is announced as accepted.
 const SLOW: Duration = Duration::from_millis(250);
+/// How long a start is kept back, so that the server commits it together with the end of what is quick.
+const KEPT_BACK: Duration = Duration::from_millis(20);
+
+/// How long what an attempt left stays: its successor, which starts now, goes first.
+const REMOVAL: Duration = Duration::from_millis(250);
 
 impl Supervisor {
     pub(super) async fn act(&mut self, round: Round) -> Result<(), AgentError> {
@@ -58,28 +63,7 @@ impl Supervisor {
             })
             .collect();
         for action in actions {
-            match action {
-                Action::Persist { token, lease } => self.settle(&token, &lease),
-                Action::Erase { token } => self.forget(&token),
-                // Started follows at once, and implies it.
-                Action::Send {
-                    token,
-                    report: Message::Accepted,
-                } if started.contains(&token) => {}
-                Action::Send { token, report } => self.send(&token, &report),
-                Action::Start { token } => {
-                    if let Some(meta) = self.metas.get(&token) {
-                        failpoint::reach_of("create.pre", &meta.key.step);
-                    }
-                    self.start(token);
-                }
-                Action::Stop { token } => self.end(&token),
-                // Only noted: what is left is removed when the logs are out, after a restart too.
-                Action::Remove { token } => {
-                    failpoint::reach("ack.post");
-                    self.removable_now(token);
-                }
-            }
+            self.carry_out(action, &started);
         }
         for reply in replies {
             match reply {
@@ -88,6 +72,39 @@ impl Supervisor {
             }
         }
         Ok(())
+    }
+
+    /// One action, once everything is on disk.
+    fn carry_out(&mut self, action: Action, started: &[LeaseToken]) {
+        match action {
+            Action::Persist { token, lease } => self.settle(&token, &lease),
+            Action::Erase { token } => self.forget(&token),
+            // Started follows at once, and implies it.
+            Action::Send {
+                token,
+                report: Message::Accepted,
+            } if started.contains(&token) => {}
+            Action::Send {
+                token,
+                report: Message::Started,
+            } => self.started(token),
+            Action::Send { token, report } => {
+                self.announce(&token);
+                self.send(&token, &report, clock::wall());
+            }
+            Action::Start { token } => {
+                if let Some(meta) = self.metas.get(&token) {
+                    failpoint::reach_of("create.pre", &meta.key.step);
+                }
+                self.start(token);
+            }
+            Action::Stop { token } => self.end(&token),
+            // Only noted: what is left is removed when the logs are out, after a restart too.
+            Action::Remove { token } => {
+                failpoint::reach("ack.post");
+                self.removable_now(token);
+            }
+        }
     }
 
     fn record(&self, token: &LeaseToken, lease: &DeskLease) -> Record {
@@ -145,15 +162,36 @@ impl Supervisor {
         self.metas.remove(token);
         self.causes.remove(token);
         self.suspects.forget(token);
+        self.unannounced.remove(token);
     }
 
-    pub(super) fn send(&mut self, token: &LeaseToken, message: &Message<AttemptReport>) {
+    /// It is announced in a moment.
+    fn started(&mut self, token: LeaseToken) {
+        if self.link.is_none() {
+            return;
+        }
+        self.unannounced.insert(token.clone(), clock::wall());
+        let events = self.events.clone();
+        self.tasks.spawn("announcement", self.over.clone(), async move {
+            tokio::time::sleep(KEPT_BACK).await;
+            drop(events.send(Event::Announce(token)).await);
+        });
+    }
+
+    /// Announces a start that was kept back.
+    pub(super) fn announce(&mut self, token: &LeaseToken) {
+        if let Some(at) = self.unannounced.remove(token) {
+            self.send(token, &Message::Started, at);
+        }
+    }
+
+    pub(super) fn send(&mut self, token: &LeaseToken, message: &Message<AttemptReport>, at: Timestamp) {
         if self.link.is_none() {
             return;
         }
         let Some(meta) = self.metas.get(token) else { return };
         let crashes = self.suspects.crashes(token);
-        match convert::report(token, &meta.key, message, crashes, clock::wall().unix_ms()) {
+        match convert::report(token, &meta.key, message, crashes, at.unix_ms()) {
             Ok(up) => self.say(up),
             Err(error) => {
                 tracing::error!(attempt = %self.shown(token), %error, "a report cannot be written down")
@@ -221,6 +259,7 @@ impl Supervisor {
     pub(super) fn remove(&self, token: LeaseToken) {
         let context = Arc::clone(&self.context);
         self.tasks.spawn("removal", self.over.clone(), async move {
+            tokio::time::sleep(REMOVAL).await;
             crate::sweep::remove(&context, &token).await;
         });
     }

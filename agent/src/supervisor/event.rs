@@ -58,6 +58,8 @@ pub(crate) enum Event {
     Attempt(LeaseToken, Told),
     /// A start takes long: say that it was accepted.
     Slow(LeaseToken),
+    /// A start that was kept back is to be announced.
+    Announce(LeaseToken),
     /// The logs of an attempt are acknowledged or not wanted.
     LogsDone(LeaseToken),
     /// Which attempts still need what lies on this host?

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use node::clock::Boot;
+use node::clock::{self, Boot};
 use protocol::{
     Decline,
     agent::{Input, Phase, Seen},
@@ -29,6 +29,8 @@ impl Supervisor {
             Event::Kept(reply) => drop(reply.send(self.kept())),
             Event::Dial { floor, reply } => {
                 self.link = None;
+                // The next session says what runs by itself.
+                self.unannounced.clear();
                 let dial = self.desk.dial(floor);
                 round.dial = Some(dial);
                 round.replies.push(Reply::Dialled(
@@ -92,6 +94,7 @@ impl Supervisor {
             }
             Event::Attempt(token, told) => self.told(token, told, round),
             Event::Slow(token) => self.slow(&token),
+            Event::Announce(token) => self.announce(&token),
             Event::LogsDone(token) => {
                 self.logging.remove(&token);
                 if self.removable.remove(&token) {
@@ -190,7 +193,12 @@ impl Supervisor {
     fn asked_to_stop(&mut self, token: LeaseToken, reason: &str, round: &mut Round) {
         if self.is_live(&token) {
             tracing::info!(attempt = %self.shown(&token), reason, "asked to stop it");
-            self.causes.entry(token.clone()).or_insert(StopCause::Asked);
+            let cause = self.causes.entry(token.clone()).or_insert(StopCause::Asked);
+            if *cause == StopCause::LeaseOver
+                && let Some(reins) = self.reins.get(&token)
+            {
+                reins.asked();
+            }
         }
         self.tell(Input::Stop { token }, round);
     }
@@ -228,7 +236,7 @@ impl Supervisor {
             .get(token)
             .is_some_and(|lease| lease.phase == Phase::Starting);
         if starting {
-            self.send(token, &protocol::agent::Message::Accepted);
+            self.send(token, &protocol::agent::Message::Accepted, clock::wall());
         }
     }
 

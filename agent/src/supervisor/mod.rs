@@ -14,7 +14,10 @@ mod suspects;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -27,7 +30,7 @@ use protocol::{
 use runtime::Attached;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use types::{LeaseToken, SessionId};
+use types::{LeaseToken, SessionId, Timestamp};
 
 pub(crate) use event::{Beat, Event};
 
@@ -43,6 +46,10 @@ use suspects::Suspects;
 
 /// Events that are taken together, so that one flush serves them all.
 const TOGETHER: usize = 256;
+/// With as many attempts alive, a flush waits a little for what is about to come: as PostgreSQL's `commit_siblings`.
+const SIBLINGS: usize = 5;
+/// How long it then waits: as PostgreSQL's `commit_delay`. Less than a step takes, more than one event after another.
+const LINGER: Duration = Duration::from_millis(2);
 /// How long a leaving agent waits for actions in flight and for its last reports to be acknowledged.
 const LEAVE: Duration = Duration::from_secs(3);
 /// With less room than this for new attempts no new ones are taken.
@@ -60,6 +67,8 @@ pub(crate) struct Parts {
     pub events: mpsc::Sender<Event>,
     pub logs: Logs,
     pub every: watch::Sender<Duration>,
+    /// Whether there is something to do.
+    pub busy: watch::Sender<bool>,
     pub tasks: Tasks,
     /// Cancelled when everything is to end.
     pub over: CancellationToken,
@@ -74,6 +83,7 @@ pub(crate) struct Supervisor {
     events: mpsc::Sender<Event>,
     logs: Logs,
     every: watch::Sender<Duration>,
+    busy: watch::Sender<bool>,
     tasks: Tasks,
     over: CancellationToken,
     metas: BTreeMap<LeaseToken, Meta>,
@@ -88,6 +98,8 @@ pub(crate) struct Supervisor {
     logging: BTreeSet<LeaseToken>,
     /// Attempts that may be removed once their logs are.
     removable: BTreeSet<LeaseToken>,
+    /// Starts that are not announced yet, with when they happened.
+    unannounced: BTreeMap<LeaseToken, Timestamp>,
     /// Found running at the start, to be attached.
     found: BTreeMap<LeaseToken, Box<dyn Attached>>,
     /// Sessions that were opened.
@@ -146,11 +158,13 @@ impl Supervisor {
             events: parts.events,
             logs: parts.logs,
             every: parts.every,
+            busy: parts.busy,
             tasks: parts.tasks,
             over: parts.over,
             link: None,
             logging: BTreeSet::new(),
             removable: BTreeSet::new(),
+            unannounced: BTreeMap::new(),
             found: BTreeMap::new(),
             sessions: 0,
             leaving: false,
@@ -187,6 +201,9 @@ impl Supervisor {
                 () = self.tasks.failed().cancelled() => return Err(AgentError::Panicked),
             };
             let Some(first) = first else { return Ok(()) };
+            if self.reins.len() >= SIBLINGS {
+                tokio::time::sleep(LINGER).await;
+            }
             let mut events = vec![first];
             while events.len() < TOGETHER
                 && let Ok(event) = self.inbox.try_recv()
@@ -233,8 +250,11 @@ impl Supervisor {
         self.next_suspect(&mut round);
         self.act(round).await?;
         self.look_at_the_disk()?;
+        let now = !(self.reins.is_empty() && self.logging.is_empty());
         self.grant();
         self.pace();
+        self.busy
+            .send_if_modified(|busy| std::mem::replace(busy, now) != now);
         Ok(())
     }
 
@@ -317,14 +337,14 @@ impl Supervisor {
     }
 
     fn beat(&self) -> Beat {
+        let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
         let mut stats = v1::AgentStats {
             spool_bytes: self.spool.as_ref().map_or(0, Spool::size),
             sessions: self.sessions,
             resident_bytes: node::memory::resident_bytes(),
-            leftovers_removed: self
-                .context
-                .leftovers_removed
-                .load(std::sync::atomic::Ordering::Relaxed),
+            leftovers_removed: count(&self.context.leftovers_removed),
+            log_bytes_waiting: count(&self.context.log_bytes_waiting),
+            log_bytes_given_up: count(&self.context.log_bytes_given_up),
             ..v1::AgentStats::default()
         };
         for lease in self.desk.leases().values() {

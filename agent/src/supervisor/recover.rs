@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use node::clock::Boot;
-use protocol::agent::{Input, Phase, Seen};
+use protocol::agent::{Ending, Input, Phase, Seen};
 use runtime::{Ended, Found};
 use types::{AttemptReport, LeaseToken, Work, WorkBody, limits};
 
@@ -126,14 +126,32 @@ impl Supervisor {
     /// Its logs may still be on their way, and its services may still run.
     fn log_over(&mut self, token: &LeaseToken, held: &Held) {
         let dir = self.context.dir.attempt(token);
-        self.logs
-            .add(token, &held.meta.key, false, pod::services_seen(&dir));
-        self.logging.insert(token.clone());
+        // One that was given back has no log: to tell its end would end that of whoever runs the attempt in its place.
+        let has_log = !self.is_given_back(token);
+        if has_log {
+            self.logs
+                .add(token, &held.meta.key, false, pod::services_seen(&dir));
+            self.logging.insert(token.clone());
+        }
         let (context, logs, token) = (Arc::clone(&self.context), self.logs.clone(), token.clone());
         self.tasks.spawn("services", self.over.clone(), async move {
             pod::down(&context, &dir, None).await;
-            logs.finished(&token, sweep::ends(&context, &token));
+            if has_log {
+                logs.finished(&token, sweep::ends(&context, &token));
+            }
         });
+    }
+
+    fn is_given_back(&self, token: &LeaseToken) -> bool {
+        let lease = self.desk.leases().get(token);
+        lease.is_some_and(|lease| {
+            matches!(
+                lease.phase,
+                Phase::Finished {
+                    ending: Ending::Released | Ending::Declined { .. }
+                }
+            )
+        })
     }
 
     /// What can be said of an attempt.

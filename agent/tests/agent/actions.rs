@@ -164,6 +164,8 @@ async fn an_action_whose_agent_died_is_lost_and_not_started_again() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(starts.load(Ordering::SeqCst), 1);
+    // What it had to say and had not written is gone with it.
+    assert!(fake.log(&token, LogStream::Stdout).await.end_unknown);
     swept(tmp.path()).await;
     agent.end().await.unwrap();
 }
@@ -178,6 +180,27 @@ async fn a_leaving_agent_lets_a_short_action_end() {
     fake.started(&token).await;
     agent.end().await.unwrap();
     assert_eq!(fake.finished(&token).await.verdict, Verdict::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_the_log_of_an_action_ended_is_known_to_the_next_agent() {
+    let (fake, tmp, (registry, _)) = (Fake::start().await, tempfile::tempdir().unwrap(), registry());
+    fake.state.lock().unwrap().hold_logs = true;
+    let agent = inside(&fake.url(), tmp.path(), registry.clone());
+    let token = token();
+    fake.offer(&token, &work::action(&registry, "test/works", Object::new()))
+        .await;
+    fake.finished(&token).await;
+    agent.end().await.unwrap();
+    fake.state.lock().unwrap().hold_logs = false;
+    let agent = inside(&fake.url(), tmp.path(), registry.clone());
+    let held = fake.log(&token, LogStream::Stdout).await;
+    assert_eq!(
+        (held.bytes.as_slice(), held.lost, held.end_unknown),
+        (b"test/works begins\n".as_slice(), 0, false)
+    );
+    swept(tmp.path()).await;
+    agent.end().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,6 +32,7 @@ pub(crate) struct Held {
     pub bytes: Vec<u8>,
     pub lost: u64,
     pub ended: bool,
+    pub end_unknown: bool,
 }
 
 #[derive(Default)]
@@ -47,6 +48,8 @@ pub(crate) struct State {
     /// Terminal reports are acknowledged at once.
     pub acks: bool,
     pub refuse_logs: bool,
+    /// Logs come in and nothing becomes of them: the server's disk hangs.
+    pub hold_logs: bool,
     pub silent: bool,
     pub stop_at_heartbeat: BTreeSet<String>,
     last_dial: u64,
@@ -355,6 +358,13 @@ impl AgentService for Service {
         tokio::spawn(async move {
             let mut chunks = request.into_inner();
             while let Ok(Some(chunk)) = chunks.message().await {
+                if state.lock().unwrap().hold_logs {
+                    // As a server that is started anew: what came in is gone, and the agent hears that.
+                    while state.lock().unwrap().hold_logs {
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
+                    return;
+                }
                 let ack = take(&mut state.lock().unwrap(), &chunk);
                 if acks.send(Ok(ack)).await.is_err() {
                     return;
@@ -464,6 +474,7 @@ fn take(state: &mut State, chunk: &v1::LogChunk) -> v1::LogAck {
             held.bytes.extend_from_slice(&chunk.data[skip..]);
         }
         held.ended |= chunk.end;
+        held.end_unknown |= chunk.end_unknown;
     }
     ack.offset = held.bytes.len() as u64 + held.lost;
     ack

@@ -263,7 +263,126 @@ fn cases(good: Value) -> Vec<Case> {
     let endless = cases.add("an action without end", "its timeout is", |_| ());
     endless.work = serde_json::to_value(action(&registry, "incident/summary", types::Object::new())).unwrap();
     endless.work["timeout_ms"] = json!(u64::MAX);
+    around(&mut cases);
     cases.all
+}
+
+/// What stands beside a step, what is put into it and what is kept of it.
+fn around(cases: &mut Cases) {
+    let mut service = |what, says, key: &str, value: Value| {
+        let mut service = json!({ "image": "host", "argv": ["/bin/sleep", "60"] });
+        service[key] = value;
+        cases.add(what, says, |work| work["services"] = json!({ "db": service }));
+    };
+    service(
+        "a service of nobody's image",
+        "service db: image",
+        "image",
+        json!("alpine:3"),
+    );
+    service("a service as root", "service db: user: 0", "user", json!(0));
+    service(
+        "a service with all memory",
+        "policy.limits.memory (",
+        "resources",
+        json!({"memory_bytes": u64::MAX, "pids": 10}),
+    );
+    service(
+        "a service with another workflow's secret",
+        "secrets.SECRET_ONE.workflows (",
+        "secrets",
+        json!({"S": "SECRET_ONE"}),
+    );
+    service(
+        "a service with another image's secret",
+        "secrets.SECRET_TWO.images (",
+        "secrets",
+        json!({"S": "SECRET_TWO"}),
+    );
+    service(
+        "a service that steers the agent's variables",
+        "no variable that a step can set",
+        "env",
+        json!({"FIREHALL_RUN_ID": "mine"}),
+    );
+    service(
+        "a service with a file over the system's",
+        "a file's path",
+        "files",
+        json!({"/etc/passwd": {"from": {"content": "root::0:0::/:/bin/sh"}}}),
+    );
+    let mut named = |what, name: &str| {
+        let service = json!({ "image": "host", "argv": ["/bin/sleep", "60"] });
+        cases.add(what, "is no name of a service", |work| {
+            work["services"] = json!({ name: service })
+        });
+    };
+    named("a service that is a path", "../../db");
+    named("a service that is another's name", "localhost");
+    let mut file = |what, says, path: &str, file: Value| {
+        cases.add(what, says, |work| work["files"] = json!({ path: file }));
+    };
+    let text = json!({"from": {"content": "mine"}});
+    file(
+        "a file outside",
+        "no plain path",
+        "/tmp/../../etc/cron.d/x",
+        text.clone(),
+    );
+    file(
+        "a file that is relative",
+        "no absolute path",
+        "etc/cron.d/x",
+        text.clone(),
+    );
+    file(
+        "a file in /proc",
+        "is within /proc",
+        "/proc/sys/kernel/core_pattern",
+        text.clone(),
+    );
+    file(
+        "a file over the host's programs",
+        "is within /usr",
+        "/usr/bin/sh",
+        text.clone(),
+    );
+    file("a file over the names", "a file's path", "/etc/hosts", text);
+    file(
+        "a program for everybody's user",
+        "the mode of a file",
+        "/opt/x",
+        json!({"from": {"content": "mine"}, "mode": 0o4755}),
+    );
+    file(
+        "an artifact that is a path",
+        "of an artifact that is none",
+        "/opt/x",
+        json!({"from": {"artifact": {"step": "s", "name": "../../x", "sha256": "../../../etc/shadow", "bytes": 1}}}),
+    );
+    let mut artifact = |what, says, name: &str, path: &str| {
+        cases.add(what, says, |work| {
+            work["artifacts"] = json!({ name: { "path": path } })
+        });
+    };
+    artifact(
+        "what is kept of the host",
+        "an artifact's path",
+        "x",
+        "/proc/1/environ",
+    );
+    artifact(
+        "what is kept from outside",
+        "an artifact's path",
+        "x",
+        "/tmp/../../etc/shadow",
+    );
+    artifact(
+        "what is kept under a path's name",
+        "no artifact's name",
+        "../../x",
+        "/tmp/x",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

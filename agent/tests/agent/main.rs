@@ -10,6 +10,7 @@ mod containers;
 mod fake;
 mod hostile;
 mod leftovers;
+mod logs;
 mod process;
 mod secrets;
 mod services;

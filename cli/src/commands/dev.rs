@@ -92,6 +92,7 @@ async fn both(mut args: DevArgs, taken: Taken) -> Done {
             BTreeMap::new(),
         )?),
         public_hosts: Vec::new(),
+        black_box: Some(args.data_dir.join("server")),
     };
     let store = server::open(&args.data_dir.join("server")).await?;
     let asked = process::shutdown_on_signals(args.lifetime)?;

@@ -76,7 +76,13 @@ pub(crate) async fn main(args: LogsArgs) -> Done {
         if piece.lost > 0 {
             out::note(&format!("firehall: {} bytes were dropped here", piece.lost));
         }
-        out::bytes(&piece.data)
+        out::bytes(&piece.data)?;
+        if piece.end_unknown {
+            out::note(
+                "firehall: the end of this log is not known: what wrote it was killed, so bytes may be missing here",
+            );
+        }
+        Ok(())
     };
     tokio::select! {
         done = client.logs(&of, &mut print) => done?,

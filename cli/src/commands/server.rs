@@ -114,6 +114,7 @@ async fn serve(args: ServerArgs, webhook_secret: Option<Secret>, secrets: BTreeM
         healthy_with_agents: 0,
         artifacts: Some(artifacts),
         public_hosts: args.public_hosts,
+        black_box: Some(args.data_dir.clone()),
     };
     let store = open(&args.data_dir).await?;
     let shutdown = process::shutdown_on_signals(args.lifetime)?;

@@ -1,4 +1,4 @@
-//! `firehall shim DIR`, the process that owns one native attempt, and `firehall inside`, pid 1 of a container of the docker
+//! `firehall shim DIR`, the process that owns one native attempt, `firehall shim --serve`, from which those are forked, and `firehall inside`, pid 1 of a container of the docker
 //! runtime. Started by the agent only.
 
 use std::{ffi::OsStr, path::Path, process::ExitCode};
@@ -15,6 +15,7 @@ pub(crate) fn if_asked() -> Option<ExitCode> {
         return None;
     }
     match (args.next(), args.next()) {
+        (Some(serve), Some(_)) if serve == "--serve" => Some(runtime::shim::serve()),
         (Some(dir), None) => Some(runtime::shim::main(Path::new(&dir))),
         _ => {
             eprintln!("firehall shim: started by an agent only, as `firehall shim DIR`");

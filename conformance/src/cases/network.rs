@@ -1,11 +1,13 @@
 //! Who a step can reach: nobody, or the host's world when it is asked for.
 
-use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{Ipv6Addr, TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
+use std::time::Duration;
 
-use runtime::Network;
+use runtime::{ContainerSpec, Network};
 
 use crate::place::{Place, bash, sh};
 
@@ -20,11 +22,49 @@ crate::suite![
     no_network_lets_a_step_forge_packets,
     no_socket_of_a_daemon_is_there,
     egress_reaches_neither_host_nor_metadata_nor_neighbour,
+    egress_has_no_ipv6_and_no_link_local_way_to_the_host,
 ];
 
-/// Tries to connect, and says so when it could.
+/// What a step says to whom it could connect to. Who else connects says nothing: a step of another test, with the host's own
+/// network, that tries each port which listens (`firehall/investigate`).
+const WORD: &str = "a-step-is-here";
+
+/// Tries to connect, and says so when it could, on both sides.
 fn connects(address: &str, port: u16) -> String {
-    format!("timeout 5 bash -c 'exec 3<>/dev/tcp/{address}/{port}' 2>/dev/null && echo reached {address}")
+    format!(
+        "timeout 5 bash -c 'exec 3<>/dev/tcp/{address}/{port} && {{ echo {WORD} >&3; true; }}' 2>/dev/null && echo reached {address}"
+    )
+}
+
+/// A service of this host at a port that the kernel gives nobody by itself, so that nothing which knows an old port of its own
+/// dials this one.
+fn service(address: &str) -> TcpListener {
+    let mut ports = 20_000_u16..30_000;
+    let listener = ports.find_map(|port| TcpListener::bind((address, port)).ok());
+    let listener = listener.expect("a free port");
+    listener.set_nonblocking(true).unwrap();
+    listener
+}
+
+/// Neither from another address than loopback, which a step with a network of its own cannot have at the host, nor with the word
+/// of a step.
+fn nothing_came(listener: &TcpListener) {
+    while let Ok((mut stream, from)) = listener.accept() {
+        stream.set_nonblocking(false).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        let mut said = [0; 64];
+        let length = stream.read(&mut said).unwrap_or(0);
+        let said = String::from_utf8_lossy(&said[..length]);
+        assert!(
+            from.ip().to_canonical().is_loopback() && !said.contains(WORD),
+            "{from} came and said {said:?}"
+        );
+    }
+}
+
+/// All of them beside each other: what is dropped is silent until its timeout.
+fn at_once(tries: &[String]) -> String {
+    format!("{} & wait", tries.join(" & "))
 }
 
 fn none_has_no_interface_but_its_own_loopback(place: &Place) {
@@ -39,23 +79,35 @@ fn none_has_no_interface_but_its_own_loopback(place: &Place) {
     );
 }
 
-/// Addresses of this host, loopback and others.
-fn addresses() -> Vec<String> {
-    let mut found = vec!["127.0.0.1".to_owned()];
-    // A connected datagram socket tells which address would be used; nothing is sent.
-    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
-    if socket.connect("192.0.2.1:9").is_ok()
-        && let Ok(SocketAddr::V4(address)) = socket.local_addr()
-    {
-        found.push(address.ip().to_string());
+/// Each IPv4 address of this host, of loopback, uplinks and bridges, as the kernel routes them.
+fn addresses() -> BTreeSet<String> {
+    let routes = std::fs::read_to_string("/proc/net/fib_trie").unwrap();
+    let mut last = "";
+    let mut found = BTreeSet::new();
+    for line in routes.lines() {
+        if let Some((_, address)) = line.split_once("|-- ") {
+            last = address;
+        } else if line.trim_end().ends_with("/32 host LOCAL") {
+            found.insert(last.to_owned());
+        }
     }
-    found.push("172.17.0.1".to_owned());
+    assert!(found.contains("127.0.0.1"), "{routes}");
     found
 }
 
+/// What was reached of `tried`. An address that left the host meanwhile leads beyond it, where whoever likes may answer.
+fn reached(ran: &str, tried: &BTreeSet<String>) -> String {
+    let there = addresses();
+    let gone = |line: &&str| {
+        let address = line.strip_prefix("reached ");
+        address.is_some_and(|address| tried.contains(address) && !there.contains(address))
+    };
+    let lines = ran.lines().filter(|line| !gone(line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 fn none_reaches_no_service_of_the_host(place: &Place) {
-    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
+    let listener = service("0.0.0.0");
     let port = listener.local_addr().unwrap().port();
     let tries: Vec<String> = addresses()
         .iter()
@@ -63,7 +115,7 @@ fn none_reaches_no_service_of_the_host(place: &Place) {
         .collect();
     let ran = place.run(&bash(&format!("{}; true", tries.join("; "))));
     assert_eq!(ran.out(), "", "{}", ran.err());
-    assert!(listener.accept().is_err(), "nothing came");
+    nothing_came(&listener);
 }
 
 fn none_reaches_no_metadata_service_and_no_name(place: &Place) {
@@ -117,13 +169,11 @@ fn the_loopback_of_a_step_is_its_own(place: &Place) {
 fn host_is_the_hosts_network(place: &Place) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let greet = std::thread::spawn(move || {
-        listener
-            .accept()
-            .unwrap()
-            .0
-            .write_all(b"hello from the host")
-            .unwrap()
+    // Others may come, too, before the step does.
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            drop(stream.and_then(|mut stream| stream.write_all(b"hello from the host")));
+        }
     });
     let mut spec = bash(&format!(
         "readlink /proc/self/ns/net; exec 3<>/dev/tcp/127.0.0.1/{port}; cat <&3"
@@ -137,17 +187,20 @@ fn host_is_the_hosts_network(place: &Place) {
         "{}",
         ran.err()
     );
-    greet.join().unwrap();
 }
 
 fn no_network_lets_a_step_forge_packets(place: &Place) {
     // AF_PACKET, raw IP, ICMP: each needs a capability that no step has.
     let script = "perl -e 'for ([17, 3, 768], [2, 3, 255], [2, 3, 1], [10, 3, 58]) { \
         print \"open @$_\\n\" if socket(S, $_->[0], $_->[1], $_->[2]) } print \"end\\n\"'";
-    for network in [Network::None, Network::Host] {
+    // With egress neighbours would hear them.
+    for network in [Network::None, Network::Host, Network::Egress] {
         for user in [0, 1000] {
             let mut spec = sh(script);
             (spec.network, spec.user) = (network, Some(user));
+            if refuses_egress(place, &spec) {
+                continue;
+            }
             assert_eq!(place.run(&spec).out(), "end\n", "{network:?}, user {user}");
         }
     }
@@ -162,19 +215,29 @@ fn no_socket_of_a_daemon_is_there(place: &Place) {
     assert_eq!(place.run(&spec).out(), "");
 }
 
+fn egress(script: &str) -> ContainerSpec {
+    let mut spec = bash(script);
+    spec.network = Network::Egress;
+    spec
+}
+
 /// A runtime without it says so, with what to use in its place.
-fn egress_reaches_neither_host_nor_metadata_nor_neighbour(place: &Place) {
-    let egress = |script: &str| {
-        let mut spec = bash(script);
-        spec.network = Network::Egress;
-        spec
-    };
-    if let Some(why) = place.runtime().refuses(&egress("true")) {
+fn refuses_egress(place: &Place, spec: &ContainerSpec) -> bool {
+    if spec.network != Network::Egress {
+        return false;
+    }
+    let why = place.runtime().refuses(spec);
+    if let Some(why) = &why {
         assert!(why.contains("egress") && why.contains("network: none"), "{why}");
+    }
+    why.is_some()
+}
+
+fn egress_reaches_neither_host_nor_metadata_nor_neighbour(place: &Place) {
+    if refuses_egress(place, &egress("true")) {
         return;
     }
-    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
+    let listener = service("0.0.0.0");
     let port = listener.local_addr().unwrap().port();
     let neighbour = place.start(&egress(
         "perl -MSocket -e 'socket(S, AF_INET, SOCK_STREAM, 0) or die; bind(S, pack_sockaddr_in(7777, INADDR_ANY)) or die $!; \
@@ -194,10 +257,8 @@ fn egress_reaches_neither_host_nor_metadata_nor_neighbour(place: &Place) {
     // The gateway is the host, too.
     let gateway = "g=$(awk '$2 == \"00000000\" { print $3 }' /proc/net/route | head -1); \
         gateway=$(printf '%d.%d.%d.%d' 0x${g:6:2} 0x${g:4:2} 0x${g:2:2} 0x${g:0:2})";
-    let mut tries: Vec<String> = addresses()
-        .iter()
-        .map(|address| connects(address, port))
-        .collect();
+    let ours = addresses();
+    let mut tries: Vec<String> = ours.iter().map(|address| connects(address, port)).collect();
     tries.push(connects("$gateway", port).replace('\'', "\""));
     tries.extend(["169.254.169.254", "169.254.170.2"].map(|address| connects(address, 80)));
     tries.extend(
@@ -206,9 +267,64 @@ fn egress_reaches_neither_host_nor_metadata_nor_neighbour(place: &Place) {
             .filter(|address| !address.starts_with("127."))
             .map(|address| connects(address, 7777)),
     );
-    let ran = place.run(&egress(&format!("{gateway}; {}; true", tries.join("; "))));
-    assert_eq!(ran.out(), "", "{}", ran.err());
-    assert!(listener.accept().is_err(), "nothing came");
+    let ran = place.run(&egress(&format!("{gateway}; {}", at_once(&tries))));
+    assert_eq!(reached(&ran.out(), &ours), "", "{}", ran.err());
+    nothing_came(&listener);
     place.stop(&neighbour);
     assert!(!place.end(&neighbour).out().contains("visited"));
+}
+
+/// Lines of `/proc/net/if_inet6`: address, index, prefix, scope, flags, interface; none on a kernel without IPv6.
+fn ipv6_of_this_host() -> Vec<(Ipv6Addr, String)> {
+    let text = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    let parsed = text.lines().map(|line| {
+        let mut words = line.split_whitespace();
+        let bits = u128::from_str_radix(words.next().unwrap(), 16).unwrap();
+        (Ipv6Addr::from(bits), words.last().unwrap().to_owned())
+    });
+    parsed.collect()
+}
+
+fn egress_has_no_ipv6_and_no_link_local_way_to_the_host(place: &Place) {
+    if refuses_egress(place, &egress("true")) {
+        return;
+    }
+    // The bridge, or the step's cable, has its address on the host while somebody is on it.
+    let neighbour = place.start(&egress("cat /proc/net/if_inet6; echo up; exec sleep 1000"));
+    neighbour.says("up");
+    let said = std::fs::read_to_string(neighbour.dir().stdout()).unwrap();
+    let inside: Vec<&str> = said.lines().filter(|line| line.contains(' ')).collect();
+    assert!(inside.iter().all(|line| line.ends_with(" lo")), "{said}");
+    let ours = ipv6_of_this_host();
+    if ours.is_empty() {
+        return;
+    }
+    let listener = service("::");
+    let port = listener.local_addr().unwrap().port();
+    let mut tries = Vec::new();
+    for (address, interface) in ours {
+        // From the host each of them answers: what a step does not reach, it is kept from.
+        let near = if address.is_unicast_link_local() {
+            format!("%{interface}")
+        } else {
+            String::new()
+        };
+        let Some(here) = TcpStream::connect(format!("[{address}{near}]:{port}"))
+            .ok()
+            .filter(|_| !address.is_loopback())
+        else {
+            continue;
+        };
+        let here = here.local_addr().unwrap();
+        while listener.accept().unwrap().1.port() != here.port() {}
+        let inside = if near.is_empty() { "" } else { "%eth0" };
+        tries.push(connects(&format!("{address}{inside}"), port));
+    }
+    tries.push(
+        "ls /sys/class/net 2>/dev/null | grep -q eth0 || grep -q eth0 /proc/net/dev || echo no eth0"
+            .to_owned(),
+    );
+    let ran = place.run(&egress(&tries.join("; ")));
+    assert_eq!(ran.out(), "", "{}", ran.err());
+    nothing_came(&listener);
 }

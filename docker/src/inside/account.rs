@@ -35,7 +35,31 @@ pub(super) fn surroundings(spec: &ContainerSpec) -> Result<(), StartError> {
             interfaces.join(", ")
         )));
     }
+    if spec.network == Network::Egress {
+        interfaces.iter().try_for_each(|name| no_ipv6(name))?;
+    }
     Ok(())
+}
+
+/// The host's firewall keeps IPv4 from the host; so there must be nothing else, now or later.
+fn no_ipv6(interface: &str) -> Result<(), StartError> {
+    let switch = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
+    match fs::read_to_string(&switch) {
+        Ok(text) if text.trim() == "1" || interface == "lo" => Ok(()),
+        Ok(text) => Err(not_in_force(format!(
+            "network: egress is without IPv6, and {switch} says {:?}: a step could reach this host at its link-local address",
+            text.trim()
+        ))),
+        // A kernel without it.
+        Err(error)
+            if error.kind() == std::io::ErrorKind::NotFound && !Path::new("/proc/net/if_inet6").exists() =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(not_in_force(format!(
+            "network: egress is without IPv6, and {switch}: {error}"
+        ))),
+    }
 }
 
 /// What of the host is bound in must be read-only.

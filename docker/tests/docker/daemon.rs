@@ -49,8 +49,11 @@ impl Dockerd {
             .create(true)
             .open(at("log"))
             .unwrap();
-        let child = Command::new("dockerd")
+        // In a network of its own: a daemon without a bridge removes `docker0`, which is that of the host's own daemon.
+        let child = Command::new("unshare")
             .args([
+                "--net",
+                "dockerd",
                 "--bridge=none",
                 "--iptables=false",
                 "--ip6tables=false",

@@ -12,17 +12,17 @@ fn retries_back_off_up_to_their_limit() {
         s.tries_again(2, 500);
     })]);
     bench.does("a#1", failed(F::Exit));
-    assert_eq!(bench.run.next_deadline(), Some(bench.now.plus(500)));
+    assert_eq!(bench.next_deadline(), Some(bench.now.plus(500)));
     assert!(bench.queued().is_empty());
     assert!(bench.tick().events.is_empty(), "it is not due yet");
     bench.until_deadline();
     bench.does("a#2", failed(F::Timeout));
-    assert_eq!(bench.run.next_deadline(), Some(bench.now.plus(1_000)));
+    assert_eq!(bench.next_deadline(), Some(bench.now.plus(1_000)));
     bench.until_deadline();
     bench.does("a#3", failed(F::Oom));
     assert_eq!(bench.outcome("a"), Some(S::Failed));
     assert_eq!(bench.ended(), Some(R::Failed));
-    assert_eq!(bench.run.next_deadline(), None);
+    assert_eq!(bench.next_deadline(), None);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_vendors_wait_is_kept() {
     limited.retry_after_ms = Some(30_000);
     let body = report(types::Verdict::Failed { failure: limited });
     bench.does("a", ReportBody::Finished(Box::new(body)));
-    assert_eq!(bench.run.next_deadline(), Some(bench.now.plus(30_000)));
+    assert_eq!(bench.next_deadline(), Some(bench.now.plus(30_000)));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn jitter_is_between_nothing_and_the_delay() {
         let token = bench.begin("a");
         bench.tokens = entropy;
         bench.report("a", &token, failed(F::Exit));
-        let due = bench.run.next_deadline().unwrap().since(bench.now);
+        let due = bench.next_deadline().unwrap().since(bench.now);
         assert!(due <= 1_000);
         seen.insert(due);
     }
@@ -104,7 +104,7 @@ fn lost_agents_have_a_budget_of_their_own() {
     bench.lose("a#1", &token);
     bench.does("a#2", failed(F::Exit));
     assert_eq!(
-        bench.run.next_deadline(),
+        bench.next_deadline(),
         Some(bench.now.plus(10)),
         "the first retry, with the first delay"
     );

@@ -204,6 +204,7 @@ pub(super) struct Bench {
     pub(super) run: Run,
     pub(super) events: Vec<Event>,
     pub(super) now: Timestamp,
+    pub(super) heard_since: Timestamp,
     pub(super) tokens: u64,
     folded: Run,
 }
@@ -241,6 +242,7 @@ impl Bench {
             run,
             events: Vec::new(),
             now: at,
+            heard_since: at,
             tokens: 100,
         };
         bench.took(&decision, true);
@@ -378,9 +380,13 @@ impl Bench {
         .unwrap()
     }
 
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        self.run.next_deadline(self.heard_since)
+    }
+
     /// Time goes on to the next deadline, which must change something.
     pub(super) fn until_deadline(&mut self) -> Timestamp {
-        let due = self.run.next_deadline().expect("something is due");
+        let due = self.next_deadline().expect("something is due");
         self.now = self.now.max(due);
         let ticked = self.tick();
         assert!(!ticked.events.is_empty(), "a deadline changes something");
@@ -389,7 +395,11 @@ impl Bench {
 
     pub(super) fn tick(&mut self) -> Decision {
         let agents = Snapshot::default();
-        self.tell(Command::Tick { agents: &agents }).unwrap()
+        self.tell(Command::Tick {
+            agents: &agents,
+            heard_since: self.heard_since,
+        })
+        .unwrap()
     }
 
     pub(super) fn pass(&mut self, ms: u64) {

@@ -104,7 +104,7 @@ fn the_wait_for_a_retry() {
     bench.cancel();
     assert_eq!(bench.outcome("a"), Some(S::Cancelled));
     assert_eq!(bench.ended(), Some(R::Cancelled));
-    assert_eq!(bench.run.next_deadline(), None);
+    assert_eq!(bench.next_deadline(), None);
 }
 
 #[test]

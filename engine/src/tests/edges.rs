@@ -190,7 +190,7 @@ fn an_expression_without_a_value_fails_its_step_only() {
 fn a_plan_without_steps_succeeds_at_once() {
     let bench = Bench::new(Vec::new());
     assert_eq!(bench.ended(), Some(R::Succeeded));
-    assert_eq!(bench.run.next_deadline(), None);
+    assert_eq!(bench.next_deadline(), None);
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn what_lands_together_is_one_batch() {
     bench.pass(400);
     bench.does("checks[0]", failed(F::Exit));
     assert!(bench.queued().iter().all(|name| !name.starts_with("post")));
-    assert_eq!(bench.run.next_deadline(), Some(super::bench::T0.plus(1_000)));
+    assert_eq!(bench.next_deadline(), Some(super::bench::T0.plus(1_000)));
     bench.until_deadline();
     assert_eq!(batch(&bench, "post[0]"), [1, 3]);
     bench.does("checks[1]", succeeded());

@@ -8,6 +8,7 @@ use types::{
 };
 
 use super::bench::{agent, session};
+use crate::Crashes;
 use crate::placement::{Candidate, Snapshot, Wanted, place};
 
 pub(super) fn candidate(n: u64, free: u32) -> Candidate {
@@ -93,6 +94,33 @@ fn placed(
 fn the_freest_then_the_first_by_name() {
     let agents = vec![candidate(3, 2), candidate(2, 2), candidate(1, 1)];
     assert_eq!(placed(agents, &action(), &[], None), Ok("agent-2".to_owned()));
+}
+
+#[test]
+fn what_ended_two_agents_is_given_to_no_third() {
+    let given = |agents: Vec<Candidate>, crashes: &Crashes| {
+        let wanted = Wanted {
+            work: &action(),
+            runs_on: &BTreeMap::new(),
+            connection: None,
+            whose: Whose::default(),
+            crashes: Some(crashes),
+        };
+        place(&Snapshot { agents }, &wanted).map(|agent| agent.name.clone())
+    };
+    let fleet = || vec![candidate(1, 1), candidate(2, 0), candidate(3, 4), candidate(4, 4)];
+    let mut crashes = Crashes::default();
+    crashes.note(agent(1), "agent-1".to_owned(), 1);
+    assert_eq!(given(fleet(), &crashes), Ok("agent-3".to_owned()));
+    crashes.note(agent(2), "agent-2".to_owned(), 1);
+    assert_eq!(given(fleet(), &crashes), Ok("agent-1".to_owned()));
+    // Neither has had it too often; it waits for them.
+    crashes.note(agent(1), "agent-1".to_owned(), 2);
+    let why = given(fleet(), &crashes).unwrap_err();
+    assert_eq!(why, "agent-2 is busy");
+    // They are not in the fleet any more: the step says so until its pickup is over.
+    let why = given(vec![candidate(3, 4)], &crashes).unwrap_err();
+    assert!(why.contains("agent_crash: agent-1 and agent-2 ended"), "{why}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn declines_do_not_renew_the_wait() {
         bench.pass(1_000);
         bench.report("a", &token, ReportBody::Declined);
     }
-    assert_eq!(bench.run.next_deadline(), Some(T0.plus(5_000)));
+    assert_eq!(bench.next_deadline(), Some(T0.plus(5_000)));
     bench.until_deadline();
     assert_eq!(bench.ended(), Some(R::Failed));
 }
@@ -42,7 +42,7 @@ fn what_an_agent_had_in_hand_is_no_waiting() {
     bench.report("a", &token, ReportBody::Accepted);
     bench.pass(60_000);
     bench.report("a", &token, ReportBody::Released { crashes: 0 });
-    assert_eq!(bench.run.next_deadline(), Some(bench.now.plus(4_000)));
+    assert_eq!(bench.next_deadline(), Some(bench.now.plus(4_000)));
 }
 
 #[test]
@@ -81,6 +81,45 @@ fn an_agent_that_never_starts_it() {
 }
 
 #[test]
+fn what_the_server_was_not_there_to_hear_is_waited_for() {
+    let mut bench = Bench::new(vec![step("a", |_| {})]);
+    let token = bench.begin("a");
+    bench.pass(500_000);
+    bench.heard_since = bench.now;
+    assert!(bench.tick().events.is_empty());
+    // lease 30 s, margin 10 s
+    assert_eq!(bench.next_deadline(), Some(bench.now.plus(40_000)));
+    bench.report("a", &token, succeeded());
+    assert_eq!(bench.ended(), Some(R::Succeeded));
+}
+
+#[test]
+fn agents_have_time_to_come_back_before_nobody_took_it() {
+    for (pickup_ms, wait) in [(3_000, 3_000), (300_000, 30_000)] {
+        let mut bench = Bench::new(vec![step("a", |s| s.pickup_ms = pickup_ms)]);
+        bench.pass(500_000);
+        bench.heard_since = bench.now;
+        assert!(bench.tick().events.is_empty());
+        assert_eq!(bench.next_deadline(), Some(bench.now.plus(wait)));
+        bench.until_deadline();
+        assert_eq!(bench.outcome("a"), Some(S::Failed));
+    }
+}
+
+#[test]
+fn a_doubt_is_not_over_before_its_agent_could_settle_it() {
+    let mut bench = Bench::new(vec![step("a", |s| s.if_lost = IfLost::Ask)]);
+    let token = bench.begin("a");
+    bench.report("a", &token, ReportBody::Lost);
+    bench.pass(100 * 24 * 3_600_000);
+    bench.heard_since = bench.now;
+    assert!(bench.tick().events.is_empty());
+    assert_eq!(bench.next_deadline(), Some(bench.now.plus(30_000)));
+    bench.report("a", &token, succeeded());
+    assert_eq!(bench.ended(), Some(R::Succeeded));
+}
+
+#[test]
 fn durations_without_end_do_not_wrap() {
     let mut bench = Bench::new(vec![step("a", |s| {
         s.timeout_ms = u64::MAX;
@@ -88,7 +127,7 @@ fn durations_without_end_do_not_wrap() {
         s.grace_ms = u64::MAX;
     })]);
     bench.begin("a");
-    assert!(bench.run.next_deadline().unwrap() > T0);
+    assert!(bench.next_deadline().unwrap() > T0);
     bench.cancel();
     assert!(bench.tick().events.is_empty());
 }
@@ -111,7 +150,7 @@ fn several_deadlines_at_once() {
     assert_eq!(bench.outcome("b"), Some(S::Failed));
     assert_eq!(bench.outcome("c"), Some(S::Failed));
     bench.does("a#2", succeeded());
-    assert_eq!(bench.run.next_deadline(), None);
+    assert_eq!(bench.next_deadline(), None);
 }
 
 #[test]

@@ -37,11 +37,15 @@ struct Watch {
     ended: Option<RunOutcome>,
 }
 
+/// So long the server hears nobody, now and then.
+const STOOD_STILL: u64 = 10_000_000;
+
 pub(super) struct World {
     pub(super) run: Run,
     folded: Run,
     pub(super) plan: Plan,
     pub(super) now: Timestamp,
+    heard_since: Timestamp,
     given: Vec<Given>,
     sessions: u64,
     watch: Watch,
@@ -62,6 +66,7 @@ impl World {
             run,
             plan,
             now,
+            heard_since: now,
             given: Vec::new(),
             sessions: 10,
             watch: Watch::default(),
@@ -266,22 +271,33 @@ impl World {
             1 => 100,
             2 => 1_500,
             3 => 40_000,
-            4 => 10_000_000,
-            _ => self.run.next_deadline().map_or(0, |due| due.since(self.now)),
+            4 => STOOD_STILL,
+            _ => self
+                .run
+                .next_deadline(self.heard_since)
+                .map_or(0, |due| due.since(self.now)),
         };
         self.now = self.now.plus(jump);
+        if jump == STOOD_STILL {
+            self.heard_since = self.now;
+        }
         self.ticks();
     }
 
     /// What a server does at a deadline; it must not go round.
     fn ticks(&mut self) {
         for _ in 0..64 {
-            if self.run.next_deadline().is_none_or(|due| due > self.now) {
+            if self
+                .run
+                .next_deadline(self.heard_since)
+                .is_none_or(|due| due > self.now)
+            {
                 return;
             }
             let before = self.run.seq;
             self.tell(Command::Tick {
                 agents: &Snapshot::default(),
+                heard_since: self.heard_since,
             });
             assert!(self.run.seq > before, "a deadline that is over changes something");
         }
@@ -341,7 +357,7 @@ impl World {
                 });
                 continue;
             }
-            let due = self.run.next_deadline();
+            let due = self.run.next_deadline(self.heard_since);
             let due =
                 due.unwrap_or_else(|| panic!("nothing is out and nothing is due: {:#?}", self.run.steps));
             self.now = self.now.max(due);
@@ -358,7 +374,7 @@ impl World {
             }
             let due = self
                 .run
-                .next_deadline()
+                .next_deadline(self.heard_since)
                 .expect("something is due while the run is not over");
             self.now = self.now.max(due);
             self.ticks();
@@ -380,7 +396,7 @@ impl World {
             assert!(before.ended.is_none() || before.ended == self.run.ended);
             assert_eq!(self.run.ended.as_ref().map(|e| e.outcome), Some(outcome));
             assert_eq!(self.run.live().count(), 0, "nothing is live after the end");
-            assert_eq!(self.run.next_deadline(), None);
+            assert_eq!(self.run.next_deadline(self.heard_since), None);
         }
     }
 

@@ -1,10 +1,11 @@
 //! Asking, and saying who asks when the registry wants to know: by name and password, or by a token of the service that
 //! it names (distribution: spec/auth/token).
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RANGE, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode, Url};
 use serde::Deserialize;
 
@@ -29,7 +30,13 @@ enum Challenge {
 }
 
 impl Registry {
-    /// Asks for something of the image's repository. An answer is one of success; `whole` bounds all of it.
+    /// What the registry takes now for a proof of who asks.
+    pub(super) fn proof(&self) -> Option<HeaderValue> {
+        self.proof.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks for something of the image's repository. An answer is one of success, or, to a request for a part, one that says
+    /// which part there is; `whole` bounds all of it.
     pub(super) async fn ask(
         &self,
         what: &str,
@@ -44,19 +51,23 @@ impl Registry {
             if let Some(whole) = whole {
                 request = request.timeout(whole);
             }
-            if let Some(proof) = self.proof.lock().await.clone() {
+            if let Some(proof) = self.proof() {
                 request = request.header(AUTHORIZATION, proof);
             }
             let response = request.send().await.map_err(|error| self.failed(error))?;
             match response.status() {
-                StatusCode::OK | StatusCode::PARTIAL_CONTENT => return Ok(response),
-                // For part of a layer: it is asked for anew.
-                StatusCode::RANGE_NOT_SATISFIABLE => return Ok(response),
+                StatusCode::OK => return Ok(response),
+                // What is not there of a layer's part is asked for anew.
+                StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE
+                    if headers.contains_key(RANGE) =>
+                {
+                    return Ok(response);
+                }
                 // Only the registry itself may ask who we are, not a place that it leads to.
                 StatusCode::UNAUTHORIZED if !shown && response.url().origin() == self.base.origin() => {
                     shown = true;
                     let proof = self.prove(&response).await?;
-                    *self.proof.lock().await = Some(proof);
+                    *self.proof.lock().unwrap_or_else(PoisonError::into_inner) = Some(proof);
                 }
                 _ => return Err(self.refused(response).await),
             }
@@ -105,7 +116,7 @@ impl Registry {
         }
         let mut response = request.send().await.map_err(|error| self.failed(error))?;
         if response.status() != StatusCode::OK {
-            return Err(self.refused(response).await);
+            return Err(self.no_token(response).await);
         }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {

@@ -18,8 +18,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// Redirects that are followed.
 const REDIRECTS: usize = 5;
 
-/// `near`: the registry is this very host.
-pub(super) fn client(near: bool) -> reqwest::Result<Client> {
+/// For the registry of this host name; `near`: it is this very host.
+pub(super) fn client(registry: &str, near: bool) -> reqwest::Result<Client> {
     // The first one to come installs the provider; the others find it there.
     let _already = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
@@ -35,7 +35,10 @@ pub(super) fn client(near: bool) -> reqwest::Result<Client> {
                 Err(why) => Attempt::error(attempt, why),
             }
         }))
-        .dns_resolver(Arc::new(Names))
+        .dns_resolver(Arc::new(Names {
+            here: proxies().chain([registry.to_owned()]).collect(),
+            near,
+        }))
         .build()
 }
 
@@ -76,21 +79,40 @@ fn public(address: IpAddr) -> Result<(), Denied> {
     }
 }
 
-/// The system's resolver, without the addresses that give credentials away. Loopback stays: a proxy may be there.
-struct Names;
+/// The system's resolver, without the addresses of this host and of its neighbourhood, that give credentials away among
+/// them.
+struct Names {
+    /// Names that may be this host: the registry's own and those of proxies.
+    here: Vec<String>,
+    near: bool,
+}
+
+impl Names {
+    fn may(&self, name: &str, address: IpAddr) -> Result<(), Denied> {
+        match Reach::default().check(address) {
+            Err(denied) if denied.inside == Inside::Loopback => {
+                let known = self.near || self.here.iter().any(|one| one.eq_ignore_ascii_case(name));
+                if known { Ok(()) } else { Err(denied) }
+            }
+            _ => public(address),
+        }
+    }
+}
 
 impl Resolve for Names {
     fn resolve(&self, name: Name) -> Resolving {
+        let (here, near) = (self.here.clone(), self.near);
         Box::pin(async move {
+            let names = Self { here, near };
             let mut denied: Option<Denied> = None;
             let mut within: Vec<SocketAddr> = Vec::new();
             // The port is the URL's; it is put in place of 0.
             for address in tokio::net::lookup_host((name.as_str(), 0)).await? {
-                match Reach::default().check(address.ip()) {
-                    Err(error) if matches!(error.inside, Inside::Metadata | Inside::LinkLocal) => {
+                match names.may(name.as_str(), address.ip()) {
+                    Ok(()) => within.push(address),
+                    Err(error) => {
                         denied.get_or_insert(error);
                     }
-                    _ => within.push(address),
                 }
             }
             match denied {
@@ -99,6 +121,25 @@ impl Resolve for Names {
             }
         })
     }
+}
+
+/// The hosts of the proxies that the client takes from its environment.
+fn proxies() -> impl Iterator<Item = String> {
+    const NAMES: [&str; 6] = [
+        "http_proxy",
+        "HTTP_PROXY",
+        "https_proxy",
+        "HTTPS_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+    ];
+    let said = NAMES.into_iter().filter_map(|name| std::env::var(name).ok());
+    said.filter_map(|text| {
+        // A scheme may be left out.
+        let url = Url::parse(&text).ok().filter(Url::has_host);
+        let url = url.or_else(|| Url::parse(&format!("http://{text}")).ok())?;
+        Some(url.host_str()?.to_owned())
+    })
 }
 
 #[cfg(test)]
@@ -137,8 +178,30 @@ mod tests {
         );
         assert!(goes("http://127.0.0.1:5001/token", false, true));
         assert!(!goes("http://169.254.169.254/", false, true));
+        assert!(!goes("https://localhost./", true, false));
         let before = vec!["https://r.example/".parse().unwrap(); REDIRECTS + 1];
         let to = "https://r.example/on".parse().unwrap();
         assert!(leads(&before[1..], &to, false).is_ok() && leads(&before, &to, false).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_host_is_refused_unless_it_is_the_registrys() {
+        let resolve = |here: &str, near| {
+            let here = vec![here.to_owned()];
+            let name: Name = "localhost".parse().unwrap();
+            Names { here, near }.resolve(name)
+        };
+        assert!(resolve("r.example", false).await.is_err());
+        assert!(resolve("LOCALHOST", false).await.is_ok());
+        assert!(resolve("r.example", true).await.is_ok());
+        let names = Names {
+            here: vec!["r.example".to_owned()],
+            near: true,
+        };
+        for never in ["169.254.169.254", "0.0.0.0", "224.0.0.1", "fe80::1"] {
+            let address = never.parse().unwrap();
+            assert!(names.may("r.example", address).is_err(), "{never}");
+        }
+        assert!(names.may("r.example", "10.1.2.3".parse().unwrap()).is_ok());
     }
 }

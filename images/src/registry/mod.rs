@@ -9,6 +9,7 @@ mod refusal;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use oci_client::manifest::{
@@ -18,7 +19,6 @@ use oci_client::manifest::{
 use reqwest::header::{ACCEPT, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Client, Response, StatusCode};
 use runtime::kit::with_causes;
-use tokio::sync::Mutex;
 use types::limits;
 
 use crate::auth::{self, Login};
@@ -92,8 +92,9 @@ impl Registry {
             why,
         };
         let base: reqwest::Url = url.parse().map_err(|error| wrong(format!("{url}: {error}")))?;
-        let client =
-            http::client(near).map_err(|error| wrong(format!("no HTTP client: {}", with_causes(&error))))?;
+        let own = base.host_str().unwrap_or_default();
+        let client = http::client(own, near)
+            .map_err(|error| wrong(format!("no HTTP client: {}", with_causes(&error))))?;
         Ok(Self {
             client,
             base,

@@ -62,6 +62,20 @@ impl Registry {
         }
     }
 
+    /// Why its token service gives none. What it says of itself says nothing of the image.
+    pub(super) async fn no_token(&self, response: Response) -> ImageError {
+        let status = response.status();
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return self.unauthorized();
+        }
+        let words = words(response).await;
+        let words = String::from_utf8_lossy(&words);
+        self.answered(format!(
+            "its token service said HTTP {}: {words}",
+            status.as_u16()
+        ))
+    }
+
     /// It does not know us, or does not let us.
     pub(super) fn unauthorized(&self) -> ImageError {
         let registry = self.reference.registry().to_owned();
@@ -115,14 +129,20 @@ impl Registry {
     }
 
     fn shown(&self, mut words: String) -> String {
+        let mut secrets = Vec::new();
         if let Some(login) = &self.login {
             let password = login.password.expose();
-            let basic = BASE64.encode(format!("{}:{password}", login.username).as_bytes());
-            for secret in [password, basic.as_str()] {
-                if !secret.is_empty() {
-                    words = words.replace(secret, "…");
-                }
-            }
+            secrets.push(BASE64.encode(format!("{}:{password}", login.username).as_bytes()));
+            secrets.push(password.to_owned());
+        }
+        // A token, behind the word for its kind.
+        let proof = self.proof();
+        let proof = proof
+            .as_ref()
+            .and_then(|proof| proof.to_str().ok()?.split_once(' '));
+        secrets.extend(proof.map(|(_, token)| token.to_owned()));
+        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+            words = words.replace(secret.as_str(), "…");
         }
         types::text::clip(&words, SHOWN_CHARS)
     }

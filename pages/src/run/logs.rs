@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use super::Head;
 use crate::{Shell, log::Row, parts};
 
+/// What is said where what wrote a log was killed.
+pub const END_UNKNOWN: &str = "the end is not known: what wrote it was killed, so bytes may be missing here";
+
 /// Which log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogAddress {
@@ -88,6 +91,8 @@ pub struct Log {
     pub lost: u64,
     /// Whether it has ended.
     pub ended: bool,
+    /// Whether nobody knows if bytes are missing at its end.
+    pub end_unknown: bool,
 }
 
 /// A run that has no log yet.

@@ -10,7 +10,7 @@ mod step;
 pub use head::{Cancel, Head, Reason};
 pub use history::{Entry, History};
 pub use list::{Row, Steps};
-pub use logs::{Line, Log, LogAddress, NoLog, Other, lines};
+pub use logs::{END_UNKNOWN, Line, Log, LogAddress, NoLog, Other, lines};
 pub use overview::Run;
 pub use step::{Artifact, Fact, Item, Output, StepPage};
 

@@ -1,6 +1,6 @@
 //! The shim for this crate's own tests, and an agent that can be killed.
 //!
-//! `shim DIR`; `agent STATE DIR` (spec on standard input: starts it, prints `started`, then sleeps for ever);
+//! `shim DIR`, `shim --serve`; `agent STATE DIR` (spec on standard input: starts it, prints `started`, then sleeps for ever);
 //! `bench STATE ROUNDS` (milliseconds of a trivial step).
 
 use std::path::Path;
@@ -13,6 +13,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args.as_slice() {
+        ["shim", "--serve", _] => return runtime::shim::serve(),
         ["shim", dir] => return runtime::shim::main(Path::new(dir)),
         ["agent", state, dir] => agent(Path::new(state), Path::new(dir)),
         ["bench", state, rounds] => bench(Path::new(state), rounds.parse().unwrap_or(20)),

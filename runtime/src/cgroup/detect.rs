@@ -1,9 +1,14 @@
-//! Which cgroup version this host has, from its mounts.
+//! Which cgroup version this host has, from its mounts, and what of it this process may use.
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
+use super::delegated::{self, Delegated, Mount, NotDelegated};
+
 /// Where the controllers that we need are mounted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Layout {
     /// Version 1 or hybrid: a hierarchy a controller.
     V1 {
@@ -15,29 +20,59 @@ pub(crate) enum Layout {
     },
     /// Version 2.
     V2 { root: PathBuf },
-    /// None that we may use: each process of a step is limited by itself.
-    None,
+    /// A part of version 2 that this user was given.
+    Delegated(Delegated),
+    /// None that we may use, and why: each process of a step is limited by itself.
+    None(String),
 }
 
 impl Layout {
-    /// For people.
-    pub(crate) const fn name(&self) -> &'static str {
+    /// The part that was given.
+    pub(crate) const fn part(&self) -> Option<&Delegated> {
         match self {
-            Self::V1 { .. } => "cgroup v1",
-            Self::V2 { .. } => "cgroup v2",
-            Self::None => "no cgroups",
+            Self::Delegated(part) => Some(part),
+            Self::V1 { .. } | Self::V2 { .. } | Self::None(_) => None,
+        }
+    }
+
+    /// For people.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::V1 { .. } => "cgroup v1".to_owned(),
+            Self::V2 { .. } => "cgroup v2".to_owned(),
+            Self::Delegated(delegated) => format!("cgroup v2, delegated at {}", delegated.path.display()),
+            Self::None(_) => "no cgroups".to_owned(),
         }
     }
 }
 
-/// Reads the mounts of this process. Only root may make groups.
+/// Reads the mounts of this process. An ordinary user may make groups where a part of version 2 was delegated to it; this
+/// process goes into a leaf of it then.
 pub(crate) fn detect() -> Result<Layout, String> {
-    if !nix::unistd::geteuid().is_root() {
-        return Ok(Layout::None);
-    }
     let mounts =
         std::fs::read_to_string("/proc/self/mountinfo").map_err(|e| format!("/proc/self/mountinfo: {e}"))?;
-    from_mountinfo(&mounts)
+    let layout = from_mountinfo(&mounts);
+    if nix::unistd::geteuid().is_root() {
+        return layout;
+    }
+    let taken = match layout {
+        Ok(Layout::V2 { root }) => delegated::take(&Mount {
+            root: mounted_root(&mounts),
+            point: root,
+        }),
+        Ok(_) => Err(NotDelegated::Version1),
+        Err(why) => Err(NotDelegated::NoCgroups(why)),
+    };
+    Ok(match taken {
+        Ok(delegated) => Layout::Delegated(delegated),
+        Err(why) => Layout::None(why.to_string()),
+    })
+}
+
+/// Which group of version 2 is the one that is mounted: `/`, but in some containers.
+fn mounted_root(mounts: &str) -> PathBuf {
+    let line = mounts.lines().find(|line| line.contains(" - cgroup2 "));
+    line.and_then(|line| line.split(' ').nth(3)).unwrap_or("/").into()
 }
 
 /// A line is `id parent dev root mount-point options … - type source super-options` (proc(5)).
@@ -100,6 +135,9 @@ mod tests {
                 root: "/sys/fs/cgroup".into()
             })
         );
+        assert_eq!(mounted_root(v2), PathBuf::from("/"));
+        let part = "25 20 0:22 /docker/c /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(mounted_root(part), PathBuf::from("/docker/c"));
         let hybrid = "1 0 0:1 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n\
              2 0 0:2 / /sys/fs/cgroup/memory rw shared:9 - cgroup cgroup rw,memory\n\
              3 0 0:3 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n\

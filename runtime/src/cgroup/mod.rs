@@ -1,10 +1,11 @@
 //! The step's own cgroup, version 1 or 2: only memory, pids and the account of processor time, and cpu when it is
-//! asked for.
+//! asked for. Root makes them at the top; an ordinary user in the part of version 2 that it was given.
 //!
 //! We keep it ourselves and hide the hierarchies from libcontainer, which on version 1 would join every one of them.
 //! All paths go through descriptors of the mounted roots: the shim later covers `/sys/fs/cgroup` in its own mount
 //! namespace.
 
+mod delegated;
 mod detect;
 mod v1;
 mod v2;
@@ -20,6 +21,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::time::{TimeVal, TimeValLike};
 use nix::unistd::Pid;
 
+pub(crate) use delegated::Delegated;
 pub(crate) use detect::{Layout, detect};
 
 /// The parent of every step's cgroup, in each hierarchy.
@@ -45,17 +47,36 @@ pub(crate) struct Facts {
     pub pids_limit: Option<u64>,
 }
 
-/// One hierarchy's mounted root.
+/// One hierarchy's mounted root, or the part of it that we were given.
 #[derive(Debug)]
 struct Hierarchy {
     root: File,
+    /// The same in `/proc/PID/cgroup`.
+    path: PathBuf,
 }
 
 impl Hierarchy {
     fn open(mount_point: &Path) -> io::Result<Self> {
+        Self::open_at(mount_point, Path::new("/"))
+    }
+
+    fn open_at(dir: &Path, path: &Path) -> io::Result<Self> {
         Ok(Self {
-            root: fs_err::File::open(mount_point)?.into_file(),
+            root: fs_err::File::open(dir)?.into_file(),
+            path: path.to_path_buf(),
         })
+    }
+
+    /// The directory of one of its groups, by what `/proc/PID/cgroup` says.
+    fn dir(&self, path: &str) -> io::Result<PathBuf> {
+        let root = PathBuf::from(format!("/proc/self/fd/{}", self.root.as_raw_fd()));
+        match Path::new(path).strip_prefix(&self.path) {
+            Ok(below) => Ok(root.join(below)),
+            Err(_) => Err(io::Error::other(format!(
+                "this process was moved to the cgroup {path}, out of {}",
+                self.path.display()
+            ))),
+        }
     }
 
     fn parent(&self) -> PathBuf {
@@ -84,6 +105,7 @@ enum Kind {
         acct: Option<Hierarchy>,
     },
     V2(Hierarchy),
+    Delegated(Hierarchy, Delegated),
     /// No group at all: what the kernel knows of this process's children has to do.
     None,
 }
@@ -115,7 +137,10 @@ impl Group {
                 },
             },
             Layout::V2 { root } => Kind::V2(Hierarchy::open(root)?),
-            Layout::None => Kind::None,
+            Layout::Delegated(part) => {
+                Kind::Delegated(Hierarchy::open_at(&part.dir, &part.path)?, part.clone())
+            }
+            Layout::None(_) => Kind::None,
         };
         Ok(Self {
             id: id.to_owned(),
@@ -137,13 +162,15 @@ impl Group {
 
     /// Makes it, empty and with fresh counters.
     pub(crate) fn create(&self) -> io::Result<()> {
-        if let Kind::V2(root) = &self.kind {
-            v2::prepare(root)?;
-        }
         for dir in self.dirs() {
             make_dir(&dir)?;
         }
-        Ok(())
+        // Now that it is there, nobody takes its parent away.
+        match &self.kind {
+            Kind::V2(root) => v2::pass_on(root),
+            Kind::Delegated(root, part) => part.pass_on(&root.parent()),
+            Kind::V1 { .. } | Kind::None => Ok(()),
+        }
     }
 
     /// Does something with this process inside the group, so that its children are born there, and comes back.
@@ -155,8 +182,7 @@ impl Group {
             let path = own_path(&own, controller).ok_or_else(|| {
                 io::Error::other(format!("/proc/self/cgroup has no line for {controller:?}"))
             })?;
-            let root = format!("/proc/self/fd/{}", hierarchy.root.as_raw_fd());
-            homes.push(PathBuf::from(root).join(path.trim_start_matches('/')));
+            homes.push(hierarchy.dir(path)?);
         }
         let me = std::process::id().to_string();
         for (_, hierarchy) in &hierarchies {
@@ -183,7 +209,7 @@ impl Group {
                 let acct = acct.as_ref().map(|acct| ("cpuacct", acct));
                 both.into_iter().chain(cpu).chain(acct).collect()
             }
-            Kind::V2(root) => vec![("", root)],
+            Kind::V2(root) | Kind::Delegated(root, _) => vec![("", root)],
             Kind::None => Vec::new(),
         }
     }
@@ -197,7 +223,7 @@ impl Group {
                 let cpu = cpu.as_ref().map(|cpu| cpu.group(&self.id));
                 v1::limit(&memory.group(&self.id), &pids.group(&self.id), cpu, limits)
             }
-            Kind::V2(root) => v2::limit(&root.group(&self.id), limits),
+            Kind::V2(root) | Kind::Delegated(root, _) => v2::limit(&root.group(&self.id), limits),
             Kind::None => Ok(()),
         }
     }
@@ -214,7 +240,7 @@ impl Group {
                 let acct = acct.as_ref().or(cpu.as_ref()).map(|acct| acct.group(&self.id));
                 v1::facts(&memory.group(&self.id), &pids.group(&self.id), acct)
             }
-            Kind::V2(root) => v2::facts(&root.group(&self.id)),
+            Kind::V2(root) | Kind::Delegated(root, _) => v2::facts(&root.group(&self.id)),
             Kind::None => Ok(children()?),
         }
     }

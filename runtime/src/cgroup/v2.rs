@@ -9,14 +9,10 @@ use super::{Facts, Hierarchy, Limits, read_key, read_number, write};
 /// Scheduler period, microseconds.
 const PERIOD_US: u64 = 100_000;
 
-/// Hands the controllers down to the steps' parent. Only a hierarchy's real root may have both processes and
-/// controllers below it: inside another container this fails, and the probe says so.
-pub(super) fn prepare(root: &Hierarchy) -> io::Result<()> {
+/// Hands the controllers down to the steps' parent and to its groups. Only a hierarchy's real root may have both processes
+/// and controllers below it: inside another container this fails, and the probe says so.
+pub(super) fn pass_on(root: &Hierarchy) -> io::Result<()> {
     let parent = root.parent();
-    match std::fs::create_dir(&parent) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
     let top = parent
         .parent()
         .ok_or_else(|| io::Error::other("no cgroup root"))?;

@@ -18,7 +18,7 @@ use super::status::{Said, Status};
 use super::watch::{self, Seen, Streams};
 use crate::artifacts::{collect as collect_all, refuse_all};
 use crate::attempt_dir::{RUN_FILE_BYTES, read_small, sync_dir};
-use crate::cgroup::{self, Facts, Group, Limits};
+use crate::cgroup::{Facts, Group, Limits};
 use crate::slot::Ids;
 use crate::{ExitRecord, Hardening, LimitsBy, Network, StartError, StartErrorKind, clock, egress};
 
@@ -51,8 +51,7 @@ fn guarded(shim: &Shim, record: &mut ExitRecord) -> Result<(), StartError> {
     shim.spec
         .validate()
         .map_err(|error| StartError::new(StartErrorKind::Spec, error.to_string()))?;
-    let layout = cgroup::detect().map_err(|error| StartError::new(StartErrorKind::Runtime, error))?;
-    let group = Group::open(&layout, &shim.spec.id, shim.spec.cpu_millis.is_some())
+    let group = Group::open(&shim.layout, &shim.spec.id, shim.spec.cpu_millis.is_some())
         .map_err(|error| StartError::runtime("cgroup", error))?;
     group
         .create()
@@ -152,6 +151,7 @@ fn started(
         cap_effective: String::new(),
         cap_bounding: String::new(),
         host_uid_base: ids.first(),
+        host_ids: ids.kind(),
         memory_limit_bytes: facts.memory_limit,
         pids_limit: facts.pids_limit,
         limits: LimitsBy::default(),
@@ -325,6 +325,7 @@ fn judge(record: &mut ExitRecord, seen: &Seen, said: Vec<Said>, ids: &Ids) -> Re
             Said::Hardening(mut hardening) => {
                 let limits = record.hardening.take();
                 hardening.host_uid_base = ids.first();
+                hardening.host_ids = ids.kind();
                 if hardening.limits == LimitsBy::Cgroup {
                     hardening.memory_limit_bytes = limits.as_ref().and_then(|h| h.memory_limit_bytes);
                     hardening.pids_limit = limits.as_ref().and_then(|h| h.pids_limit);

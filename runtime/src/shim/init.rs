@@ -18,6 +18,7 @@ use super::setup::Shim;
 use super::status::{Said, say};
 use super::user;
 use crate::Who;
+use crate::cgroup::Layout;
 use crate::ready::{Prober, Readiness};
 use crate::{Hardening, LimitsBy, Program, StartError, StartErrorKind, clock, sys};
 
@@ -44,9 +45,13 @@ struct Inner {
     own: Option<Own>,
 }
 
-/// Whom it becomes, and what each of its processes may take.
+/// Whom it becomes, and what each of its processes may take where no group holds them together.
 struct Own {
     who: Who,
+    each: Option<Each>,
+}
+
+struct Each {
     memory_bytes: u64,
     /// Pid 1 included.
     processes: u64,
@@ -69,8 +74,10 @@ impl Plan {
             alive_write: alive_write.as_raw_fd(),
             own: shim.rootless.then(|| Own {
                 who: who.clone(),
-                memory_bytes: shim.spec.memory_bytes,
-                processes: u64::from(shim.spec.pids) + 1,
+                each: matches!(shim.layout, Layout::None(_)).then(|| Each {
+                    memory_bytes: shim.spec.memory_bytes,
+                    processes: u64::from(shim.spec.pids) + 1,
+                }),
             }),
         };
         Ok(Self {
@@ -150,7 +157,7 @@ pub(super) fn run(plan: &Plan) -> i32 {
     }
 }
 
-/// Without root: the step's user and its limits, which each process then has of its own.
+/// Without root: the step's user, and its limits where each process has them of its own.
 fn become_step(plan: &Inner) -> Result<(), StartError> {
     let Some(own) = &plan.own else { return Ok(()) };
     let failed =
@@ -158,9 +165,10 @@ fn become_step(plan: &Inner) -> Result<(), StartError> {
     user::become_step(&own.who).map_err(|error| failed("the step's user", error.to_string()))?;
     // A change of credentials may take the signal back (prctl(2)).
     follow(plan.alive_read).map_err(|error| failed("its end with the shim", error))?;
+    let Some(each) = &own.each else { return Ok(()) };
     for (limit, value) in [
-        (Resource::RLIMIT_DATA, own.memory_bytes),
-        (Resource::RLIMIT_NPROC, own.processes),
+        (Resource::RLIMIT_DATA, each.memory_bytes),
+        (Resource::RLIMIT_NPROC, each.processes),
     ] {
         setrlimit(limit, value, value).map_err(|error| failed("setrlimit", error.to_string()))?;
     }
@@ -174,7 +182,7 @@ fn harden(plan: &Inner) -> Result<Hardening, StartError> {
     prctl::set_dumpable(false).map_err(|error| failed("PR_SET_DUMPABLE", error.to_string()))?;
     sys::close_from(3, Some(plan.status)).map_err(|error| failed("close_range", error.to_string()))?;
     let mut hardening = Program::contain(plan.program.as_ref())?;
-    if plan.own.is_some() {
+    if plan.own.as_ref().is_some_and(|own| own.each.is_some()) {
         let limit = |resource| match getrlimit(resource) {
             Ok((_, hard)) if hard != libc::RLIM_INFINITY => Some(hard),
             _ => None,

@@ -11,6 +11,7 @@ mod oci;
 mod overlay;
 mod pump;
 mod resolver;
+mod serve;
 mod setup;
 mod stage;
 mod status;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 
 pub use init::NO_COMMAND;
 pub use pump::Pump;
+pub use serve::serve;
 pub(crate) use setup::Job;
 
 use crate::attempt_dir::{reserve, write_durably};
@@ -39,12 +41,21 @@ const RECORD_BYTES: i64 = 16 * 1024;
 /// is started by [`crate::Native`] only.
 #[must_use]
 pub fn main(dir: &Path) -> ExitCode {
+    if recorded(dir) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Whether it came to a record.
+fn recorded(dir: &Path) -> bool {
     match run(dir) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => true,
         Err(error) => {
             // The log is all that is left: without exit.json the agent sees "lost" or "never started", which is true.
             eprintln!("firehall shim: {error}");
-            ExitCode::FAILURE
+            false
         }
     }
 }

@@ -155,6 +155,7 @@ impl Sink {
             dropped,
             gap_at: (dropped > 0).then_some(gap),
             error: self.error,
+            end_unknown: false,
         }
     }
 }

@@ -13,6 +13,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, dup2_stdin, dup2_stdout, geteuid, setsid};
 
 use crate::attempt_dir::{AttemptDir, start_time};
+use crate::cgroup::{self, Layout};
 use crate::{ContainerSpec, Rootfs, sys};
 
 /// Secrets arrive in one memory file; more than this is a mistake.
@@ -37,6 +38,8 @@ pub(super) struct Shim {
     pub skeleton: PathBuf,
     /// The image, when it does not run on the host's own system.
     pub rootfs: Option<Rootfs>,
+    /// Where its group is made.
+    pub layout: Layout,
     /// Whether it is an ordinary user's: it does with namespaces of its own what root does without.
     pub rootless: bool,
 }
@@ -57,6 +60,9 @@ pub(crate) struct Job {
     pub skeleton: PathBuf,
     #[serde(default)]
     pub rootfs: Option<Rootfs>,
+    /// Where the step's group is made. None in what versions wrote that had each shim look for itself.
+    #[serde(default)]
+    pub layout: Option<Layout>,
 }
 
 pub(super) fn setup(dir: &Path) -> io::Result<Shim> {
@@ -95,6 +101,10 @@ pub(super) fn setup(dir: &Path) -> io::Result<Shim> {
         secrets,
         skeleton: job.skeleton,
         rootfs: job.rootfs,
+        layout: match job.layout {
+            Some(layout) => layout,
+            None => cgroup::detect().map_err(io::Error::other)?,
+        },
         rootless: !geteuid().is_root(),
     })
 }

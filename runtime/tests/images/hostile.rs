@@ -341,6 +341,40 @@ fn a_registry_leads_nobody_to_a_metadata_service_and_its_words_give_nothing_away
 }
 
 #[test]
+fn a_token_is_taken_out_of_a_registrys_words_and_its_services_refusal_is_no_missing_image() {
+    const TOKEN: &str = "opaque-token-5c1d";
+    let challenge = |own: &str| {
+        let realm = format!("WWW-Authenticate: Bearer realm=\"http://{own}/token\",service=\"s\"");
+        Reply::Whole(401, vec![realm], Vec::new())
+    };
+    let echoes = Hostile::start(move |own, path, who| match (path, who) {
+        (path, _) if path.starts_with("/token") => json(&serde_json::json!({ "token": TOKEN })),
+        (_, "") => challenge(own),
+        (_, who) => Reply::Whole(400, Vec::new(), format!("bad {who}").into_bytes()),
+    });
+    let error = echoes.refuses(&Place::new()).to_string();
+    assert!(error.contains("HTTP 400: bad Bearer …"), "{error}");
+    let lost = Hostile::start(move |own, path, _| match path {
+        path if path.starts_with("/token") => Reply::Whole(404, Vec::new(), b"no such route".to_vec()),
+        _ => challenge(own),
+    });
+    let error = lost.refuses(&Place::new());
+    assert!(matches!(error, ImageError::Registry { .. }), "{error:?}");
+    let error = error.to_string();
+    assert!(
+        error.contains("its token service said HTTP 404: no such route"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_answer_about_a_part_to_a_request_for_the_whole_is_a_refusal() {
+    let registry = Hostile::start(|_, _, _| Reply::Whole(416, Vec::new(), b"no range".to_vec()));
+    let error = registry.refuses(&Place::new()).to_string();
+    assert!(error.contains("HTTP 416: no range"), "{error}");
+}
+
+#[test]
 fn a_place_that_an_image_names_for_a_layer_is_never_asked() {
     let elsewhere = Hostile::start(|_, _, _| Reply::Whole(200, Vec::new(), Vec::new()));
     let url = format!("http://{}/layer", elsewhere.host);

@@ -2,11 +2,12 @@
 //! address of a cloud's metadata service.
 
 use std::fs::File;
-use std::io::Write;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::process::Command;
 
-use nix::sched::{CloneFlags, setns};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, setns, unshare};
 use runtime::Network;
 
 use crate::support::{Place, sh, until_says, wait};
@@ -101,10 +102,22 @@ fn interfaces() -> Vec<String> {
         .collect()
 }
 
+/// What a step says to whom it could connect to; steps of other tests, with the host's own network, try whatever port listens.
+const WORD: &str = "a-step-is-here";
+
 /// What answers at an address and a port, in one line.
 fn visit(address: &str, port: u16) -> String {
+    said_to(address, port, "true")
+}
+
+/// The same of a service that hears who comes, and answers nothing.
+fn call(address: &str, port: u16) -> String {
+    said_to(address, port, &format!("echo {WORD} >&3"))
+}
+
+fn said_to(address: &str, port: u16, say: &str) -> String {
     format!(
-        "timeout 3 bash -c 'exec 3<>/dev/tcp/{address}/{port} && head -1 <&3' 2>/dev/null || echo nothing at {address}"
+        "timeout 3 bash -c 'exec 3<>/dev/tcp/{address}/{port} && {say} && head -1 <&3' 2>/dev/null || echo nothing at {address}"
     )
 }
 
@@ -131,10 +144,10 @@ fn a_step_reaches_the_world_and_neither_its_host_nor_metadata_nor_neighbours() {
          timeout 3 bash -c \"exec 3<>/dev/tcp/198.18.64.$n/7777\" 2>/dev/null && echo reached neighbour $n; done; \
          cat /proc/net/if_inet6 | wc -l; tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | sort; head -1 /etc/resolv.conf",
         visit(WORLD, world.port),
-        visit(HERE, ours),
-        visit("198.18.64.1", ours),
-        visit("198.18.64.5", ours),
-        visit("127.0.0.1", ours),
+        call(HERE, ours),
+        call("198.18.64.1", ours),
+        call("198.18.64.5", ours),
+        call("127.0.0.1", ours),
         visit(METADATA, world.port),
     ));
     spec.network = Network::Egress;
@@ -149,11 +162,81 @@ fn a_step_reaches_the_world_and_neither_its_host_nor_metadata_nor_neighbours() {
         "{}",
         std::fs::read_to_string(ran.dir.stderr()).unwrap()
     );
-    assert!(host.accept().is_err(), "something came to the host");
+    while let Ok((mut stream, from)) = host.accept() {
+        stream.set_nonblocking(false).unwrap();
+        stream
+            .set_read_timeout(Some(std::time::Duration::from_secs(2)))
+            .unwrap();
+        let mut said = [0; 64];
+        let length = stream.read(&mut said).unwrap_or(0);
+        let said = String::from_utf8_lossy(&said[..length]);
+        assert!(
+            from.ip().is_loopback() && !said.contains(WORD),
+            "{from} came to the host and said {said:?}"
+        );
+    }
     neighbour.stop().unwrap();
     wait(&neighbour);
     let said = std::fs::read_to_string(neighbour.dir().stdout()).unwrap();
     assert_eq!(said, "up\n", "nobody came to the neighbour");
+}
+
+/// A name server on this host's loopback that knows one address, for whatever name is asked.
+fn name_server() -> Ipv4Addr {
+    // Of this process alone, and none that a resolver of the machine listens on.
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let address = Ipv4Addr::new(127, 83, high, low.clamp(1, 254));
+    let socket = UdpSocket::bind((address, 53)).unwrap();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            drop(socket.send_to(&answer(&buffer[..length]), from));
+        }
+    });
+    address
+}
+
+/// RFC 1035: the question again, and for one of an address (type 1) the answer 192.0.2.77.
+fn answer(question: &[u8]) -> Vec<u8> {
+    const HEADER: usize = 12;
+    let name = question[HEADER..].iter().position(|byte| *byte == 0).unwrap();
+    let end = HEADER + name + 1 + 4;
+    let is_address = question[end - 4..end] == [0, 1, 0, 1];
+    let mut said = question[..2].to_vec();
+    said.extend([0x81, 0x80, 0, 1, 0, u8::from(is_address), 0, 0, 0, 0]);
+    said.extend(&question[HEADER..end]);
+    if is_address {
+        said.extend([0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 77]);
+    }
+    said
+}
+
+/// What this thread and its children see at `/etc/resolv.conf` from now on; nobody else does.
+fn resolve_by(server: Ipv4Addr) {
+    let at = std::fs::canonicalize("/etc/resolv.conf").unwrap();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "nameserver {server}").unwrap();
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    mount(Some(file.path()), &at, none, MsFlags::MS_BIND, none).unwrap();
+}
+
+#[test]
+fn names_are_resolved_by_the_hosts_name_servers_also_where_a_step_reaches_none() {
+    let server = name_server();
+    let script = "perl -MSocket -e 'print inet_ntoa(gethostbyname(\"pay.firehall.test\") // die \"no such name\")'; echo; \
+         cat /etc/resolv.conf";
+    let ran = std::thread::spawn(move || {
+        resolve_by(server);
+        let place = Place::new();
+        let mut spec = sh(script);
+        spec.network = Network::Egress;
+        let ran = place.run(&spec);
+        (ran.out(), std::fs::read_to_string(ran.dir.stderr()).unwrap())
+    });
+    let (out, err) = ran.join().unwrap();
+    assert_eq!(out, "192.0.2.77\nnameserver 127.0.0.1\n", "{err}");
 }
 
 #[test]

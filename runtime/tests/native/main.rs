@@ -5,5 +5,6 @@
 mod adoption;
 mod cleanup;
 mod egress;
+mod forks;
 mod root;
 mod support;

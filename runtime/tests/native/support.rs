@@ -45,6 +45,14 @@ impl Place {
         Self { tmp, native }
     }
 
+    /// By another agent, after this one's end.
+    pub(crate) fn reopened(self) -> Self {
+        let Self { tmp, native } = self;
+        drop(native);
+        let native = Native::open(&tmp.path().join("native"), command()).unwrap();
+        Self { tmp, native }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.tmp.path().join(name)
     }

@@ -15,6 +15,8 @@ pub struct LogPiece {
     pub lost: u64,
     /// The bytes, unchanged.
     pub data: Vec<u8>,
+    /// The stream ends after these, but what wrote it was killed: bytes may be missing there, and nobody counted them.
+    pub end_unknown: bool,
 }
 
 /// Where a reader is.
@@ -58,6 +60,7 @@ pub(crate) async fn read<E: From<Error>>(
                             attempt,
                             lost: piece.lost,
                             data: piece.data,
+                            end_unknown: piece.end_unknown,
                         })?;
                     }
                     // The named try is over; others may have followed it.

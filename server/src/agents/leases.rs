@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use engine::At;
 use proto::v1::AgentStats;
-use types::{AgentId, LeaseToken, Millis, RunId, SessionId, limits};
+use types::{AgentId, LeaseToken, Millis, RunId, SessionId, Timestamp, limits};
 
-use super::{Agent, Agents, Book, is_connected};
+use super::{Agent, Agents, Book};
 
 /// What is noted of a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,22 @@ impl Book {
             _ => false,
         }
     }
+
+    pub(super) fn expired(&self, now: u64) -> Vec<(LeaseToken, Leased)> {
+        let heard_since = self.listening.since(now);
+        self.filtered(|leased| {
+            let allowed = leased.budget_ms.saturating_add(limits::LEASE_MARGIN_MS);
+            let armed = leased.renewed_ms.max(heard_since);
+            !leased.lost && now >= armed.saturating_add(allowed)
+        })
+    }
+
+    fn filtered(&self, wanted: impl Fn(&Leased) -> bool) -> Vec<(LeaseToken, Leased)> {
+        let found = self.leases.iter().filter(|(_, leased)| wanted(leased));
+        found
+            .map(|(token, leased)| (token.clone(), leased.clone()))
+            .collect()
+    }
 }
 
 impl Agents {
@@ -62,6 +78,7 @@ impl Agents {
     ) -> Vec<LeaseToken> {
         let now = self.clock.monotonic_ms();
         let mut book = self.book();
+        let heard_since = book.listening.since(now);
         let mut back = false;
         // Who was refused beside a session of another process does not keep that one connected.
         let of_another = |agent: &Agent| {
@@ -71,7 +88,7 @@ impl Agents {
                 .is_some_and(|one| one.is_of_another(instance))
         };
         if let Some(agent) = book.agents.get_mut(id).filter(|agent| !of_another(agent)) {
-            back = agent.session.is_some() && !is_connected(agent, now);
+            back = agent.session.is_some() && !agent.is_connected(heard_since, now);
             agent.heartbeat_ms = now;
             agent.stats = stats;
             agent.last_seen = self.clock.now();
@@ -123,20 +140,26 @@ impl Agents {
         self.filtered(|leased| leased.run == *run)
     }
 
-    /// Leases that ended a margin ago.
+    /// Says that the server is there, once a second; how long it stood still before that, if it did.
+    pub(crate) fn look(&self) -> Option<Millis> {
+        let now = self.clock.monotonic_ms();
+        self.book().listening.look(now)
+    }
+
+    /// Since when the server has been there to hear its agents without a break.
+    pub(crate) fn heard_since(&self) -> Timestamp {
+        let now = self.clock.monotonic_ms();
+        self.clock.at(self.book().listening.since(now))
+    }
+
+    /// Leases that ended a margin ago. After a pause of the server all begin anew in full, as at a start: it was not there to
+    /// hear their renewals.
     pub(crate) fn expired(&self) -> Vec<(LeaseToken, Leased)> {
         let now = self.clock.monotonic_ms();
-        self.filtered(|leased| {
-            let allowed = leased.budget_ms.saturating_add(limits::LEASE_MARGIN_MS);
-            !leased.lost && now >= leased.renewed_ms.saturating_add(allowed)
-        })
+        self.book().expired(now)
     }
 
     fn filtered(&self, wanted: impl Fn(&Leased) -> bool) -> Vec<(LeaseToken, Leased)> {
-        let book = self.book();
-        let found = book.leases.iter().filter(|(_, leased)| wanted(leased));
-        found
-            .map(|(token, leased)| (token.clone(), leased.clone()))
-            .collect()
+        self.book().filtered(wanted)
     }
 }

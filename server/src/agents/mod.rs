@@ -16,6 +16,7 @@ use types::{AgentId, Labels, LeaseToken, Placement, Policy, SessionId, Timestamp
 use crate::clock::{Clock, entropy};
 
 mod leases;
+mod listening;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;
@@ -163,6 +164,7 @@ struct Book {
     /// Those that are offered nothing new, as the store has it.
     drained: BTreeSet<AgentId>,
     leases: leases::Leases,
+    listening: listening::Listening,
 }
 
 /// The registry.
@@ -284,7 +286,8 @@ impl Agents {
     fn other(&self, id: &AgentId, instance: &str) -> Option<Option<watch::Receiver<u64>>> {
         let now = self.clock.monotonic_ms();
         let book = self.book();
-        let connected = book.agents.get(id).filter(|agent| is_connected(agent, now));
+        let since = book.listening.since(now);
+        let connected = book.agents.get(id).filter(|agent| agent.is_connected(since, now));
         let session = connected.and_then(|agent| agent.session.as_ref());
         let session = session.filter(|session| session.is_of_another(instance))?;
         Some(session.heard.as_ref().map(watch::Sender::subscribe))
@@ -382,10 +385,11 @@ impl Agents {
         // One look and one change under one lock: else two runs choose the same slot, and the loser waits although
         // another agent is free.
         let mut book = self.book();
+        let since = book.listening.since(now);
         if !book
             .agents
             .values()
-            .any(|agent| is_connected(agent, now) && agent.free() > 0)
+            .any(|agent| agent.is_connected(since, now) && agent.free() > 0)
         {
             return Err("no agent has a free slot".to_owned());
         }
@@ -444,6 +448,7 @@ impl Agents {
     pub(crate) fn list(&self) -> Vec<Listed> {
         let now = self.clock.monotonic_ms();
         let book = self.book();
+        let since = book.listening.since(now);
         let mut running: BTreeMap<&AgentId, u32> = BTreeMap::new();
         for lease in book.leases.values().filter(|l| !l.lost) {
             *running.entry(&lease.agent).or_default() += 1;
@@ -456,7 +461,7 @@ impl Agents {
                 name: agent.name.clone(),
                 labels: agent.labels.clone(),
                 facts: agent.facts.clone(),
-                connected: is_connected(agent, now),
+                connected: agent.is_connected(since, now),
                 running: running.get(id).copied().unwrap_or(0),
                 last_seen: agent.last_seen,
                 draining: book.drained.contains(id),
@@ -484,12 +489,13 @@ fn end_session(session: &Session, why: Close) {
     session.end.cancel();
 }
 
-fn is_connected(agent: &Agent, now: u64) -> bool {
-    agent.session.is_some()
-        && now.saturating_sub(agent.heartbeat_ms) <= limits::HEARTBEAT_MS * limits::HEARTBEATS_MISSED
-}
-
 impl Agent {
+    /// It has a session and its heartbeats come; those that the server was not there to hear are not missed.
+    fn is_connected(&self, heard_since: u64, now: u64) -> bool {
+        let last = self.heartbeat_ms.max(heard_since);
+        self.session.is_some() && now.saturating_sub(last) <= limits::HEARTBEAT_MS * limits::HEARTBEATS_MISSED
+    }
+
     /// Offers that it takes now.
     fn free(&self) -> u32 {
         self.session.as_ref().filter(|s| !s.full).map_or(0, |s| {
@@ -500,9 +506,10 @@ impl Agent {
 
 impl Book {
     fn snapshot(&self, now: u64) -> placement::Snapshot {
+        let since = self.listening.since(now);
         let agents = self.agents.iter().map(|(id, agent)| {
             let draining = self.drained.contains(id);
-            candidate(id, agent, draining, now)
+            candidate(id, agent, draining, agent.is_connected(since, now))
         });
         placement::Snapshot {
             agents: agents.collect(),
@@ -515,8 +522,8 @@ fn runtimes(facts: &Facts) -> BTreeMap<String, Option<BTreeSet<String>>> {
     facts.runtimes.iter().map(offers).collect()
 }
 
-fn candidate(id: &AgentId, agent: &Agent, draining: bool, now: u64) -> placement::Candidate {
-    let session = agent.session.as_ref().filter(|_| is_connected(agent, now));
+fn candidate(id: &AgentId, agent: &Agent, draining: bool, connected: bool) -> placement::Candidate {
+    let session = agent.session.as_ref().filter(|_| connected);
     placement::Candidate {
         id: id.clone(),
         name: agent.name.clone(),

@@ -182,6 +182,31 @@ fn leases_are_renewed_by_their_own_agent_and_leave_the_book() {
 }
 
 #[test]
+fn what_waits_unread_after_a_pause_expires_no_lease_and_disconnects_nobody() {
+    let agents = Agents::new(Clock::start());
+    let _one = open(&agents, 1, 1, 1);
+    agents.grant(&id(1), &ses(1), 1);
+    let placement = reserve(&agents).unwrap();
+    agents.lease(placement.token.clone(), lease(&placement));
+    let mut book = agents.book();
+    let connected = |book: &Book, now| book.snapshot(now).agents[0].session.is_some();
+    // The lease here has no time of its own: the margin is all. Looks come, and nothing is heard.
+    for now in (0..=20_000).step_by(1_000) {
+        book.listening.look(now);
+    }
+    assert!(book.expired(9_000).is_empty() && connected(&book, 9_000));
+    assert!(!book.expired(20_000).is_empty() && !connected(&book, 20_000));
+    // Nobody looked for a minute: whoever asks first finds out.
+    assert!(book.expired(80_000).is_empty() && connected(&book, 80_000));
+    assert_eq!(book.listening.look(80_000), Some(60_000));
+    for now in (81_000..=90_000).step_by(1_000) {
+        assert!(book.expired(now - 1).is_empty());
+        book.listening.look(now);
+    }
+    assert!(!book.expired(91_000).is_empty());
+}
+
+#[test]
 fn who_is_refused_beside_another_process_does_not_speak_for_it() {
     let agents = Agents::new(Clock::start());
     let _open = open_as(&agents, 1, 1, 1, "first").unwrap();

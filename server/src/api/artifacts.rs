@@ -16,7 +16,6 @@ use super::{
 use crate::{
     Core,
     artifacts::{Artifacts, Incoming, ReadError, Writing, Wrong},
-    runs::load,
     store::{ArtifactRow, StoreError},
 };
 
@@ -75,7 +74,7 @@ async fn put(
     let writing = artifacts.turns.take(token, &artifact.name, run).await;
     let writing =
         writing.ok_or_else(|| errors::unavailable("the artifact is being sent by another stream"))?;
-    let begun = promised(core, artifacts, state.as_ref(), &announced, &writing).await?;
+    let begun = promised(core, artifacts, &announced, &writing).await?;
     let mut incoming = match begun {
         Begun::Goes(incoming) => incoming,
         Begun::Stored => return stored(out, artifact.bytes).await,
@@ -100,17 +99,28 @@ enum Begun {
 async fn promised(
     core: &Core,
     artifacts: &Artifacts,
-    state: Option<&Run>,
     announced: &Announced,
     writing: &Writing,
 ) -> Result<Begun, Status> {
     let Announced {
-        run, token, artifact, ..
+        run,
+        at,
+        token,
+        artifact,
     } = announced;
     let _one_after_another = artifacts.turns.promising.lock().await;
+    // Anew: it may have been over by its turn, and other attempts may have begun.
+    let state = live(core, run, at, token).await?;
+    if let Err(why) = declared(state.as_ref(), announced) {
+        return Ok(Begun::Refused(why));
+    }
     // Before what is stored: what is stored meanwhile is in both, and is taken out of this.
     let mut on_the_way = artifacts.turns.promised(run, writing);
-    let is_live = |token: &LeaseToken| state.is_some_and(|state| crate::artifacts::is_live(state, token));
+    let is_live = |token: &LeaseToken| {
+        state
+            .as_ref()
+            .is_some_and(|state| crate::artifacts::is_live(state, token))
+    };
     let came = artifacts.tidy(run, is_live).await.map_err(no_room)?;
     for (key, bytes) in came {
         let promised = on_the_way.entry(key).or_default();
@@ -175,7 +185,7 @@ fn announced(begin: v1::ArtifactBegin) -> Result<Announced, Status> {
 
 /// The run, when the token is that of the live attempt.
 async fn live(core: &Core, run: &RunId, at: &At, token: &LeaseToken) -> Result<Option<Run>, Status> {
-    let state = match load(&core.store, run).await {
+    let state = match core.runs.load(run).await {
         Ok(state) => state,
         Err(error @ StoreError::Corrupt(_)) => {
             tracing::error!(%run, %error, "an artifact of a run that cannot be read");
@@ -270,7 +280,7 @@ async fn take(
                 "a piece does not have its sum: it was damaged on its way",
             ));
         }
-        incoming.add(&piece.data).await.map_err(no_room)?;
+        incoming.add(piece.data).await.map_err(no_room)?;
         held(out, incoming.held).await?;
     }
     Ok(true)
@@ -302,7 +312,7 @@ async fn keep(
             AGAIN,
         ));
     };
-    if let Err(why) = put_whole(artifacts, &mut incoming, &artifact, out).await {
+    if let Err(why) = put_whole(artifacts, &incoming, &artifact, out).await {
         tracing::error!(place = artifacts.place(), why, "the artifact store takes nothing");
         return Err(errors::exhausted(
             "the server's artifact store takes nothing now",
@@ -329,7 +339,7 @@ async fn keep(
 /// nothing: all of it has come, and what is stored is not sent again.
 async fn put_whole(
     artifacts: &Artifacts,
-    incoming: &mut Incoming,
+    incoming: &Incoming,
     artifact: &Artifact,
     out: &Out<v1::PutArtifactResponse>,
 ) -> Result<(), String> {

@@ -253,6 +253,15 @@ pub(crate) fn run_status(error: &RunError) -> Status {
     }
 }
 
+/// FAILED_PRECONDITION for a definition over which this server's process died.
+pub(super) fn deadly(workflow: &str, deadly: crate::runs::Deadly) -> Status {
+    precondition(
+        "DEADLY",
+        workflow,
+        format_args!("workflow {workflow}: {deadly}: change the definition; the log says more"),
+    )
+}
+
 fn retry(after: Duration) -> Any {
     let retry_delay = prost_types::Duration::try_from(after).ok();
     any("google.rpc.RetryInfo", &pb::RetryInfo { retry_delay })

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Core,
     runs::RunError,
-    store::{LogPiece, StoreError},
+    store::{LogEnd, LogPiece, StoreError},
 };
 
 /// Chunks that are written together.
@@ -151,8 +151,19 @@ impl Intake {
             return Ok(Ok(whose.clone()));
         }
         let (run, at) = convert::attempt(chunk.attempt.clone())?;
-        let state = match self.core.runs.load_caught(&run).await {
-            Ok(Some(state)) => state,
+        let whose = |state: &engine::Run| {
+            let own = state
+                .attempt(&at)
+                .and_then(|attempt| attempt.life.lease())
+                .is_some_and(|lease| lease.token == *token);
+            own.then(|| Whose {
+                key: convert::key(&run, &at),
+                services: convert::services(state, &at.step),
+            })
+        };
+        let whose = match self.core.runs.look_caught(&run, whose).await {
+            Ok(Some(Some(whose))) => whose,
+            Ok(Some(None)) => return Ok(Err("the token is not the attempt's".to_owned())),
             Ok(None) => return Ok(Err("there is no such run".to_owned())),
             Err(error @ (RunError::Store(StoreError::Corrupt(_)) | RunError::GivenUp(_))) => {
                 tracing::error!(%run, %error, "logs of a run that cannot be read");
@@ -160,20 +171,9 @@ impl Intake {
             }
             Err(error) => return Err(super::errors::run_status(&error)),
         };
-        let own = state
-            .attempt(&at)
-            .and_then(|attempt| attempt.life.lease())
-            .is_some_and(|lease| lease.token == *token);
-        if !own {
-            return Ok(Err("the token is not the attempt's".to_owned()));
-        }
         if self.fences.len() >= FENCES {
             self.fences.clear();
         }
-        let whose = Whose {
-            key: convert::key(&run, &at),
-            services: convert::services(&state, &at.step),
-        };
         self.fences.insert(token.clone(), whose.clone());
         Ok(Ok(whose))
     }
@@ -193,6 +193,6 @@ fn piece(attempt: AttemptKey, service: Option<u8>, chunk: v1::LogChunk) -> Resul
         offset: chunk.offset,
         data: chunk.data,
         lost: chunk.lost,
-        end: chunk.end,
+        end: LogEnd::told(chunk.end, chunk.end_unknown),
     })
 }

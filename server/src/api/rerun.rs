@@ -15,7 +15,6 @@ use crate::{
     Core,
     access::{Caller, Permission, authorize},
     clock::entropy,
-    runs::load,
     store::{Append, StoreError},
 };
 
@@ -54,7 +53,9 @@ async fn keyed(core: &Core, request: &v1::RerunRequest, caller: &Caller) -> Resu
 
 async fn once(core: &Core, request: &v1::RerunRequest, caller: &Caller) -> Result<String, Status> {
     let earlier: RunId = convert::id(&request.run_id, "run_id")?;
-    let earlier = load(&core.store, &earlier)
+    let earlier = core
+        .runs
+        .load(&earlier)
         .await
         .map_err(|error| store_status(&error))?
         .ok_or_else(|| errors::no_run(&earlier))?;
@@ -64,7 +65,10 @@ async fn once(core: &Core, request: &v1::RerunRequest, caller: &Caller) -> Resul
         let (id, by) = (id.clone(), caller.name.clone());
         core.runs.prepare_rerun(&earlier, id, by, &request.from)
     };
+    let turn = core.runs.turn_to_begin(&earlier.plan).await;
+    let turn = turn.map_err(|deadly| errors::deadly(&earlier.plan.name, deadly))?;
     let prepared = prepare().map_err(|error| refused(&earlier, error))?;
+    drop(turn);
     if let Some(Err(status)) = prepared.first().map(|first| sendable(first, "run_id")) {
         return Err(status);
     }

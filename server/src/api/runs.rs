@@ -21,7 +21,7 @@ use crate::{
     Core,
     access::{Caller, Permission, authorize},
     clock::entropy,
-    runs::{self, Ask, RunError, load},
+    runs::{self, Ask, RunError},
     store::{Append, RunFilter, RunHead},
     workflows,
 };
@@ -37,9 +37,7 @@ const START: &str = "start";
 
 impl Service {
     async fn load(&self, id: &RunId) -> Result<engine::Run, Status> {
-        let run = load(&self.0.store, id)
-            .await
-            .map_err(|error| store_status(&error))?;
+        let run = self.0.runs.load(id).await.map_err(|error| store_status(&error))?;
         run.ok_or_else(|| no_run(id))
     }
 
@@ -96,7 +94,10 @@ impl Service {
         let first = RunStarted::new(run.clone(), plan, inputs, trigger);
         sendable(&first, "what")?;
         let claims = claim(scope, &request.idempotency_key, request, run.to_string(), now);
+        let turn = self.0.runs.turn_to_begin(&first.plan).await;
+        let turn = turn.map_err(|deadly| errors::deadly(&first.plan.name, deadly))?;
         let prepared = self.0.runs.prepare(first);
+        drop(turn);
         self.0
             .runs
             .commit(

@@ -11,7 +11,7 @@ use super::{
     stream::Out,
     watch::{self, Progress},
 };
-use crate::{Core, runs::load, store::LogStream};
+use crate::{Core, store::LogStream};
 
 /// # Errors
 /// NOT_FOUND for what the run does not have, unless it may come: who follows waits for another try.
@@ -79,7 +79,9 @@ pub(super) async fn send(
         // The step has not begun, or another try may follow.
         let mut progress = Progress::mark(core, &run.id);
         let known = run.seq;
-        run = load(&core.store, &run.id)
+        run = core
+            .runs
+            .load(&run.id)
             .await
             .map_err(|error| errors::store_status(&error))?
             .ok_or_else(|| errors::no_run(&run.id))?;

@@ -15,8 +15,7 @@ use super::{
 };
 use crate::{
     Core,
-    runs::load,
-    store::{self, LogStream, StreamId},
+    store::{self, LogEnd, LogStream, StreamId},
 };
 
 /// Messages that wait for a reader.
@@ -226,7 +225,9 @@ async fn wrote(core: &Core, wanted: &Wanted) -> Result<bool, Status> {
         index: key.index,
         attempt: key.attempt,
     };
-    let run = load(&core.store, &key.run)
+    let run = core
+        .runs
+        .load(&key.run)
         .await
         .map_err(|e| errors::store_status(&e))?;
     let report = run.as_ref().and_then(|run| run.attempt(&at)?.report.clone());
@@ -250,9 +251,9 @@ async fn send_log(core: &Core, wanted: &mut Wanted, out: &Out<v1::RunLogsRespons
         let mut ended = false;
         for piece in pieces {
             let behind = wanted.offset.max(piece.offset + piece.data.len() as u64);
-            ended |= piece.end;
-            // The mark of the end alone is nothing to send.
-            if !piece.data.is_empty() || piece.lost > 0 {
+            ended |= piece.end.is_end();
+            // The mark of an ordinary end alone is nothing to send.
+            if !piece.data.is_empty() || piece.lost > 0 || piece.end == LogEnd::Unknown {
                 out.send(response(wanted, piece))
                     .await
                     .map_err(|gone| gone.after("offset", wanted.offset))?;
@@ -279,7 +280,9 @@ async fn attempt_life(core: &Core, key: &AttemptKey) -> Result<Life, Status> {
         index: key.index,
         attempt: key.attempt,
     };
-    let run = load(&core.store, &key.run)
+    let run = core
+        .runs
+        .load(&key.run)
         .await
         .map_err(|e| errors::store_status(&e))?;
     let attempt = run.as_ref().and_then(|run| run.attempt(&at));
@@ -304,5 +307,6 @@ fn response(wanted: &Wanted, piece: store::LogPiece) -> v1::RunLogsResponse {
         data: piece.data,
         lost: piece.lost,
         service: wanted.service.clone(),
+        end_unknown: piece.end == LogEnd::Unknown,
     }
 }

@@ -3,17 +3,15 @@
 use std::{
     collections::HashMap,
     ffi::OsStr,
-    fs::Metadata,
+    fs::{self, DirBuilder, DirEntry, File, Metadata},
     io,
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use sha2::{Digest, Sha256};
-use tokio::{
-    fs::{DirBuilder, DirEntry, File},
-    io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom},
-};
 use types::{Artifact, LeaseToken, RunId};
 
 use super::{Artifacts, turns::Key};
@@ -26,8 +24,8 @@ const READ: usize = 256 * 1024;
 
 /// What has come of one.
 pub(crate) struct Incoming {
-    pub(super) path: PathBuf,
-    pub(super) file: File,
+    path: PathBuf,
+    file: Arc<File>,
     /// How much.
     pub(crate) held: u64,
 }
@@ -60,25 +58,34 @@ impl Artifacts {
     ) -> io::Result<Incoming> {
         // Ids and the artifact's name are of a form that leads nowhere else, and have no dot.
         let dir = self.incoming.join(run.as_str()).join(token.as_str());
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir).await?;
         // With its sum: another content under this name begins anew, and what was there of it goes.
-        let file = format!("{}.{}", artifact.name, artifact.sha256);
-        for one in parts(&dir).await? {
-            if one.name == artifact.name && one.path.file_name() != Some(OsStr::new(&file)) {
-                gone(tokio::fs::remove_file(&one.path).await)?;
+        let (name, file) = (
+            artifact.name.clone(),
+            format!("{}.{}", artifact.name, artifact.sha256),
+        );
+        disk(move || {
+            DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+            for one in parts(&dir)? {
+                if one.name == name && one.path.file_name() != Some(OsStr::new(&file)) {
+                    gone(fs::remove_file(&one.path))?;
+                }
             }
-        }
-        let path = dir.join(file);
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .await?;
-        let held = file.seek(SeekFrom::End(0)).await?;
-        Ok(Incoming { path, file, held })
+            let path = dir.join(file);
+            let file = File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(&path)?;
+            let held = file.metadata()?.len();
+            Ok(Incoming {
+                path,
+                file: Arc::new(file),
+                held,
+            })
+        })
+        .await
     }
 
     /// Throws away what came of a run's attempts that are over, and what nobody went on with for a day; tells what there is
@@ -92,23 +99,42 @@ impl Artifacts {
         is_live: impl Fn(&LeaseToken) -> bool,
     ) -> io::Result<HashMap<Key, u64>> {
         let dir = self.incoming.join(run.as_str());
-        let mut held = HashMap::new();
-        for attempt in entries(&dir).await? {
-            let token: Option<LeaseToken> = attempt.file_name().to_str().and_then(|name| name.parse().ok());
+        let attempts = disk({
+            let dir = dir.clone();
+            move || {
+                let attempts = entries(&dir)?.into_iter();
+                attempts
+                    .map(|attempt| Ok((attempt.path(), parts(&attempt.path())?)))
+                    .collect::<io::Result<Vec<_>>>()
+            }
+        })
+        .await?;
+        let (mut held, mut over, mut dirs) = (HashMap::new(), Vec::new(), Vec::new());
+        for (attempt, parts) in attempts {
+            let token: Option<LeaseToken> = attempt
+                .file_name()
+                .and_then(OsStr::to_str)
+                .and_then(|name| name.parse().ok());
             let live = token.as_ref().is_some_and(&is_live);
-            for part in parts(&attempt.path()).await? {
+            for part in parts {
                 let key = token.clone().map(|token| (token, part.name));
                 match key {
                     Some(key) if live && part.age < STALE || self.turns.is_sent(&key) => {
                         held.insert(key, part.bytes);
                     }
-                    _ => gone(tokio::fs::remove_file(&part.path).await)?,
+                    _ => over.push(part.path),
                 }
             }
-            // Not one that has something.
-            drop(tokio::fs::remove_dir(attempt.path()).await);
+            dirs.push(attempt);
         }
-        drop(tokio::fs::remove_dir(&dir).await);
+        dirs.push(dir);
+        disk(move || {
+            over.iter().try_for_each(|path| gone(fs::remove_file(path)))?;
+            // Not one that has something.
+            dirs.iter().for_each(|dir| drop(fs::remove_dir(dir)));
+            Ok(())
+        })
+        .await?;
         Ok(held)
     }
 
@@ -116,11 +142,16 @@ impl Artifacts {
     pub(crate) async fn over(&self, run: &RunId, token: &LeaseToken) {
         let _nothing_begins = self.turns.promising.lock().await;
         let dir = self.incoming.join(run.as_str());
-        if let Err(error) = gone(tokio::fs::remove_dir_all(dir.join(token.as_str())).await) {
+        let attempt = dir.join(token.as_str());
+        let removed = disk(move || {
+            gone(fs::remove_dir_all(attempt))?;
+            // Not when another attempt has something in it.
+            drop(fs::remove_dir(dir));
+            Ok(())
+        });
+        if let Err(error) = removed.await {
             tracing::warn!(%run, %token, %error, "what came of an attempt's artifacts stays for now");
         }
-        // Not when another attempt has something in it.
-        drop(tokio::fs::remove_dir(&dir).await);
     }
 
     /// The runs of which something is on its way; what is not named as one is thrown away when it is a day old.
@@ -128,24 +159,31 @@ impl Artifacts {
     /// # Errors
     /// The disk refuses.
     pub(crate) async fn incoming_runs(&self) -> io::Result<Vec<RunId>> {
-        let mut runs = Vec::new();
-        for entry in entries(&self.incoming).await? {
-            let meta = match entry.metadata().await {
-                Ok(meta) => meta,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
-            let run = entry.file_name().to_str().and_then(|name| name.parse().ok());
-            match run {
-                Some(run) if meta.is_dir() => runs.push(run),
-                _ if meta.is_file() && age(&meta) > STALE => {
-                    gone(tokio::fs::remove_file(entry.path()).await)?
+        let dir = self.incoming.clone();
+        disk(move || {
+            let mut runs = Vec::new();
+            for entry in entries(&dir)? {
+                let meta = match entry.metadata() {
+                    Ok(meta) => meta,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error),
+                };
+                let run = entry.file_name().to_str().and_then(|name| name.parse().ok());
+                match run {
+                    Some(run) if meta.is_dir() => runs.push(run),
+                    _ if meta.is_file() && age(&meta) > STALE => gone(fs::remove_file(entry.path()))?,
+                    _ => {}
                 }
-                _ => {}
             }
-        }
-        Ok(runs)
+            Ok(runs)
+        })
+        .await
     }
+}
+
+/// Beside the tasks.
+async fn disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    node::blocking::run(work).await.map_err(io::Error::other)?
 }
 
 /// What has come of an artifact.
@@ -156,10 +194,10 @@ struct Part {
     age: Duration,
 }
 
-async fn parts(attempt: &Path) -> io::Result<Vec<Part>> {
+fn parts(attempt: &Path) -> io::Result<Vec<Part>> {
     let mut parts = Vec::new();
-    for entry in entries(attempt).await? {
-        let meta = match entry.metadata().await {
+    for entry in entries(attempt)? {
+        let meta = match entry.metadata() {
             Ok(meta) => meta,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
@@ -184,17 +222,12 @@ fn age(meta: &Metadata) -> Duration {
 }
 
 /// Nothing where there is no such directory.
-async fn entries(dir: &Path) -> io::Result<Vec<DirEntry>> {
-    let mut read = match tokio::fs::read_dir(dir).await {
-        Ok(read) => read,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut all = Vec::new();
-    while let Some(entry) = read.next_entry().await? {
-        all.push(entry);
+fn entries(dir: &Path) -> io::Result<Vec<DirEntry>> {
+    match fs::read_dir(dir) {
+        Ok(entries) => entries.collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
-    Ok(all)
 }
 
 /// What is gone already is fine.
@@ -210,19 +243,33 @@ impl Incoming {
     ///
     /// # Errors
     /// The disk refuses; what was held is held still.
-    pub(crate) async fn add(&mut self, data: &[u8]) -> io::Result<()> {
-        let written = async {
-            self.file.write_all(data).await?;
-            self.file.flush().await
-        };
-        if let Err(error) = written.await {
-            // A part of it may be there.
-            self.file.set_len(self.held).await?;
-            self.file.seek(SeekFrom::End(0)).await?;
-            return Err(error);
-        }
-        self.held += data.len() as u64;
+    pub(crate) async fn add(&mut self, data: Vec<u8>) -> io::Result<()> {
+        let (file, held) = (Arc::clone(&self.file), self.held);
+        self.held = disk(move || {
+            if let Err(error) = file.write_all_at(&data, held) {
+                // A part of it may be there.
+                file.set_len(held)?;
+                return Err(error);
+            }
+            Ok(held + data.len() as u64)
+        })
+        .await?;
         Ok(())
+    }
+
+    /// Bytes from an offset on, at most so many, fewer only at the end of what is held.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub(super) async fn read(&self, at: u64, most: usize) -> io::Result<Vec<u8>> {
+        let left = usize::try_from(self.held.saturating_sub(at)).unwrap_or(usize::MAX);
+        let (file, wanted) = (Arc::clone(&self.file), left.min(most));
+        disk(move || {
+            let mut data = vec![0; wanted];
+            file.read_exact_at(&mut data, at)?;
+            Ok(data)
+        })
+        .await
     }
 
     /// Whether it is what it was told to be; if not, it is thrown away.
@@ -230,27 +277,25 @@ impl Incoming {
     /// # Errors
     /// It is not, or cannot be read.
     pub(crate) async fn check(&mut self, artifact: &Artifact) -> Result<(), Wrong> {
-        self.file.seek(SeekFrom::Start(0)).await?;
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0; READ];
-        loop {
-            let read = self.file.read(&mut buffer).await?;
-            if read == 0 {
-                break;
-            }
-            hash.update(&buffer[..read]);
+        let (mut hash, mut at) = (Sha256::new(), 0);
+        while at < self.held {
+            let data = self.read(at, READ).await?;
+            hash.update(&data);
+            at += data.len() as u64;
         }
         let sum = data_encoding::HEXLOWER.encode(&hash.finalize());
         if sum == artifact.sha256 && self.held == artifact.bytes {
             return Ok(());
         }
-        gone(tokio::fs::remove_file(&self.path).await)?;
+        let path = self.path.clone();
+        disk(move || gone(fs::remove_file(path))).await?;
         Err(Wrong::Sum)
     }
 
     /// Nothing of it is needed any more.
     pub(crate) async fn forget(self) {
-        if let Err(error) = gone(tokio::fs::remove_file(&self.path).await) {
+        let path = self.path.clone();
+        if let Err(error) = disk(move || gone(fs::remove_file(path))).await {
             tracing::warn!(path = %self.path.display(), %error, "what came of an artifact that is stored stays for now");
         }
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use futures::{StreamExt, stream::BoxStream};
 use object_store::{ObjectStoreExt, PutPayload, WriteMultipart, path::Path};
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
 use types::limits::ARTIFACT_CHUNK_BYTES;
 
 use super::{Artifacts, Incoming};
@@ -43,30 +42,29 @@ impl Artifacts {
     ///
     /// # Errors
     /// The store does not take it now.
-    pub(crate) async fn put(&self, incoming: &mut Incoming, sha256: &str) -> Result<(), String> {
+    pub(crate) async fn put(&self, incoming: &Incoming, sha256: &str) -> Result<(), String> {
         let (read, put) = (
             |error: std::io::Error| format!("what came cannot be read: {error}"),
             |error: object_store::Error| error.to_string(),
         );
-        incoming.file.seek(SeekFrom::Start(0)).await.map_err(read)?;
         if incoming.held <= PART as u64 {
-            let mut data = Vec::new();
-            incoming.file.read_to_end(&mut data).await.map_err(read)?;
-            let payload = PutPayload::from(data);
+            let payload = PutPayload::from(incoming.read(0, PART).await.map_err(read)?);
             self.objects.put(&path(sha256), payload).await.map_err(put)?;
             return Ok(());
         }
         let upload = self.objects.put_multipart(&path(sha256)).await.map_err(put)?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
-        let mut buffer = vec![0; PART];
-        loop {
+        let mut at = 0;
+        while at < incoming.held {
             if let Err(error) = upload.wait_for_capacity(PARTS).await {
                 take_back(upload).await;
                 return Err(put(error));
             }
-            match incoming.file.read(&mut buffer).await {
-                Ok(0) => break,
-                Ok(bytes) => upload.write(&buffer[..bytes]),
+            match incoming.read(at, PART).await {
+                Ok(data) => {
+                    at += data.len() as u64;
+                    upload.put(data.into());
+                }
                 Err(error) => {
                     take_back(upload).await;
                     return Err(read(error));

@@ -120,14 +120,20 @@ impl Artifacts {
             }
             Place::S3 { bucket, prefix } => s3(bucket, prefix, credentials).map_err(failed)?,
         };
-        Ok(Self {
+        Ok(Self::on(objects, place.to_string(), incoming))
+    }
+
+    /// On any object store; what is on its way lies in the directory `incoming`, which is there.
+    #[must_use]
+    pub fn on(objects: Arc<dyn ObjectStore>, place: String, incoming: PathBuf) -> Self {
+        Self {
             objects,
-            place: place.to_string(),
+            place,
             incoming,
             keep: Keep::default(),
             uses: Arc::default(),
             turns: Arc::default(),
-        })
+        }
     }
 
     /// With bounds to what stays.

@@ -1,13 +1,14 @@
-//! What is on its way of attempts that are over, thrown away, and what is beyond the operator's bounds. Idempotent and without input: it reads the directory and the
-//! histories.
+//! What is on its way of attempts that are over, thrown away, and what is beyond the operator's bounds. Idempotent and
+//! without input: it reads the directory and the histories.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, panic::AssertUnwindSafe, time::Duration};
 
 use engine::Run;
+use futures::FutureExt;
 use types::{LeaseToken, RunId};
 
 use super::{Artifacts, collect::collect};
-use crate::{Core, runs::load, store::StoreError};
+use crate::{Core, store::StoreError};
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(600);
@@ -39,7 +40,9 @@ pub(crate) async fn watch(core: Core) {
 }
 
 async fn sweep(core: &Core, artifacts: &Artifacts, run: &RunId) {
-    let live: BTreeSet<LeaseToken> = match load(&core.store, run).await {
+    // Before it is read: what begins after that is none of this run's as it was read.
+    let _nothing_begins = artifacts.turns.promising.lock().await;
+    let live: BTreeSet<LeaseToken> = match read(core, run).await {
         Ok(state) => state.iter().flat_map(live).collect(),
         // Nobody goes on with it either.
         Err(StoreError::Corrupt(_)) => BTreeSet::new(),
@@ -48,10 +51,15 @@ async fn sweep(core: &Core, artifacts: &Artifacts, run: &RunId) {
             return;
         }
     };
-    let _nothing_begins = artifacts.turns.promising.lock().await;
     if let Err(error) = artifacts.tidy(run, |token| live.contains(token)).await {
         tracing::error!(%run, %error, "what is on its way of a run's artifacts cannot be thrown away");
     }
+}
+
+/// A run's state. A history over which this server panics is one that it cannot read: the others' turn comes all the same.
+pub(super) async fn read(core: &Core, run: &RunId) -> Result<Option<Run>, StoreError> {
+    let read = AssertUnwindSafe(core.runs.load(run)).catch_unwind().await;
+    read.unwrap_or_else(|_| Err(StoreError::Corrupt("its history cannot be loaded".to_owned())))
 }
 
 /// The leases of a run's attempts that are not over.

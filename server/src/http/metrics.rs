@@ -85,7 +85,7 @@ const LISTED: [(&str, &str, fn(&Listed) -> u64); 2] = [
 ];
 
 /// Of each agent, as its last heartbeat said.
-const STATS: [(&str, &str, fn(&AgentStats) -> Option<u64>); 7] = [
+const STATS: [(&str, &str, fn(&AgentStats) -> Option<u64>); 9] = [
     (
         "agent_starting",
         "Attempts that are taken and do not run yet",
@@ -113,6 +113,16 @@ const STATS: [(&str, &str, fn(&AgentStats) -> Option<u64>); 7] = [
         "agent_leftovers_removed",
         "Containers and directories of attempts that were over, found left behind and removed since it was started",
         |stats| Some(stats.leftovers_removed),
+    ),
+    (
+        "agent_log_bytes_waiting",
+        "Bytes that logs of acknowledged attempts take of its disk while the server does not have them all",
+        |stats| Some(stats.log_bytes_waiting),
+    ),
+    (
+        "agent_log_bytes_given_up",
+        "Bytes of such logs that it gave up since it was started; each log counts its own as lost",
+        |stats| Some(stats.log_bytes_given_up),
     ),
     ("agent_resident_bytes", "Memory of its process", |stats| {
         stats.resident_bytes

@@ -150,7 +150,7 @@ async fn once(core: &Core, shard: &mut Shard, arrival: &Arrival<'_>) -> Result<A
                 Ok(first) => {
                     let (run, workflow) = (first.run.clone(), first.plan.name.clone());
                     // One workflow that cannot be begun keeps neither the alert out nor the others.
-                    match core.runs.prepare_caught(first) {
+                    match core.runs.prepare_caught(first).await {
                         Some(begun) => {
                             grouped.run_started(run, workflow, now)?;
                             prepared.push(begun);

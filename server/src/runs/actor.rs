@@ -6,7 +6,7 @@ use engine::{Command, Decision, Run};
 use tokio::sync::{mpsc, watch};
 use types::{AgentId, SessionId, Timestamp};
 
-use super::{Ask, Mail, RunError, Runs, append_one, batch, load};
+use super::{Ask, Doing, Mail, RunError, Runs, append_one, batch};
 use crate::{agents::Close, store::StoreError};
 
 /// Asks that are decided together.
@@ -67,7 +67,10 @@ impl Actor {
             let waits_for_agents = self.run.queued().next().is_some();
             let sleep = self.until_deadline();
             tokio::select! {
-                n = self.rx.recv_many(&mut mails, TOGETHER) => if n == 0 { break },
+                n = self.rx.recv_many(&mut mails, TOGETHER) => {
+                    if n == 0 { break }
+                    self.more(&mut mails).await;
+                }
                 () = tokio::time::sleep(sleep) => {}
                 changed = agents_changed.changed(), if waits_for_agents => if changed.is_err() { break },
                 () = shutdown.cancelled() => break,
@@ -75,6 +78,16 @@ impl Actor {
             done = self.process(mails).await;
         }
         self.end().await;
+    }
+
+    /// Takes what came together with it, such as the start and the end of one attempt: one commit for both.
+    async fn more(&mut self, mails: &mut Vec<Mail>) {
+        tokio::task::yield_now().await;
+        while mails.len() < TOGETHER
+            && let Ok(mail) = self.rx.try_recv()
+        {
+            mails.push(mail);
+        }
     }
 
     /// Nobody reaches this task any more; what is in its mailbox is still answered.
@@ -98,7 +111,8 @@ impl Actor {
 
     fn until_deadline(&self) -> Duration {
         let now = self.runs.inner.clock.now();
-        let sleep = self.run.next_deadline().map_or(SLEEP_MAX, |at| {
+        let heard_since = self.runs.inner.agents.heard_since();
+        let sleep = self.run.next_deadline(heard_since).map_or(SLEEP_MAX, |at| {
             Duration::from_millis(at.since(now)).min(SLEEP_MAX)
         });
         if self.stuck { sleep.max(STUCK) } else { sleep }
@@ -109,7 +123,7 @@ impl Actor {
         let mut left = CONFLICTS;
         loop {
             let before = self.run.seq;
-            let decided = self.decide(&mails);
+            let decided = self.decide(&mails).await;
             let stored = if decided.all.events.is_empty() {
                 Ok(0)
             } else {
@@ -136,7 +150,13 @@ impl Actor {
         }
     }
 
-    fn decide(&mut self, mails: &[Mail]) -> Decided {
+    async fn decide(&mut self, mails: &[Mail]) -> Decided {
+        let runs = self.runs.clone();
+        let _turn = runs
+            .inner
+            .black_box
+            .turn(&Doing::Decide(self.run.id.clone()))
+            .await;
         failpoint::reach_of("run.decide", &self.run.plan.name);
         let agents = std::sync::Arc::clone(&self.runs.inner.agents);
         let context = self.runs.inner.clock.context();
@@ -155,9 +175,18 @@ impl Actor {
             refused.push(decided.map(|decision| add(&mut all, decision)).err());
         }
         self.stuck = false;
-        if self.run.next_deadline().is_some_and(|at| at <= context.now) {
+        let heard_since = agents.heard_since();
+        if self
+            .run
+            .next_deadline(heard_since)
+            .is_some_and(|at| at <= context.now)
+        {
             let snapshot = agents.snapshot();
-            let ticked = engine::decide(&mut self.run, Command::Tick { agents: &snapshot }, context);
+            let tick = Command::Tick {
+                agents: &snapshot,
+                heard_since,
+            };
+            let ticked = engine::decide(&mut self.run, tick, context);
             self.stuck = !ticked.as_ref().is_ok_and(|decision| !decision.events.is_empty());
             if self.stuck {
                 tracing::error!(run = %self.run.id, "a deadline is due and nothing comes of it");
@@ -260,7 +289,7 @@ impl Actor {
 
     async fn reload(&mut self) -> Result<(), StoreError> {
         let id = self.run.id.clone();
-        let loaded = load(&self.runs.inner.store, &id).await?;
+        let loaded = self.runs.load(&id).await?;
         self.run = loaded.ok_or_else(|| StoreError::Corrupt(format!("{id} is gone")))?;
         Ok(())
     }

@@ -15,7 +15,7 @@ use proto::v1;
 use tokio::time::Instant;
 use types::{AgentId, RunId, RunOutcome, Timestamp, limits};
 
-use super::{Prepared, RunError, Runs, append_one, batch, load};
+use super::{Doing, Prepared, RunError, Runs, append_one, batch};
 use crate::{
     agents::Close,
     api::convert,
@@ -45,10 +45,21 @@ struct Tries {
     count: u32,
     /// Until then it is left alone.
     rests_until: Instant,
-    /// No task owns it, and nobody has given it up.
+    /// No task owns it, somebody is about to give it one, and nobody has given it up.
     unowned: bool,
     /// Who said something of it meanwhile that was not taken.
     unheard: BTreeSet<AgentId>,
+}
+
+impl Known {
+    fn tries(&mut self, id: &RunId) -> &mut Tries {
+        self.runs.entry(id.clone()).or_insert_with(|| Tries {
+            count: 0,
+            rests_until: Instant::now(),
+            unowned: false,
+            unheard: BTreeSet::new(),
+        })
+    }
 }
 
 impl Defects {
@@ -58,15 +69,8 @@ impl Defects {
 
     fn count(&self, id: &RunId) -> u32 {
         let mut known = self.known();
-        let now = Instant::now();
-        let tries = known.runs.entry(id.clone()).or_insert(Tries {
-            count: 0,
-            rests_until: now,
-            unowned: true,
-            unheard: BTreeSet::new(),
-        });
-        tries.unowned = true;
-        tries.rests_until = now + REST * (1 << tries.count.min(limits::RUN_DEFECTS));
+        let tries = known.tries(id);
+        tries.rests_until = Instant::now() + REST * (1 << tries.count.min(limits::RUN_DEFECTS));
         tries.count = tries.count.saturating_add(1);
         tries.count
     }
@@ -76,7 +80,12 @@ impl Defects {
         until.filter(|until| *until > Instant::now())
     }
 
-    /// It has a task again, or was given up: whoever was not heard meanwhile.
+    /// It has no task; whoever says so gives it one, and ends this by [`Self::settled`].
+    pub(super) fn unowned(&self, id: &RunId) {
+        self.known().tries(id).unowned = true;
+    }
+
+    /// It has a task again, or nobody goes on trying: whoever was not heard meanwhile.
     pub(super) fn settled(&self, id: &RunId) -> BTreeSet<AgentId> {
         self.known().runs.get_mut(id).map_or_else(BTreeSet::new, |tries| {
             tries.unowned = false;
@@ -128,34 +137,79 @@ impl Runs {
 
     /// Loads a run; a panic is an error like others, and after one it is not tried again at once, whoever asks.
     pub(crate) async fn load_caught(&self, id: &RunId) -> Result<Option<Run>, RunError> {
-        if self.inner.defects.is_given_up(id) {
+        self.caught(id, self.load(id)).await
+    }
+
+    /// As [`Self::look`], with panics as in [`Self::load_caught`].
+    pub(crate) async fn look_caught<T>(
+        &self,
+        id: &RunId,
+        look: impl FnOnce(&Run) -> T,
+    ) -> Result<Option<T>, RunError> {
+        self.caught(id, self.look(id, look)).await
+    }
+
+    async fn caught<T>(
+        &self,
+        id: &RunId,
+        reading: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, RunError> {
+        let deadly = self.inner.black_box.deadly(&Doing::Load(id.clone()));
+        if self.inner.defects.is_given_up(id) || deadly.is_some() {
             return Err(RunError::GivenUp(id.clone()));
         }
         if self.inner.defects.rests_until(id).is_some() {
             return Err(RunError::Defect(id.clone()));
         }
-        match AssertUnwindSafe(load(&self.inner.store, id)).catch_unwind().await {
-            Ok(loaded) => Ok(loaded?),
+        match AssertUnwindSafe(reading).catch_unwind().await {
+            Ok(read) => Ok(read?),
             Err(_) => Err(self.panicked(id, "its history cannot be loaded").await),
         }
     }
 
     /// Decides the start of a run. One that cannot be begun for a defect is one that failed; none where even that
     /// cannot be said.
-    pub(crate) fn prepare_caught(&self, first: engine::RunStarted) -> Option<Prepared> {
+    pub(crate) async fn prepare_caught(&self, first: engine::RunStarted) -> Option<Prepared> {
         let (id, name) = (first.run.clone(), first.plan.name.clone());
+        let _turn = match self.turn_to_begin(&first.plan).await {
+            Ok(turn) => turn,
+            Err(deadly) => return self.stillborn_caught(first, &format!("{deadly}")),
+        };
         let again = first.clone();
         let prepared = catch_unwind(AssertUnwindSafe(|| self.prepare(first))).or_else(|_| {
-            let why = internal("it could not be begun");
             tracing::error!(run = %id, workflow = name, "a run could not be begun, for a defect of this server: it is failed");
-            let (agents, clock) = (&self.inner.agents, self.inner.clock);
-            catch_unwind(AssertUnwindSafe(|| batch::stillborn(agents, clock, again, &why)))
+            self.stillborn_caught(again, "it could not be begun").ok_or(())
         });
-        prepared
+        prepared.ok()
+    }
+
+    fn stillborn_caught(&self, first: engine::RunStarted, what: &str) -> Option<Prepared> {
+        let (id, name) = (first.run.clone(), first.plan.name.clone());
+        let (agents, clock) = (&self.inner.agents, self.inner.clock);
+        let stillborn = catch_unwind(AssertUnwindSafe(|| {
+            batch::stillborn(agents, clock, first, &internal(what))
+        }));
+        stillborn
             .inspect_err(|_| {
                 tracing::error!(run = %id, workflow = name, "a run cannot be made, for a defect of this server");
             })
             .ok()
+    }
+
+    /// Ends a run over which too many processes died, before it has a task; false when there were not so many.
+    pub(super) async fn end_deadly(&self, id: &RunId) -> Result<bool, StoreError> {
+        let Some(deadly) = self.inner.black_box.deadly(&Doing::Decide(id.clone())) else {
+            return Ok(false);
+        };
+        let what = deadly.to_string();
+        if self.inner.black_box.deadly(&Doing::Load(id.clone())).is_some() {
+            end_unread(&self.inner.store, id, &internal(&what), self.inner.clock.now()).await?;
+        } else {
+            self.give_up(id, &what).await?;
+        }
+        tracing::error!(run = %id, what, "given up: it is failed, and left alone from now on");
+        self.inner.defects.known().given_up.insert(id.clone());
+        Ok(true)
     }
 
     /// Notes a panic over a run; at the last try that it gets, gives it up.
@@ -207,7 +261,7 @@ impl Runs {
 
     /// With the end of each step, where the history can be folded.
     async fn end_whole(&self, id: &RunId, why: &str) -> Result<(), StoreError> {
-        let Some(mut run) = load(&self.inner.store, id).await? else {
+        let Some(mut run) = self.load(id).await? else {
             return Ok(());
         };
         let (before, context) = (run.seq, self.inner.clock.context());

@@ -3,6 +3,7 @@
 use engine::{Event, Run, history};
 use types::RunId;
 
+use super::black_box::{BlackBox, Doing};
 use crate::store::{self, SharedStore, StoreError, StoredEvent, StreamId};
 
 /// Events read at once.
@@ -14,7 +15,7 @@ const PAGE: u32 = 1_000;
 /// `Corrupt` for a history that this version cannot read.
 pub(crate) async fn load(store: &SharedStore, id: &RunId) -> Result<Option<Run>, StoreError> {
     let mut run = None;
-    advance(store, id, &mut run, &mut 0).await?;
+    advance(store, id, &mut run, &mut 0, &BlackBox::default()).await?;
     Ok(run)
 }
 
@@ -22,17 +23,21 @@ pub(crate) async fn load(store: &SharedStore, id: &RunId) -> Result<Option<Run>,
 ///
 /// # Errors
 /// As [`load`]; the run holds what was folded before.
-pub(crate) async fn advance(
+pub(super) async fn advance(
     store: &SharedStore,
     id: &RunId,
     run: &mut Option<Run>,
     bytes: &mut usize,
+    black_box: &BlackBox,
 ) -> Result<(), StoreError> {
+    let doing = Doing::Load(id.clone());
     let stream = StreamId::Run(id.clone());
     loop {
         let after = run.as_ref().map_or(0, |run| run.seq);
         let page = store.events(&stream, after, PAGE).await?;
         let full = store::is_cut(&page, PAGE);
+        // Not while the store is waited for: who kills a server that hangs on its disk says nothing of the run.
+        let _turn = black_box.turn(&doing).await;
         for stored in page {
             *bytes += stored.body.len();
             let event = read(id, &stored)?;

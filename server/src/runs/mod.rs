@@ -3,8 +3,10 @@
 
 mod actor;
 pub(crate) mod batch;
+mod black_box;
 mod defects;
 mod first;
+mod folded;
 mod load;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
@@ -31,9 +33,12 @@ use crate::{
 
 use batch::Appended;
 pub(crate) use batch::Prepared;
+pub(crate) use black_box::BlackBox;
+pub(crate) use black_box::Deadly;
+use black_box::{Doing, Turn};
 pub(crate) use defects::end_unread;
 pub(crate) use first::{FIRST_BYTES, too_large};
-pub(crate) use load::{advance, load};
+pub(crate) use load::load;
 
 /// What is asked of a run.
 #[derive(Debug, Clone)]
@@ -118,6 +123,8 @@ struct Inner {
     clock: Clock,
     live: Mutex<HashMap<RunId, Handle>>,
     defects: defects::Defects,
+    folded: folded::Folded,
+    black_box: BlackBox,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -128,6 +135,7 @@ impl Runs {
         agents: Arc<Agents>,
         meter: Arc<Meter>,
         clock: Clock,
+        black_box: BlackBox,
         shutdown: CancellationToken,
     ) -> Self {
         let inner = Inner {
@@ -137,6 +145,8 @@ impl Runs {
             clock,
             live: Mutex::default(),
             defects: defects::Defects::default(),
+            folded: folded::Folded::default(),
+            black_box,
             tasks: TaskTracker::new(),
             shutdown,
         };
@@ -145,10 +155,12 @@ impl Runs {
         }
     }
 
-    /// Takes up every live run of the store and arms every lease in full. Before the server listens.
+    /// Takes up every live run of the store and arms every lease in full. Before the server listens. Those over which
+    /// processes died come last.
     pub(crate) async fn resume(&self) -> Result<usize, StoreError> {
         let mut before = None;
         let mut count = 0;
+        let mut suspects = Vec::new();
         loop {
             let filter = RunFilter {
                 limit: 500,
@@ -157,20 +169,74 @@ impl Runs {
                 ..RunFilter::default()
             };
             let page = self.inner.store.runs(&filter).await?;
-            let Some((last, _)) = page.last() else {
-                return Ok(count);
-            };
+            let Some((last, _)) = page.last() else { break };
             before = Some(last.clone());
             for (id, _) in page {
-                // A run that this version cannot read is left as it is and said; it must not keep the others down.
-                match self.handle(&id).await {
-                    Ok(_) => count += 1,
-                    // It is there and would be left without an owner: better not to start at all.
-                    Err(RunError::Store(error @ StoreError::Unavailable(_))) => return Err(error),
-                    Err(RunError::Defect(id)) => self.look_again(vec![id], true),
-                    Err(error) => tracing::error!(run = %id, %error, "cannot take up this run"),
+                if self.inner.black_box.deaths(&Doing::Load(id.clone())).is_some() {
+                    suspects.push(id);
+                } else {
+                    count += usize::from(self.resume_one(id).await?);
                 }
             }
+        }
+        for id in suspects {
+            if !self.end_deadly(&id).await? {
+                count += usize::from(self.resume_one(id).await?);
+            }
+        }
+        Ok(count)
+    }
+
+    /// Whether the run has its task now.
+    async fn resume_one(&self, id: RunId) -> Result<bool, StoreError> {
+        // A run that this version cannot read is left as it is and said; it must not keep the others down.
+        match self.handle(&id).await {
+            Ok(_) => return Ok(true),
+            // It is there and would be left without an owner: better not to start at all.
+            Err(RunError::Store(error @ StoreError::Unavailable(_))) => return Err(error),
+            Err(RunError::Defect(id)) => self.look_again(vec![id], true),
+            Err(error) => tracing::error!(run = %id, %error, "cannot take up this run"),
+        }
+        Ok(false)
+    }
+
+    /// Reads a run's history.
+    ///
+    /// # Errors
+    /// `Corrupt` for a history that this version cannot read, or over which processes died.
+    pub(crate) async fn load(&self, id: &RunId) -> Result<Option<engine::Run>, StoreError> {
+        let mut run = None;
+        self.advance(id, &mut run, &mut 0).await?;
+        Ok(run)
+    }
+
+    /// Folds what happened since a run was loaded, or all of it; the bytes of those events are counted.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; the run holds what was folded before.
+    pub(crate) async fn advance(
+        &self,
+        id: &RunId,
+        run: &mut Option<engine::Run>,
+        bytes: &mut usize,
+    ) -> Result<(), StoreError> {
+        if let Some(deadly) = self.inner.black_box.deadly(&Doing::Load(id.clone())) {
+            return Err(StoreError::Corrupt(format!(
+                "{id}: {deadly}; it is not read any more"
+            )));
+        }
+        load::advance(&self.inner.store, id, run, bytes, &self.inner.black_box).await
+    }
+
+    /// A turn to begin a run of a definition.
+    ///
+    /// # Errors
+    /// Processes died over it.
+    pub(crate) async fn turn_to_begin(&self, plan: &workflow::Plan) -> Result<Turn<'_>, Deadly> {
+        let doing = Doing::Begin(plan.source_digest.clone());
+        match self.inner.black_box.deadly(&doing) {
+            Some(deadly) => Err(deadly),
+            None => Ok(self.inner.black_box.turn(&doing).await),
         }
     }
 
@@ -218,6 +284,9 @@ impl Runs {
     /// `unheard`, agents may have said what was not taken.
     fn look_again(&self, ids: Vec<RunId>, unheard: bool) {
         let runs = self.clone();
+        if unheard {
+            ids.iter().for_each(|id| self.inner.defects.unowned(id));
+        }
         self.inner.tasks.spawn(async move {
             for id in ids {
                 runs.take_up(&id, unheard).await;
@@ -225,42 +294,45 @@ impl Runs {
         });
     }
 
-    /// Loads a run and gives it its task, however long the store cannot answer.
-    async fn take_up(&self, id: &RunId, mut panicked: bool) {
+    /// Loads a run and gives it its task, however long the store cannot answer. After a panic, what agents said of it
+    /// meanwhile was not taken: in a new session they say it again.
+    async fn take_up(&self, id: &RunId, panicked: bool) {
+        let (taken, panicked) = self.try_to_take_up(id, panicked).await;
+        let mut agents = self.inner.defects.settled(id);
+        if taken && panicked {
+            let leases = self.inner.agents.leases_of(id);
+            agents.extend(leases.into_iter().map(|(_, leased)| leased.agent.clone()));
+        }
+        for agent in agents {
+            self.inner.agents.close(&agent, Close::Unheard);
+        }
+    }
+
+    /// Whether it has its task, and whether there was a panic over it.
+    async fn try_to_take_up(&self, id: &RunId, mut panicked: bool) -> (bool, bool) {
         loop {
             match self.handle(id).await {
-                // What agents said of it meanwhile was not taken; in a new session they say it again.
-                Ok(_) if panicked => {
-                    let mut agents = self.inner.defects.settled(id);
-                    let leases = self.inner.agents.leases_of(id);
-                    agents.extend(leases.into_iter().map(|(_, leased)| leased.agent.clone()));
-                    for agent in agents {
-                        self.inner.agents.close(&agent, Close::Unheard);
-                    }
-                    return;
-                }
-                Ok(_)
-                | Err(
+                Ok(_) => return (true, panicked),
+                Err(
                     RunError::NotFound(_) | RunError::Stopping | RunError::Rejected(_) | RunError::GivenUp(_),
-                ) => {
-                    return;
-                }
+                ) => return (false, panicked),
                 Err(RunError::Defect(_)) => {
                     panicked = true;
+                    self.inner.defects.unowned(id);
                     tokio::select! {
                         () = self.inner.defects.rest(id) => {}
-                        () = self.inner.shutdown.cancelled() => return,
+                        () = self.inner.shutdown.cancelled() => return (false, panicked),
                     }
                 }
                 Err(RunError::Store(StoreError::Unavailable(_))) => {
                     tokio::select! {
                         () = tokio::time::sleep(LOOK_AGAIN) => {}
-                        () = self.inner.shutdown.cancelled() => return,
+                        () = self.inner.shutdown.cancelled() => return (false, panicked),
                     }
                 }
                 Err(RunError::Store(error)) => {
                     tracing::error!(run = %id, %error, "cannot take up this run");
-                    return;
+                    return (false, panicked);
                 }
             }
         }
@@ -381,6 +453,7 @@ impl Runs {
         if tokio::spawn(actor.run()).await.is_ok() {
             return;
         }
+        self.inner.defects.unowned(&id);
         if let RunError::GivenUp(_) = self.panicked(&id, "its task panicked").await {
             return;
         }

@@ -39,6 +39,7 @@ impl World {
             Arc::clone(&agents),
             Arc::new(Meter::new()),
             clock,
+            BlackBox::default(),
             shutdown.clone(),
         );
         Self {

@@ -2,7 +2,7 @@
 
 use types::AttemptKey;
 
-use super::{LogPiece, LogStream};
+use super::{LogEnd, LogPiece, LogStream};
 
 /// The largest offset that is held: databases keep 63 bits.
 const LARGEST: u64 = i64::MAX.unsigned_abs();
@@ -14,8 +14,8 @@ pub(super) enum Fit {
     Refused,
     /// Its bytes are held already.
     Held {
-        /// It is news that the stream ends here.
-        ends: bool,
+        /// The stream's end, where that is news.
+        news: Option<LogEnd>,
     },
     /// It carries on.
     Keep {
@@ -29,17 +29,19 @@ pub(super) enum Fit {
 }
 
 /// Fits a piece onto a stream that is held up to `held` and has, or has not, ended there.
-pub(super) fn fit(held: u64, ended: bool, piece: &LogPiece) -> Fit {
+pub(super) fn fit(held: u64, ended: LogEnd, piece: &LogPiece) -> Fit {
     let end = (piece.offset.checked_add(piece.data.len() as u64)).filter(|end| *end <= LARGEST);
     let Some(end) = end else { return Fit::Refused };
     if piece.offset.saturating_sub(piece.lost) > held {
         return Fit::Refused;
     }
     if end <= held {
-        let ends = piece.end && !ended && end == held;
-        return Fit::Held { ends };
+        let news = piece.end.is_end() && !ended.is_end() && end == held;
+        return Fit::Held {
+            news: news.then_some(piece.end),
+        };
     }
-    if ended {
+    if ended.is_end() {
         return Fit::Refused;
     }
     // `end > held` bounds the difference by the length of the data.
@@ -65,8 +67,8 @@ impl Kept {
         self.offset + self.data.len() as u64
     }
 
-    /// What a reader gets who has all bytes before `from`. `ends`: nothing follows it.
-    pub(super) fn cut(self, attempt: &AttemptKey, stream: LogStream, from: u64, ends: bool) -> LogPiece {
+    /// What a reader gets who has all bytes before `from`; `end` is what follows it.
+    pub(super) fn cut(self, attempt: &AttemptKey, stream: LogStream, from: u64, end: LogEnd) -> LogPiece {
         let offset = self.offset.max(from).min(self.end());
         let mut data = self.data;
         data.drain(..(offset - self.offset) as usize);
@@ -77,19 +79,19 @@ impl Kept {
             offset,
             data,
             lost,
-            end: ends,
+            end,
         }
     }
 }
 
-/// What a reader gets who is at or beyond the end of an ended stream.
-pub(super) fn end_mark(attempt: &AttemptKey, stream: LogStream, offset: u64) -> LogPiece {
+/// What a reader gets who is at or beyond the end of a stream that ended so.
+pub(super) fn end_mark(attempt: &AttemptKey, stream: LogStream, offset: u64, end: LogEnd) -> LogPiece {
     LogPiece {
         attempt: attempt.clone(),
         stream,
         offset,
         data: Vec::new(),
         lost: 0,
-        end: true,
+        end,
     }
 }

@@ -10,9 +10,9 @@ use tokio::sync::watch;
 use types::{AgentId, AlertId, AttemptKey, IncidentId, LeaseToken, RunId, Timestamp};
 
 use super::{
-    AgentRow, Append, ArtifactRow, Claim, Drained, Evidence, Head, IncidentFilter, IncidentHead, LogPiece,
-    LogStream, READ_BYTES, RunFilter, RunHead, Store, StoreError, StoredEvent, StoredObject, StreamAppend,
-    StreamId, WorkflowRow, check,
+    AgentRow, Append, ArtifactRow, Claim, Drained, Evidence, Head, IncidentFilter, IncidentHead, LogEnd,
+    LogPiece, LogStream, READ_BYTES, RunFilter, RunHead, Store, StoreError, StoredEvent, StoredObject,
+    StreamAppend, StreamId, WorkflowRow, check,
     log_piece::{Fit, Kept, end_mark, fit},
 };
 
@@ -68,7 +68,7 @@ impl State {
 struct Log {
     pieces: Vec<Kept>,
     held: u64,
-    ended: bool,
+    ended: LogEnd,
 }
 
 /// Events until their bodies are enough.
@@ -170,7 +170,7 @@ impl State {
             .or_default();
         match fit(log.held, log.ended, &piece) {
             Fit::Refused => {}
-            Fit::Held { ends } => log.ended |= ends,
+            Fit::Held { news } => log.ended = news.unwrap_or(log.ended),
             Fit::Keep { skip, offset, held } => {
                 let data = piece.data.get(skip..).unwrap_or_default().to_vec();
                 log.pieces.push(Kept {
@@ -430,8 +430,8 @@ impl Store for MemoryStore {
         let Some(log) = state.logs.get(&(attempt.clone(), stream)) else {
             return Ok(Vec::new());
         };
-        if offset >= log.held && log.ended {
-            return Ok(vec![end_mark(attempt, stream, offset)]);
+        if offset >= log.held && log.ended.is_end() {
+            return Ok(vec![end_mark(attempt, stream, offset, log.ended)]);
         }
         let mut pieces: Vec<LogPiece> = Vec::new();
         let mut bytes = 0;
@@ -439,8 +439,12 @@ impl Store for MemoryStore {
             if !pieces.is_empty() && bytes >= max_bytes {
                 break;
             }
-            let ends = log.ended && kept.end() == log.held;
-            let piece = kept.clone().cut(attempt, stream, offset, ends);
+            let end = if kept.end() == log.held {
+                log.ended
+            } else {
+                LogEnd::Open
+            };
+            let piece = kept.clone().cut(attempt, stream, offset, end);
             bytes += piece.data.len();
             pieces.push(piece);
         }

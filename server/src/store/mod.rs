@@ -313,8 +313,39 @@ pub struct LogPiece {
     pub data: Vec<u8>,
     /// Bytes lost right before `offset`; they count as a gap that is known.
     pub lost: u64,
+    /// What follows.
+    pub end: LogEnd,
+}
+
+/// What follows a piece of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogEnd {
+    /// More may.
+    #[default]
+    Open,
+    /// Nothing.
+    Here,
+    /// Nothing, and what wrote the log was killed: bytes may be missing here, and nobody counted them.
+    Unknown,
+}
+
+impl LogEnd {
+    /// As an agent says it.
+    pub(crate) const fn told(end: bool, unknown: bool) -> Self {
+        match (end, unknown) {
+            (false, _) => Self::Open,
+            (true, false) => Self::Here,
+            (true, true) => Self::Unknown,
+        }
+    }
+
     /// Nothing follows.
-    pub end: bool,
+    pub(crate) const fn is_end(self) -> bool {
+        match self {
+            Self::Open => false,
+            Self::Here | Self::Unknown => true,
+        }
+    }
 }
 
 /// Which runs to list, newest first.

@@ -43,8 +43,12 @@ impl Intake {
             data: data.into(),
             lost,
             end,
-            service: String::new(),
+            ..v1::LogChunk::default()
         };
+        self.say(chunk).await
+    }
+
+    pub(crate) async fn say(&mut self, chunk: v1::LogChunk) -> v1::LogAck {
         self.up.send(chunk).await.unwrap();
         soon("an acknowledgement", self.acks.message())
             .await

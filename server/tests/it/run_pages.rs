@@ -1,5 +1,6 @@
 //! The pages of one run, and the streams and downloads beside them.
 
+use proto::v1;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -269,6 +270,78 @@ async fn a_log_is_rows_text_and_bytes() {
         behind.contains("\"rows\":6") && behind.contains("event: end"),
         "{behind}"
     );
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_what_wrote_a_log_was_killed_every_reader_is_told_and_no_number_is_made_up() {
+    let stack = Stack::start().await;
+    let run = stack.start_run(ONE).await;
+    let mut session = Agent::new(1).connect(&stack, Vec::new(), 1).await;
+    let offer = session.offer().await;
+    session.report(&offer, started()).await;
+    let mut intake = Intake::open(&stack).await;
+    intake.send(&offer, 0, "begun\n", false).await;
+    let logs = format!("/runs/{run}/logs");
+    let open = page(&stack, &format!("{logs}?step=only")).await;
+    assert!(
+        open.contains("not ended") && open.contains("data-end-unknown=\"false\""),
+        "{open}"
+    );
+    let mut live = Open::get(&stack, &format!("{logs}/events?step=only&bytes=0"), "").await;
+    live.until("\"ended\":false").await;
+    let killed = |stream: v1::LogStream, offset| v1::LogChunk {
+        attempt: offer.attempt.clone(),
+        token: offer.token.clone(),
+        stream: stream.into(),
+        offset,
+        end: true,
+        end_unknown: true,
+        ..v1::LogChunk::default()
+    };
+    intake.say(killed(v1::LogStream::Stdout, 6)).await;
+    intake.say(killed(v1::LogStream::Stderr, 0)).await;
+    live.until("\"endUnknown\":true").await;
+
+    const SAID: &str = "the end is not known: what wrote it was killed, so bytes may be missing here";
+    for (query, rows) in [("step=only", 1), ("step=only&stream=stderr", 0)] {
+        let html = page(&stack, &format!("{logs}?{query}")).await;
+        assert!(
+            html.contains(SAID) && html.contains("data-end-unknown=\"true\""),
+            "{html}"
+        );
+        for word in [">complete<", "bytes lost", "It wrote nothing"] {
+            assert!(!html.contains(word), "{word}: {html}");
+        }
+        let raw = whole(&stack, &format!("/runs/{run}/logs.txt?{query}")).await;
+        assert!(raw.contains(&format!("\n[firehall: {SAID}]\n")), "{raw}");
+        let all = json(&stack, &format!("{logs}/rows?{query}&from=0")).await;
+        assert_eq!((&all["rows"], &all["endUnknown"]), (&rows.into(), &true.into()));
+        for offset in [0, 6 * rows] {
+            let request = v1::RunLogsRequest {
+                run_id: run.clone(),
+                step: "only".to_owned(),
+                stream: if rows == 0 {
+                    v1::LogStream::Stderr
+                } else {
+                    v1::LogStream::Stdout
+                }
+                .into(),
+                offset,
+                ..v1::RunLogsRequest::default()
+            };
+            let mut pieces = stack.runs().await.logs(request).await.unwrap().into_inner();
+            let mut told = Vec::new();
+            while let Some(piece) = soon("a piece", pieces.message()).await.unwrap() {
+                assert_eq!(piece.lost, 0);
+                told.push(piece.end_unknown);
+            }
+            assert_eq!(told.pop(), Some(true), "{query} {offset}");
+            assert!(!told.contains(&true), "only at its end");
+        }
+    }
+    session.report(&offer, succeeded()).await;
+    session.ack(&offer.token).await;
     stack.stop().await;
 }
 

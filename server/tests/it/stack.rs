@@ -71,6 +71,7 @@ impl Stack {
             healthy_with_agents: 0,
             artifacts: Some(artifacts),
             public_hosts: vec!["firehall.example".to_owned()],
+            black_box: None,
         };
         let shutdown = CancellationToken::new();
         let (tx, rx) = oneshot::channel();

@@ -39,7 +39,7 @@ fn asked(args: &[String]) -> Option<Soak> {
     let mut soak = Soak {
         // Another one each time; it is printed.
         seed: now.as_secs(),
-        schedules: 1_000,
+        schedules: 5_000,
         within: Duration::from_secs(24 * 3_600),
         at_once: std::thread::available_parallelism().map_or(2, |cores| cores.get() * 2),
     };

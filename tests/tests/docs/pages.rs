@@ -91,6 +91,11 @@ fn what_is_not_run_is_listed() {
                     .lines()
                     .filter(|line| line.starts_with("cargo ") && !line.starts_with("cargo demo"));
                 list.extend(cargo.map(|line| format!("{name}: looked up, not run: {}\n", code(line))));
+                let units = block.text.lines().filter(|line| line.contains("systemctl "));
+                list.extend(
+                    units
+                        .map(|line| format!("{name}: the unit's command, without systemd: {}\n", code(line))),
+                );
             }
         }
     }

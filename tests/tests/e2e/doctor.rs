@@ -1,7 +1,9 @@
 //! `firehall doctor`: what works on this host, at the server and at Slack.
 
 use e2e::{
-    Stack, process,
+    Stack,
+    docker::Operator,
+    process,
     slack::{Slack, TOKEN},
 };
 use emulators::slack::Config;
@@ -117,4 +119,34 @@ fn what_cannot_be_known_without_a_server_or_a_token_is_unknown() {
         (4, "error"),
         "{report:#}"
     );
+}
+
+/// The daemon of the tests, by a container of it; what starts its containers, as the daemon itself says.
+#[test]
+fn the_daemons_oci_runtime_is_told_with_its_version_and_commit() {
+    let operator = Operator::shared();
+    let answer = |path: &str| -> Value {
+        let (status, body) = operator.ask("GET", path).unwrap();
+        assert_eq!(status, 200, "{path}");
+        serde_json::from_slice(&body).unwrap()
+    };
+    let name = answer("/info")["DefaultRuntime"].as_str().unwrap().to_owned();
+    let version = answer("/version");
+    let mut components = version["Components"].as_array().unwrap().iter();
+    let theirs = components.find(|one| one["Name"] == name.as_str()).unwrap();
+    let (version, commit) = (&theirs["Version"], &theirs["Details"]["GitCommit"]);
+    let expected = format!(
+        "{name} {}, commit: {}",
+        version.as_str().unwrap(),
+        commit.as_str().unwrap()
+    );
+
+    let mut command = process::firehall();
+    command
+        .args(["doctor", "-o", "json"])
+        .env("DOCKER_HOST", operator.host());
+    let ended = process::finish(&mut command);
+    let report: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(level(&report, "docker.oci-runtime"), "ok", "{report:#}");
+    assert!(report.to_string().contains(&expected), "{expected}: {report:#}");
 }

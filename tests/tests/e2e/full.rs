@@ -29,18 +29,10 @@ fn job_with(failpoint: &str, nth: u32) -> bool {
     stack.arm(failpoint, &format!("{nth} kill"));
     stack.spawn_server();
     let mut crashed = false;
-    let body = alert("abort").to_string();
+    let body = alert("abort");
     let ids = wait::until("the alert to be accepted", PATIENCE, || {
         crashed |= revive(&mut stack);
-        let headers = [("Content-Type", "application/json")];
-        let answer = http::request(
-            stack.address(),
-            "POST",
-            "/webhook/incident-response",
-            &headers,
-            body.as_bytes(),
-        );
-        answer
+        http::try_post_json(stack.address(), "/webhook/incident-response", &body)
             .ok()
             .filter(|answer| answer.status == 202)
             .map(|answer| answer.json())

@@ -78,6 +78,11 @@ fn doctor_looks_at_podman_from_the_inside_of_a_container() {
         version.contains("Podman 4.") || version.contains("Podman 5."),
         "{version}"
     );
+    let oci = of("docker.oci-runtime");
+    let message = oci["message"].as_str().unwrap();
+    assert_eq!(oci["level"], "ok", "{oci:#}");
+    let named = message.starts_with("runc ") || message.starts_with("crun ");
+    assert!(named && message.contains(", commit: "), "{message}");
     for check in [
         "seccomp",
         "no-new-privs",

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use e2e::process;
+use e2e::{Stack, process};
 
 /// Nobody's: no host has a user of this number.
 const USER: u32 = 61_235;
@@ -101,4 +101,51 @@ fn the_doctor_says_what_holds_without_root() {
         "{refused:?}"
     );
     assert!(of("host.egress")[0].1.contains("root"), "{out}");
+}
+
+/// Tries to open what is a process's own and to attach to it; says what it could.
+const PRY: &str = "
+my ($pid, $ptrace) = @ARGV;
+for my $file (qw(environ mem maps auxv)) { print \"$file\\n\" if open my $open, '<', \"/proc/$pid/$file\" }
+print \"fd\\n\" if opendir my $dir, \"/proc/$pid/fd\";
+print \"ptrace\\n\" if syscall($ptrace, 16, $pid + 0, 0, 0) == 0;
+";
+
+/// What another process of the same user can do with one.
+fn pried(pid: u32) -> Vec<String> {
+    let mut command = Command::new("perl");
+    command.uid(USER).gid(USER).current_dir("/");
+    command.args(["-e", PRY, &pid.to_string(), &libc::SYS_ptrace.to_string()]);
+    let output = process::finish(&mut command);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Its memory and its environment hold secrets, and its user may run other programs.
+#[test]
+fn no_other_process_of_its_user_looks_into_an_agent() {
+    let stack = Stack::server();
+    let home = Home::new();
+    let data = home.dir.path().join("agent").display().to_string();
+    let url = stack.url();
+    let args = ["agent", "--server", &url, "--name", "users", "--data-dir", &data];
+    let agent = process::Running::start("agent", &mut home.firehall(&args), &stack.dir().join("users.log"));
+    stack.connected("users");
+    assert_eq!(pried(agent.pid()), Vec::<String>::new());
+
+    // Of an ordinary process of the user all that is open: it is the agent that is shut.
+    let mut sleep = Command::new("sleep");
+    sleep.arg("1000").uid(USER).gid(USER).env_clear();
+    let other = process::Running::start("sleep", &mut sleep, &stack.dir().join("sleep.log"));
+    let mut open = vec!["environ", "mem", "maps", "auxv", "fd"];
+    let yama = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    // A host may let nobody trace what is not its child.
+    if matches!(yama.trim(), "" | "0") {
+        open.push("ptrace");
+    }
+    assert_eq!(pried(other.pid()), open);
 }

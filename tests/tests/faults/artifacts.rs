@@ -22,6 +22,8 @@ const MIDDLE: u64 = 400_000;
 enum Fault {
     Agent,
     Server,
+    /// As `Server`, and it comes back only after the lease of the step that left it is over.
+    ServerPastTheLease,
     Both,
     /// Each connection is reset after so many bytes from the agent.
     Cut(u64),
@@ -34,9 +36,14 @@ fn scene() -> Scene {
     Scene::of(vec![Step::short("keep", &[]), Step::short("read", &["keep"])])
 }
 
-fn definition(witness: &Witness) -> String {
+fn definition(witness: &Witness, fault: Fault) -> String {
+    let disconnect = match fault {
+        Fault::ServerPastTheLease => "    disconnect: 5s\n",
+        _ => "",
+    };
     let text = scene().definition(witness);
-    let text = text.replacen("  keep:\n", "  keep:\n    artifacts: { out: /tmp/out }\n", 1);
+    let keep = format!("  keep:\n    artifacts: {{ out: /tmp/out }}\n{disconnect}");
+    let text = text.replacen("  keep:\n", &keep, 1);
     let text = text.replacen(
         "      for i in",
         &format!("      seq 1 {LINES} > /tmp/out\n      for i in"),
@@ -91,23 +98,30 @@ fn strike(stack: &mut Stack, proxy: &Proxy, run: &str, before: usize, fault: Fau
                 (down > MIDDLE).then_some(())
             });
         }
-        Fault::Agent | Fault::Server | Fault::Both => {
+        Fault::Agent | Fault::Server | Fault::ServerPastTheLease | Fault::Both => {
             wait::until(&format!("the middle of the artifact of {run}"), PATIENCE, || {
                 (incoming(stack) > MIDDLE).then_some(())
             });
         }
     }
-    if matches!(fault, Fault::Server | Fault::Both) {
+    let ends_server = matches!(fault, Fault::Server | Fault::ServerPastTheLease | Fault::Both);
+    let ends_agent = matches!(fault, Fault::Agent | Fault::AgentThatGets | Fault::Both);
+    if ends_server {
         stack.server_process().kill9();
     }
-    if !matches!(fault, Fault::Server) {
+    if ends_agent {
         stack.agent_process("one").kill9();
     }
     proxy.heal();
-    if matches!(fault, Fault::Server | Fault::Both) {
+    if matches!(fault, Fault::ServerPastTheLease) {
+        wait::until("the end of the lease", PATIENCE, || {
+            stack.said_by("one").contains("its lease is over").then_some(())
+        });
+    }
+    if ends_server {
         stack.start_server();
     }
-    if !matches!(fault, Fault::Server) {
+    if ends_agent {
         stack.start_agent("one");
     }
 }
@@ -125,9 +139,11 @@ fn play(faults: &[(&str, Fault)]) {
         proxy.set(|rules| match fault {
             Fault::Cut(bytes) => rules.up.cut_after = Some(*bytes),
             Fault::AgentThatGets => rules.down.bytes_per_s = Some(300_000),
-            Fault::Agent | Fault::Server | Fault::Both => rules.up.bytes_per_s = Some(300_000),
+            Fault::Agent | Fault::Server | Fault::ServerPastTheLease | Fault::Both => {
+                rules.up.bytes_per_s = Some(300_000);
+            }
         });
-        let file = stack.file(&format!("{n}.yaml"), &definition(&witness));
+        let file = stack.file(&format!("{n}.yaml"), &definition(&witness, *fault));
         let output = stack.cli(&["run", &file]);
         assert!(output.status.success(), "{output:?}");
         let run = String::from_utf8(output.stdout).unwrap().trim().to_owned();
@@ -153,6 +169,10 @@ fn an_artifact_survives_its_agent_its_server_and_the_link() {
     play(&[
         ("kill -9 of the agent in the middle of a piece", Fault::Agent),
         ("kill -9 of the server in the middle of a piece", Fault::Server),
+        (
+            "kill -9 of the server, which is away past the lease",
+            Fault::ServerPastTheLease,
+        ),
         ("the link is cut after 300,000 bytes", Fault::Cut(300_000)),
     ]);
 }

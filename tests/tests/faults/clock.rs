@@ -1,6 +1,10 @@
-//! The wall clock jumps by a day while a step runs. By libfaketime, which leaves the clocks alone that count from boot.
+//! The wall clock jumps while a step runs. By libfaketime, which leaves the clocks alone that count from boot.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use e2e::{
     Stack, Witness,
@@ -18,8 +22,11 @@ impl Clock {
         clock
     }
 
-    /// `+1d` is a day ahead of the true time.
+    /// `+1d` is a day ahead of the true time, `@2147483647` at those Unix seconds, from where it goes on.
     fn jump(&self, to: &str) {
+        let to = to
+            .strip_prefix('@')
+            .map_or_else(|| to.to_owned(), |unix| jump_to(unix.parse().unwrap()));
         let new = self.0.with_extension("new");
         fs::write(&new, format!("{to}\n")).unwrap();
         fs::rename(new, &self.0).unwrap();
@@ -47,6 +54,12 @@ fn library() -> PathBuf {
     found.expect("libfaketime: apt-get install faketime")
 }
 
+/// The jump that leads to an instant in Unix seconds now.
+fn jump_to(unix: i64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    format!("{:+}", unix - i64::try_from(now).unwrap())
+}
+
 #[test]
 fn a_clock_that_jumps_by_a_day_expires_nothing() {
     let mut ledger = Ledger::new("the wall clock jumps while a step runs");
@@ -63,6 +76,16 @@ fn a_clock_that_jumps_by_a_day_expires_nothing() {
         ("the agent's, a day ahead", "+0", "+1d"),
         ("the agent's, a day back", "+0", "-1d"),
         ("both, away from each other", "+1d", "-1d"),
+        ("the server's, an hour ahead", "+1h", "+0"),
+        ("the agent's, an hour back", "+0", "-1h"),
+        ("both, an hour away from each other", "-1h", "+1h"),
+        // 2038-01-19 03:14:07 UTC, and the last seconds of 2028-02-28 and 2028-02-29: passed during the step.
+        (
+            "both, to the last second of 32 bits",
+            "@2147483647",
+            "@2147483647",
+        ),
+        ("into a leap day and out of it", "@1835395199", "@1835481599"),
     ] {
         let mut scene = Scene::one(600);
         // All that could expire falsely: the attempt's time, its lease, and the wait for an agent.

@@ -83,6 +83,47 @@ fn an_offer_that_ends_its_agent_hits_two_agents_at_most() {
     poisoned("assign.recv");
 }
 
+/// The two that ended are away, each after one end: it waits for them, although a third one is free.
+#[test]
+fn what_ended_two_agents_waits_for_them() {
+    let mut ledger = Ledger::new("a step that ended two agents which are drained then");
+    let witness = Witness::start();
+    let mut stack = Stack::server();
+    for name in AGENTS {
+        stack.agent(name, &[], &[]);
+    }
+    stack.arm("assign.recv@poison", "every kill");
+    let scene = Scene::of(vec![Step::short("poison", &[])]);
+    let run = scene.start(&mut stack, &witness, "two-away", |_| ());
+    for name in ["one", "three"] {
+        wait::until(&format!("{name} to end"), PATIENCE, || {
+            stack.agent_process(name).ended()
+        });
+        assert!(stack.cli(&["agents", "drain", name]).status.success());
+        stack.spawn_agent(name);
+    }
+    let waits = wait::until("the step to wait", PATIENCE, || {
+        let waits = stack.show(&run)["steps"][0]["waits_for"].to_string();
+        waits.contains("three is draining").then_some(waits)
+    });
+    assert!(
+        waits.contains("one is draining") && !waits.contains("two"),
+        "{waits}"
+    );
+    assert!(stack.agent_process("two").ended().is_none(), "{}", stack.said());
+    // What was wrong is mended, and they are back.
+    stack.disarm("assign.recv@poison");
+    for name in ["one", "three"] {
+        assert!(stack.cli(&["agents", "uncordon", name]).status.success());
+    }
+    drop(stack.finished(&run));
+    let Judgement { row, wrong } = scene.judge(&stack, &witness, &run);
+    ledger.add("kill -9 of two at assign.recv, then a drain of both", row.clone());
+    assert!(wrong.is_empty(), "{wrong:#?}\n{}", stack.said());
+    assert_eq!((row.starts, row.unknown), (1, 0));
+    cleaned(&stack);
+}
+
 /// An operator who stops and starts an agent crashes nothing: a start that takes long is made again however often.
 #[test]
 fn an_agent_that_is_restarted_gives_nothing_back() {

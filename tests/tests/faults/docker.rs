@@ -16,7 +16,7 @@ use e2e::{
 };
 
 /// How long a run may take that the daemon fails more than once, and that waits for its calls to time out.
-const LONG: Duration = Duration::from_secs(240);
+pub(crate) const LONG: Duration = Duration::from_secs(240);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {
@@ -85,7 +85,7 @@ impl Place {
         let mut step = Step::short("a", &[]);
         (step.lines, step.pause_ms) = (40, 50);
         let mut scene = Scene::of(vec![step]);
-        scene.more = "retry: { limit: 3, delay: 1s, jitter: false }".to_owned();
+        scene.more = "retry: { limit: 8, delay: 1s, jitter: false }".to_owned();
         if moment == Moment::Created {
             self.stack.arm("docker.create.post", "stop");
         }

@@ -99,6 +99,35 @@ fn kill_9_of_the_server_at_each_point_of_an_attempt() {
     at_each("kill -9 of the server", &SERVER, 1);
 }
 
+/// The step has written more than is kept, and the shim that knows how much is killed before it has said so.
+#[test]
+fn a_log_whose_shim_was_killed_says_that_its_end_is_not_known() {
+    const HEAD: usize = 64 * 1024 * 1024 - 64 * 1024;
+    let stack = Stack::with_agent();
+    stack.arm("shim.exit.pre", "kill");
+    let run = stack.start(
+        "name: flood\nsteps:\n  s:\n    image: host\n    run: head -c 80000000 /dev/zero | tr '\\0' x\n",
+        &[],
+    );
+    let view = stack.finished(&run);
+    assert!(stack.reached("shim.exit.pre"), "nobody came there");
+    assert_eq!(view["outcome"], "failed", "{view:#}");
+    for (flags, bytes) in [([].as_slice(), HEAD), (&["--stderr"], 0)] {
+        let args = [&["logs", &run, "s"], flags].concat();
+        let told = wait::until("the log's end", PATIENCE, || {
+            let told = stack.cli(&args);
+            (!told.stderr.is_empty()).then_some(told)
+        });
+        assert_eq!(
+            String::from_utf8_lossy(&told.stderr),
+            "firehall: the end of this log is not known: what wrote it was killed, so bytes may be missing here\n"
+        );
+        assert!(told.stdout.iter().all(|byte| *byte == b'x'));
+        assert_eq!(told.stdout.len(), bytes, "{flags:?}");
+    }
+    cleaned(&stack);
+}
+
 #[test]
 fn full_kill_9_at_each_point_of_a_second_attempt_too() {
     at_each("kill -9 of the agent, two visits", &AGENT, 2);

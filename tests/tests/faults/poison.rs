@@ -10,13 +10,13 @@ use e2e::{
 use serde_json::{Value, json};
 
 /// A scene under another name.
-fn named(scene: &Scene, witness: &Witness, name: &str) -> String {
+pub(super) fn named(scene: &Scene, witness: &Witness, name: &str) -> String {
     scene
         .definition(witness)
         .replacen("name: scene", &format!("name: {name}"), 1)
 }
 
-fn start(stack: &Stack, name: &str, definition: &str) -> String {
+pub(super) fn start(stack: &Stack, name: &str, definition: &str) -> String {
     let file = stack.file(&format!("{name}.yaml"), definition);
     let output = stack.cli(&["run", &file]);
     assert!(output.status.success(), "{output:?}");
@@ -33,7 +33,7 @@ fn listed(stack: &Stack, run: &str) -> Value {
 }
 
 /// It failed, and says that it is our defect; whatever ran of it is gone.
-fn failed(ledger: &mut Ledger, fault: &str, stack: &Stack, run: &str, figure: &str) {
+pub(super) fn failed(ledger: &mut Ledger, fault: &str, stack: &Stack, run: &str, figure: &str) {
     let view = listed(stack, run);
     ledger.add(
         fault,

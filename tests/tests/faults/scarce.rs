@@ -1,6 +1,11 @@
 //! What runs out besides bytes: files that can be made, descriptors, a thread's time.
 
-use std::{fs, net::TcpStream};
+use std::{
+    fs,
+    net::TcpStream,
+    thread,
+    time::{Duration, Instant},
+};
 
 use e2e::{
     Stack, Witness,
@@ -70,6 +75,9 @@ fn a_server_that_cannot_make_files_goes_on() {
     cleaned(&stack);
 }
 
+/// How long an agent has none to spare.
+const WITHOUT: Duration = Duration::from_secs(3);
+
 fn descriptors(pid: u32, most: u64) {
     let limit = libc::rlimit {
         rlim_cur: most,
@@ -128,30 +136,46 @@ fn a_server_without_descriptors_loses_nothing_and_goes_on_when_it_has_some() {
     cleaned(&stack);
 }
 
-/// With what it has open already an agent can begin nothing: that is said, and nothing that did not run counts as done.
+/// With what it has open already, or a few more, an agent can begin nothing or not end what it began: that is said, nothing
+/// that did not run counts as done, and whatever it could not open meanwhile it opens once it can.
 #[test]
 fn an_agent_without_descriptors_says_so_and_goes_on_when_it_has_some() {
     let mut ledger = Ledger::new("no more descriptors for an agent");
     let witness = Witness::start();
     let mut stack = Stack::with_agent();
     let agent = stack.agent_process("one").pid();
-    let open = fs::read_dir(format!("/proc/{agent}/fd")).unwrap().count();
-    descriptors(agent, u64::try_from(open).unwrap());
     let scene = Scene::two();
-    let run = scene.start(&mut stack, &witness, "agent", |_| ());
-    let view = stack.finished(&run);
-    let Judgement { row, wrong } = scene.judge(&stack, &witness, &run);
-    assert!(wrong.is_empty(), "{wrong:#?}\n{}", stack.said());
-    if row.starts < 2 {
-        assert_eq!(view["outcome"], "failed", "{view:#}");
-        assert!(
-            view["reasons"].to_string().contains("Too many open files"),
-            "{view:#}"
-        );
+    for spare in 0..10 {
+        let open = fs::read_dir(format!("/proc/{agent}/fd")).unwrap().count();
+        descriptors(agent, u64::try_from(open + spare).unwrap());
+        let run = scene.start(&mut stack, &witness, &format!("agent-{spare}"), |_| ());
+        // One that lost its connection has none for another.
+        let until = Instant::now() + WITHOUT;
+        while Instant::now() < until && stack.show(&run)["outcome"].is_null() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        descriptors(agent, 1_024);
+        let view = stack.finished(&run);
+        let Judgement { row, wrong } = scene.judge(&stack, &witness, &run);
+        assert!(wrong.is_empty(), "{spare} spare: {wrong:#?}\n{}", stack.said());
+        if row.starts < 2 {
+            assert_eq!(view["outcome"], "failed", "{spare} spare: {view:#}");
+        }
+        if spare == 0 && row.starts < 2 {
+            assert!(
+                view["reasons"].to_string().contains("Too many open files"),
+                "{view:#}"
+            );
+        }
+        if view["outcome"] != "succeeded" {
+            assert!(
+                !view["reasons"].as_array().unwrap().is_empty(),
+                "{spare} spare: {view:#}"
+            );
+        }
+        let figure = format!("{}: {}", view["outcome"], view["reasons"]);
+        ledger.add(&format!("while {spare} more may be open"), Row { figure, ..row });
     }
-    let figure = format!("{}: {}", view["outcome"], view["reasons"]);
-    ledger.add("while there are none", Row { figure, ..row });
-    descriptors(agent, 1_024);
     let after = scene.start(&mut stack, &witness, "after", |_| ());
     scene.went_through(
         &mut ledger,

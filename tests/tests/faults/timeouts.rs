@@ -59,11 +59,15 @@ fn a_timeout_as_the_step_ends_leaves_one_outcome() {
             .unwrap()
             .iter()
             .find(|one| one["key"] == key.as_str());
-        let took = shown.unwrap()["attempts"][0]["duration_ms"]
-            .as_u64()
-            .unwrap_or_default();
-        longest = longest.max(took);
+        let shown = shown.unwrap();
+        assert_eq!(shown["attempts"].as_array().unwrap().len(), 1, "{shown:#}");
+        let took = shown["attempts"][0]["duration_ms"].as_u64();
+        longest = longest.max(took.unwrap_or_default());
     }
+    // How many of each there are is the machine's affair; that they are all is not.
+    assert_eq!(by_itself + timed_out, scene.steps.len());
+    let doubts = history.iter().filter(|event| event["kind"] == "attempt.lost");
+    assert_eq!(doubts.count(), 0, "{view:#}");
     ledger.add(
         "16 steps of 0.8 to 1.2 s",
         Row {
@@ -87,7 +91,8 @@ fn full_a_result_that_waits_beyond_its_lease_stands() {
     let witness = Witness::start();
     let mut stack = Stack::with_agent();
     let mut scene = Scene::one(500);
-    scene.more = "disconnect: 3s".to_owned();
+    // Not to be run again unasked, whatever is judged.
+    scene.more = "disconnect: 3s\n    if-lost: ask".to_owned();
     // Longer than the lease and the server's margin.
     stack.arm("result.recv", "sleep 16000");
     let run = scene.start(&mut stack, &witness, "lease", |_| ());
@@ -96,13 +101,16 @@ fn full_a_result_that_waits_beyond_its_lease_stands() {
     });
     let view = stack.finished(&run);
     let Judgement { mut row, wrong } = scene.judge(&stack, &witness, &run);
-    let lost = history(&stack, &run)
-        .iter()
-        .filter(|event| event["kind"] == "attempt.lost")
-        .count();
-    row.figure = format!("{lost} doubts on the way");
+    let history = history(&stack, &run);
+    let of_kind =
+        |kind: &str| -> Vec<&Value> { history.iter().filter(|event| event["kind"] == kind).collect() };
+    row.figure = format!("{} doubts on the way", of_kind("attempt.lost").len());
     ledger.add("the result waits 16 s", row.clone());
     assert!(wrong.is_empty(), "{wrong:#?}\n{}", stack.said());
-    assert_eq!(row.starts, 1, "{view:#}");
+    let ends = of_kind("attempt.finished");
+    assert_eq!(ends.len(), 1, "{ends:#?}");
+    assert_eq!(ends[0]["body"]["report"]["exit"]["code"], 7, "{ends:#?}");
+    assert_eq!(of_kind("attempt.offered").len(), 1, "{view:#}");
+    assert_eq!((row.starts, row.unknown), (1, 0), "{view:#}");
     cleaned(&stack);
 }

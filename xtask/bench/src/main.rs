@@ -11,6 +11,7 @@ mod idle;
 mod incident;
 mod machine;
 mod many;
+mod peer;
 mod report;
 mod stack;
 mod steps;
@@ -56,6 +57,11 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, count] = args.as_slice()
+        && first == peer::LOOP
+    {
+        return peer::run(count);
+    }
     if args.iter().any(|arg| arg == "--help") {
         println!("{USAGE}");
         return Ok(());

@@ -45,12 +45,17 @@ the same socket and through the same crate, with the same limits and hardening, 
 container after the other. Ours also brings its own pid 1, passes outputs and logs, and lives through the agent's death.
 - Row 7: `fsync`, `fdatasync`, `sync_file_range` and `msync` calls of server and agent together, counted by strace, \
 from the webhook until nothing more comes. Timings under strace mean nothing and are not used.
-- Row 8: a fan-out of 40 items, four at once, on one agent; the bare runtime runs as many in four threads.
+- Row 8: a fan-out of 40 items, four at once, on one agent. libcontainer runs as many in four \
+processes that do nothing else, with our namespaces, mounts and limits, and without a filter of system calls, logs or a record \
+of how each ended; the bare runtime, which has them, in four threads.
 - Row 9: from just before the webhook is sent until the history says that the step create-war-room, and the run, \
 ended; server, two agents and the Slack emulator are processes of their own. The emulator answers at once: against \
 Slack itself add its latency, about 100 ms a call.
-- Row 11: `VmRSS` of the release binary; private is `RssAnon`, and the rest is mapped pages of the program itself. The further agents are sessions of the bench's own, each on a connection of its \
-own; they said Hello and gave credits, and send nothing more.
+- Row 11: `VmRSS` of the release binary, eight seconds after the agent's start; private is `RssAnon`, and the rest is \
+mapped pages of the program itself. An agent that has had nothing to do for five seconds gives back what it does not \
+use: free heap, and pages of the program that only its start needed, which stay in the page cache as long as the kernel \
+has room. The further agents are sessions of the bench's own, each on a connection of its own; they said Hello and gave \
+credits, and send nothing more.
 ";
 
 /// Writes BENCHMARKS.md.

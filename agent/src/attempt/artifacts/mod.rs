@@ -10,7 +10,7 @@ use types::{
     WorkBody,
 };
 
-use super::{Job, report};
+use super::Job;
 
 pub(super) use fetch::fetch;
 
@@ -24,7 +24,8 @@ pub(super) fn of(container: &ContainerWork) -> Vec<SpecArtifact> {
 }
 
 /// Delivers what was kept, and puts into the report what the server holds by then. What cannot be delivered makes a success
-/// a failure, and is added to what a failure says: nothing is left out without a word. A cancel is not held up.
+/// a failure, and is added to what a failure says: nothing is left out without a word. A cancel is not held up. The end of the
+/// lease ends nothing here: no process is left, and what was done is not undone because nobody could be told of it in time.
 pub(super) async fn deliver(job: &Job, work: &Work, left: &[ArtifactRecord], report: &mut AttemptReport) {
     let WorkBody::Container(container) = &work.body else {
         return;
@@ -67,8 +68,8 @@ pub(super) async fn deliver(job: &Job, work: &Work, left: &[ArtifactRecord], rep
         let file = AttemptDir::new(job.dir()).artifacts();
         let sent = tokio::select! {
             sent = send::send(job, &file, offset, &artifact) => sent,
-            () = job.reins.stop.cancelled() => {
-                stopped(job, work, report);
+            () = job.reins.asked.cancelled() => {
+                stopped(report);
                 return;
             }
         };
@@ -80,8 +81,8 @@ pub(super) async fn deliver(job: &Job, work: &Work, left: &[ArtifactRecord], rep
     tell(job, problems, report);
 }
 
-/// It is told to end while what it left is delivered; its process is over already.
-fn stopped(job: &Job, work: &Work, report: &mut AttemptReport) {
+/// The server asks for its end while what it left is delivered; its process is over already.
+fn stopped(report: &mut AttemptReport) {
     report.artifacts.clear();
     match &mut report.verdict {
         Verdict::Failed { failure } => {
@@ -92,7 +93,7 @@ fn stopped(job: &Job, work: &Work, report: &mut AttemptReport) {
             failure.message = Failure::new(failure.kind, message).message;
         }
         verdict => {
-            *verdict = report::stopped_by(job.reins.cause(), work);
+            *verdict = Verdict::Cancelled { confirmed: true };
             report.outputs = Object::new();
         }
     }

@@ -110,7 +110,7 @@ async fn one(context: &Context, runtime: &dyn Runtime, part: Part) -> Result<Opt
 }
 
 /// Until it is ready, which it is when nothing is answered, or has ended. One that nothing is asked of is ready once its
-/// program is executed.
+/// program may have begun; whether it did, the look before the step says.
 async fn until_ready(
     running: &dyn Attached,
     dir: &Path,

@@ -15,6 +15,8 @@ use crate::{commands::put, exit::Fault, out};
 const CONNECT: Duration = Duration::from_secs(30);
 /// How long live runs may take to end when the demo is interrupted.
 const END_RUNS: Duration = Duration::from_secs(8);
+/// How long agents may take to remove what steps left: a busy daemon takes a container away slowly.
+const REMOVALS: Duration = Duration::from_secs(60);
 /// What `dev` grants too.
 const GRANTS: &str = "host-view:proc,network:host";
 const AGENTS: [&str; 2] = ["demo-east", "demo-west"];
@@ -193,6 +195,7 @@ impl Stage {
         if let Some(client) = &self.client {
             // Should the server be gone already, there is nobody left to ask.
             let _late = tokio::time::timeout(END_RUNS, end_runs(client)).await;
+            self.wait_for_removals().await;
         }
         while let Some(mut child) = self.children.pop() {
             child.stop().await;
@@ -206,6 +209,38 @@ impl Stage {
                 ));
             }
         }
+    }
+
+    /// What a run left is its agents' to remove. On their data directory there is no agent after them that would.
+    async fn wait_for_removals(&mut self) {
+        let until = Instant::now() + REMOVALS;
+        loop {
+            let left: usize = AGENTS.iter().map(|name| self.attempts_of(name)).sum();
+            let is_agent = |child: &&mut Child| AGENTS.contains(&child.name.as_str());
+            let mut agents = self.children.iter_mut().filter(is_agent);
+            if left == 0 || agents.any(Child::has_ended) {
+                return;
+            }
+            if Instant::now() >= until {
+                out::note(&format!(
+                    "firehall: what {left} steps left on this host could not be removed in {REMOVALS:?}; containers of a daemon \
+                     are listed by `docker ps --all --filter label=io.firehall.owner`"
+                ));
+                return;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// How many attempts are in an agent's data directory.
+    fn attempts_of(&self, agent: &str) -> usize {
+        let attempts = self
+            .dir
+            .as_ref()
+            .map(|dir| dir.path().join(agent).join("attempts"));
+        // Where the agent never began there is no directory, and nothing to remove.
+        let entries = attempts.and_then(|attempts| std::fs::read_dir(attempts).ok());
+        entries.map_or(0, Iterator::count)
     }
 
     /// Leaves everything running and says where.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use docker::{Docker, Host, Limits, Registries, Seen, Settings};
+use docker::{Docker, Host, Limits, OciRuntime, Registries, Seen, Settings};
 
 use super::{
     finding::Report,
@@ -16,7 +16,10 @@ const CHECK: &str = "runtime.docker";
 pub(crate) struct Here {
     host: Host,
     version: String,
+    podman: bool,
     api: (usize, usize),
+    /// What started the container, or why the daemon does not tell.
+    oci: Result<OciRuntime, String>,
     seen: Seen,
 }
 
@@ -50,7 +53,9 @@ async fn run(host: Host, script: &str) -> Result<Here, String> {
     Ok(Here {
         host,
         version: docker.version().to_owned(),
+        podman: docker.is_podman(),
         api: docker.api(),
+        oci: docker.oci_runtime().await.map_err(|error| said(&error)),
         seen,
     })
 }
@@ -84,7 +89,8 @@ pub(super) async fn look(report: &mut Report) {
                     here.seen.took.as_millis()
                 ),
             );
-            egress(report).await;
+            oci_runtime(report, here.oci);
+            egress(report, here.podman).await;
             let facts = Facts {
                 prefix: "docker",
                 apart: false,
@@ -97,12 +103,43 @@ pub(super) async fn look(report: &mut Report) {
     }
 }
 
+/// Known holes of containers are those of a version of this program: who looks after a host looks it up here.
+fn oci_runtime(report: &mut Report, told: Result<OciRuntime, String>) {
+    const OCI: &str = "docker.oci-runtime";
+    let known = |told: Option<String>| told.unwrap_or_else(|| "cannot tell".to_owned());
+    match told {
+        Err(why) => report.unknown(OCI, format!("cannot tell: {why}"), "look at the daemon's log"),
+        Ok(OciRuntime {
+            name: Some(name),
+            version: Some(version),
+            commit,
+        }) => report.ok(OCI, format!("{name} {version}, commit: {}", known(commit))),
+        Ok(told) => {
+            let help = match &told.name {
+                Some(name) => format!("`{name} --version` on this host says it"),
+                None => "`docker info` names it, and its `--version` says more".to_owned(),
+            };
+            let text = format!(
+                "{}, version: {}, commit: {}",
+                told.name.unwrap_or_else(|| "the daemon names none".to_owned()),
+                known(told.version),
+                known(told.commit)
+            );
+            report.unknown(OCI, text, help);
+        }
+    }
+}
+
 /// Podman takes the wish for a namespace of the cgroups on version 1 and gives none.
 fn cgroups(report: &mut Report, seen: &hardening::Seen) {
-    let paths = seen
-        .get("Cgroups")
-        .map(|paths| paths.join(" "))
-        .unwrap_or_default();
+    let paths = seen.get("Cgroups").map(|paths| paths.join(" "));
+    let Some(paths) = paths.filter(|paths| !paths.is_empty()) else {
+        return report.unknown(
+            "docker.cgroups",
+            "the container that looked did not say which cgroups it sees",
+            "look at the daemon's log, and at `docker run --rm IMAGE cat /proc/self/cgroup`",
+        );
+    };
     if paths == "/" {
         report.ok("docker.cgroups", "a step sees its own alone");
     } else {
@@ -114,8 +151,8 @@ fn cgroups(report: &mut Report, seen: &hardening::Seen) {
     }
 }
 
-async fn egress(report: &mut Report) {
-    match docker::egress_supported().await {
+async fn egress(report: &mut Report, podman: bool) {
+    match docker::egress_supported(podman).await {
         Ok(()) => report.ok("docker.egress", "steps can have network: egress"),
         Err(why) => report.warning(
             "docker.egress",

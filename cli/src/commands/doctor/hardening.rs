@@ -84,12 +84,16 @@ pub(super) async fn look(report: &mut Report) {
 
 /// What this host does not hold or give, where that is so.
 fn loose(report: &mut Report, support: &Support) {
-    match support.looser {
-        None => report.ok("runtime.limits", "they hold a step as a whole, by its cgroup"),
+    match &support.looser {
+        None => report.ok(
+            "runtime.limits",
+            format!("they hold a step as a whole, by its cgroup ({})", support.cgroups),
+        ),
         Some(looser) => report.warning(
             "runtime.limits",
             looser,
-            "run the agent as root where steps must be held as a whole",
+            "where steps must be held as a whole, start the agent by a unit with Delegate=yes (docs/operating.md), or as \
+             root; this looks at the doctor's own cgroup: `firehall agents` says what an agent found",
         ),
     }
     // host.egress says the one of the network.
@@ -241,7 +245,8 @@ pub(super) fn judge(report: &mut Report, seen: &Seen, facts: &Facts<'_>) {
     );
     let user = of("User");
     let base = limits.map_or(0, |limits| limits.host_uid_base);
-    let own = limits.is_some_and(|limits| limits.limits == LimitsBy::Process);
+    let own = limits.is_some_and(Hardening::as_agent);
+    let each = limits.is_some_and(|limits| limits.limits == LimitsBy::Process);
     hold(
         "user",
         if own {
@@ -276,7 +281,7 @@ pub(super) fn judge(report: &mut Report, seen: &Seen, facts: &Facts<'_>) {
             (Some(memory), Some(pids)) => format!(
                 "{memory} bytes, {} processes, by {}",
                 pids.saturating_sub(1),
-                if own { "each process" } else { "the cgroup" }
+                if each { "each process" } else { "the cgroup" }
             ),
             _ => "the cgroup does not say".to_owned(),
         },

@@ -4,13 +4,14 @@ use super::{
     against_each_store,
     sample::{attempt, piece},
 };
-use crate::store::{LogPiece, LogStream, SharedStore, Store};
+use crate::store::{LogEnd, LogPiece, LogStream, SharedStore, Store};
 
 against_each_store!(
     pieces_join,
     overlap_is_idempotent,
     a_gap_must_be_declared,
     nothing_follows_the_end,
+    an_end_that_nobody_knows_stays_one,
     a_reader_gets_about_what_it_asks_for,
     absurd_offsets_are_refused,
 );
@@ -19,7 +20,9 @@ async fn write(store: &dyn Store, piece: LogPiece) -> u64 {
     store.write_logs(vec![piece]).await.unwrap()[0]
 }
 
-async fn read(store: &dyn Store, offset: u64) -> Vec<(u64, u64, String, bool)> {
+type Told = (u64, u64, String, LogEnd);
+
+async fn read(store: &dyn Store, offset: u64) -> Vec<Told> {
     let pieces = store
         .read_log(&attempt(1), LogStream::Stdout, offset, 1 << 20)
         .await
@@ -28,8 +31,8 @@ async fn read(store: &dyn Store, offset: u64) -> Vec<(u64, u64, String, bool)> {
     pieces.into_iter().map(told).collect()
 }
 
-fn told(lost: u64, offset: u64, data: &str, end: bool) -> (u64, u64, String, bool) {
-    (lost, offset, data.to_owned(), end)
+fn told(lost: u64, offset: u64, data: &str, end: bool) -> Told {
+    (lost, offset, data.to_owned(), LogEnd::told(end, false))
 }
 
 async fn pieces_join(store: SharedStore) {
@@ -139,7 +142,7 @@ async fn a_gap_must_be_declared(store: SharedStore) {
 
 async fn nothing_follows_the_end(store: SharedStore) {
     let end = |offset, data: &[u8]| LogPiece {
-        end: true,
+        end: LogEnd::Here,
         ..piece(offset, data)
     };
     assert_eq!(write(&*store, piece(0, b"ab")).await, 2);
@@ -164,6 +167,40 @@ async fn nothing_follows_the_end(store: SharedStore) {
         .await
         .unwrap();
     assert_eq!(read, [silent], "an attempt that wrote nothing has an end, too");
+}
+
+async fn an_end_that_nobody_knows_stays_one(store: SharedStore) {
+    let end = |end, offset, data: &[u8]| LogPiece {
+        end,
+        ..piece(offset, data)
+    };
+    let unknown = |offset, data: &str| (0, offset, data.to_owned(), LogEnd::Unknown);
+    assert_eq!(write(&*store, piece(0, b"ab")).await, 2);
+    assert_eq!(write(&*store, end(LogEnd::Unknown, 2, b"cd")).await, 4);
+    assert_eq!(
+        write(&*store, end(LogEnd::Here, 4, b"")).await,
+        4,
+        "the first end counts"
+    );
+    assert_eq!(
+        read(&*store, 0).await,
+        [told(0, 0, "ab", false), unknown(2, "cd")]
+    );
+    assert_eq!(
+        read(&*store, 4).await,
+        [unknown(4, "")],
+        "a reader who has all is told too"
+    );
+    let bare = LogPiece {
+        stream: LogStream::Stderr,
+        ..end(LogEnd::Unknown, 0, b"")
+    };
+    assert_eq!(write(&*store, bare.clone()).await, 0);
+    let read = store
+        .read_log(&attempt(1), LogStream::Stderr, 0, 9)
+        .await
+        .unwrap();
+    assert_eq!(read, [bare]);
 }
 
 async fn a_reader_gets_about_what_it_asks_for(store: SharedStore) {

@@ -16,7 +16,7 @@ use super::{
     sqlite,
 };
 use crate::store::{
-    Append, Head, IncidentFilter, LogPiece, LogStream, RunFilter, Store, StreamAppend, StreamId,
+    Append, Head, IncidentFilter, LogEnd, LogPiece, LogStream, RunFilter, Store, StreamAppend, StreamId,
 };
 
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ enum Op {
     },
     Workflow(u8, u8),
     Session(u8, u64),
-    Logs(Vec<(bool, u64, usize, u64, bool)>),
+    Logs(Vec<(bool, u64, usize, u64, u8)>),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -59,7 +59,7 @@ fn op() -> impl Strategy<Value = Op> {
         0..24u64,
         0..8usize,
         prop_oneof![3 => Just(0), 1 => 0..9u64],
-        proptest::bool::weighted(0.05),
+        prop_oneof![38 => Just(0), 1 => Just(1), 1 => Just(2)],
     );
     prop_oneof![
         3 => append,
@@ -127,7 +127,7 @@ fn byte(offset: u64) -> u8 {
     b'a' + u8::try_from(offset % 26).unwrap()
 }
 
-fn log_piece(parts: &(bool, u64, usize, u64, bool)) -> LogPiece {
+fn log_piece(parts: &(bool, u64, usize, u64, u8)) -> LogPiece {
     let (stderr, offset, length, lost, end) = *parts;
     LogPiece {
         attempt: attempt(1),
@@ -139,7 +139,7 @@ fn log_piece(parts: &(bool, u64, usize, u64, bool)) -> LogPiece {
         offset,
         data: (offset..offset + length as u64).map(byte).collect(),
         lost,
-        end,
+        end: LogEnd::told(end > 0, end > 1),
     }
 }
 

@@ -3,7 +3,7 @@
 use types::{AgentId, AlertId, AttemptKey, IncidentId, RunId, RunOutcome, Timestamp};
 
 use crate::store::{
-    AgentRow, Append, Claim, Evidence, Head, IncidentHead, LogPiece, LogStream, NewEvent, RunHead,
+    AgentRow, Append, Claim, Evidence, Head, IncidentHead, LogEnd, LogPiece, LogStream, NewEvent, RunHead,
     StreamAppend, StreamId, WorkflowRow,
 };
 
@@ -145,6 +145,6 @@ pub(crate) fn piece(offset: u64, data: &[u8]) -> LogPiece {
         offset,
         data: data.to_vec(),
         lost: 0,
-        end: false,
+        end: LogEnd::Open,
     }
 }

@@ -66,7 +66,8 @@ impl Write for ObjectRemoved {
     }
 }
 
-/// What is held, the longest stored first. Reads all sums: it is asked each hour, and when somebody asks.
+/// What is held, the longest stored first. Reads all sums: it is asked each ten minutes, once for
+/// each page of a pass.
 const OBJECTS: &str = "SELECT max(stored_at) AS at, sha256, max(bytes) FROM artifacts AS a
      WHERE NOT EXISTS (SELECT 1 FROM artifacts_removed AS r WHERE r.sha256 = a.sha256)
      GROUP BY sha256 HAVING (at, sha256) > (?, ?) ORDER BY at, sha256 LIMIT ?";

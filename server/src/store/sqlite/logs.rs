@@ -7,7 +7,7 @@ use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 use types::AttemptKey;
 
 use super::{
-    LogPiece, LogStream,
+    LogEnd, LogPiece, LogStream,
     job::{Effect, Stop, Write},
     log_piece::{Fit, Kept, end_mark, fit},
     read::bounded,
@@ -31,7 +31,7 @@ pub(super) struct WriteLogs(pub(super) Vec<LogPiece>);
 struct Log {
     id: i64,
     held: u64,
-    ended: bool,
+    ended: LogEnd,
 }
 
 #[async_trait]
@@ -67,7 +67,7 @@ async fn find_or_make(conn: &mut SqliteConnection, piece: &LogPiece) -> Result<L
         log.unwrap_or(Log {
             id: 0,
             held: 0,
-            ended: false,
+            ended: LogEnd::Open,
         })
     })
 }
@@ -79,8 +79,8 @@ async fn write_piece(
 ) -> Result<Effect, sqlx::Error> {
     let (start, kept) = (log.held, fit(log.held, log.ended, piece));
     match kept {
-        Fit::Refused | Fit::Held { ends: false } => return Ok(Effect::default()),
-        Fit::Held { ends: true } => log.ended = true,
+        Fit::Refused | Fit::Held { news: None } => return Ok(Effect::default()),
+        Fit::Held { news: Some(end) } => log.ended = end,
         Fit::Keep { held, .. } => (log.held, log.ended) = (held, piece.end),
     }
     put_log(conn, log, piece).await?;
@@ -104,14 +104,14 @@ async fn put_log(conn: &mut SqliteConnection, log: &mut Log, piece: &LogPiece) -
             .bind(piece.attempt.name())
             .bind(number(piece.stream))
             .bind(log.held.cast_signed())
-            .bind(log.ended)
+            .bind(word(log.ended))
             .execute(conn)
             .await?;
         log.id = done.last_insert_rowid();
     } else {
         sqlx::query("UPDATE logs SET held = ?, ended = ? WHERE id = ?")
             .bind(log.held.cast_signed())
-            .bind(log.ended)
+            .bind(word(log.ended))
             .bind(log.id)
             .execute(conn)
             .await?;
@@ -137,8 +137,8 @@ pub(super) async fn read(
         return Ok(Vec::new());
     };
     if from >= log.held {
-        return Ok(if log.ended {
-            vec![end_mark(attempt, stream, from)]
+        return Ok(if log.ended.is_end() {
+            vec![end_mark(attempt, stream, from, log.ended)]
         } else {
             Vec::new()
         });
@@ -160,8 +160,12 @@ pub(super) async fn read(
         .await?;
     let pieces = rows.iter().map(|row| {
         let kept = kept_of(row)?;
-        let ends = log.ended && kept.end() == log.held;
-        Ok(kept.cut(attempt, stream, from, ends))
+        let end = if kept.end() == log.held {
+            log.ended
+        } else {
+            LogEnd::Open
+        };
+        Ok(kept.cut(attempt, stream, from, end))
     });
     pieces.collect()
 }
@@ -190,11 +194,24 @@ const fn number(stream: LogStream) -> i64 {
     }
 }
 
+/// `ended` in the database: versions before this one know 0 and not 0.
+const fn word(end: LogEnd) -> i64 {
+    match end {
+        LogEnd::Open => 0,
+        LogEnd::Here => 1,
+        LogEnd::Unknown => 2,
+    }
+}
+
 fn log_of(row: &SqliteRow) -> Result<Log, sqlx::Error> {
     Ok(Log {
         id: row.try_get(0)?,
         held: row.try_get(1)?,
-        ended: row.try_get(2)?,
+        ended: match row.try_get(2)? {
+            0 => LogEnd::Open,
+            2 => LogEnd::Unknown,
+            _ => LogEnd::Here,
+        },
     })
 }
 

@@ -252,6 +252,7 @@ pub(crate) const ROWS: &[Row] = &[
             ("data", Is::Free),
             ("lost", Is::Free),
             ("end", Is::Free),
+            ("end_unknown", Is::Free),
         ],
     ),
     row(

@@ -30,10 +30,7 @@ async fn open(room: &Room, id: &str, pairs: Pairs, headers: &HeaderMap) -> Resul
         None => asked.params.number("after")?.unwrap_or(0),
     };
     let brief = asked.params.flag("brief")?;
-    let (last, ended) = room
-        .folded
-        .look(&room.core, &asked.id, |run| (run.seq, run.ended.is_some()))
-        .await?;
+    let (last, ended) = room.look(&asked.id, |run| (run.seq, run.ended.is_some())).await?;
     if ended && after >= last {
         return Ok(streams::nothing_more());
     }

@@ -42,7 +42,7 @@ async fn load(room: &Room, id: &str, pairs: Pairs) -> Result<History, Status> {
     let kind = asked.params.text("kind")?.to_owned();
     let step = asked.params.text("step")?.to_owned();
     let after = asked.params.number("after")?.unwrap_or(0);
-    let mut head = room.folded.look(&room.core, &asked.id, view::head).await?;
+    let mut head = room.look(&asked.id, view::head).await?;
     room.kept(&mut head).await?;
     let (entries, next) = entries(&room.core, &asked.id, after, &kind, &step).await?;
     Ok(History {
@@ -122,7 +122,7 @@ pub(super) async fn download(
 ) -> Result<Response, Refusal> {
     let begin = async {
         let asked = room.asked(&id, pairs)?;
-        room.folded.look(&room.core, &asked.id, |_| ()).await?;
+        room.look(&asked.id, |_| ()).await?;
         Ok(asked.id)
     };
     let run: RunId = begin.await.map_err(|status| room.refuse(status))?;

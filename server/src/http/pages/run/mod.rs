@@ -4,7 +4,6 @@
 mod artifacts;
 mod events;
 mod facts;
-mod folded;
 mod history;
 mod logs;
 mod params;
@@ -24,7 +23,7 @@ use axum::{
 use tonic::Status;
 use types::RunId;
 
-use self::{folded::Folded, logs::Logs, params::Params};
+use self::{logs::Logs, params::Params};
 use super::{
     answer,
     refusal::Refusal,
@@ -39,7 +38,6 @@ use crate::{
 #[derive(Clone)]
 struct Room {
     core: Core,
-    folded: Arc<Folded>,
     logs: Arc<Logs>,
     streams: Streams,
 }
@@ -65,7 +63,6 @@ pub(super) fn router(core: Core, streams: Streams) -> Router {
         .route("/runs/{id}/artifacts/{step}/{name}", get(artifacts::download))
         .with_state(Room {
             core,
-            folded: Arc::default(),
             logs: Arc::default(),
             streams,
         })
@@ -89,6 +86,13 @@ impl Room {
 
     fn refuse(&self, status: Status) -> Refusal {
         Refusal::new(&self.core, status)
+    }
+
+    /// Looks at a run as it is now.
+    async fn look<T>(&self, id: &RunId, look: impl FnOnce(&engine::Run) -> T) -> Result<T, Status> {
+        let seen = self.core.runs.look(id, look).await;
+        seen.map_err(|error| errors::store_status(&error))?
+            .ok_or_else(|| errors::no_run(id))
     }
 
     /// Whether the definition of a run has a page of its own: one that was run from a file has none.

@@ -26,8 +26,7 @@ async fn load(room: &Room, id: &str, pairs: Pairs) -> Result<run::Run, Status> {
     let agents = room.core.agents.snapshot();
     let now = room.core.clock.now();
     let (mut head, graph, list) = room
-        .folded
-        .look(&room.core, &asked.id, |run| {
+        .look(&asked.id, |run| {
             failpoint::reach_of("page.run", &run.plan.name);
             let list = view::list(run, &agents, state, q, page);
             (view::head(run), view::picture(run, &agents, now), list)

@@ -39,7 +39,7 @@ async fn load(room: &Room, id: &str, key: &str, pairs: Pairs) -> Result<StepPage
     let wanted = wanted(&asked)?;
     let agents = room.core.agents.snapshot();
     let look = |run: &Run| found(room, run, key, wanted, &agents);
-    let mut page = room.folded.look(&room.core, &asked.id, look).await??;
+    let mut page = room.look(&asked.id, look).await??;
     let sums = page.artifacts.iter().map(|one| one.sha256.clone()).collect();
     let removed = artifacts_removed(&room.core, sums).await?;
     for one in &mut page.artifacts {

@@ -8,7 +8,7 @@ use super::super::{Asked, Room, view};
 use crate::{
     Core,
     api::{convert, errors},
-    store::LogStream,
+    store::{LogEnd, LogStream},
 };
 use ::pages::{
     log::Piece,
@@ -41,10 +41,7 @@ impl Room {
             asked.params.number("index")?,
             asked.params.number("attempt")?.unwrap_or(0),
         );
-        self.folded
-            .look(&self.core, &asked.id, |run| {
-                choose(run, step, index, attempt, stream)
-            })
+        self.look(&asked.id, |run| choose(run, step, index, attempt, stream))
             .await?
     }
 }
@@ -214,13 +211,13 @@ pub(super) fn pick(run: &Run) -> Pick {
 }
 
 impl Chosen {
-    /// Reads from an offset on until `more` is false or nothing more is there.
+    /// Reads from an offset on until `more` is false or nothing more is there, and says what follows what was read.
     pub(super) async fn read(
         &self,
         core: &Core,
         mut offset: u64,
         mut more: impl FnMut(Piece<'_>) -> bool,
-    ) -> Result<bool, Status> {
+    ) -> Result<LogEnd, Status> {
         loop {
             let pieces = core
                 .store
@@ -228,7 +225,7 @@ impl Chosen {
                 .await;
             let pieces = pieces.map_err(|error| errors::store_status(&error))?;
             if pieces.is_empty() {
-                return Ok(false);
+                return Ok(LogEnd::Open);
             }
             for piece in pieces {
                 let wanted = more(Piece {
@@ -236,7 +233,7 @@ impl Chosen {
                     lost: piece.lost,
                     data: &piece.data,
                 });
-                if piece.end || !wanted {
+                if piece.end.is_end() || !wanted {
                     return Ok(piece.end);
                 }
                 offset = piece.offset + piece.data.len() as u64;

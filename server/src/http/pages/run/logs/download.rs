@@ -12,7 +12,8 @@ use super::{
     super::{Pairs, Path, Refusal, Room, State},
     Chosen,
 };
-use crate::Core;
+use crate::{Core, store::LogEnd};
+use ::pages::run::END_UNKNOWN;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 256 * 1024;
@@ -58,7 +59,7 @@ fn bytes(
                 // A download that breaks off is seen to; one that ends early is not.
                 Err(error) => return Some((Err(std::io::Error::other(error)), (core, chosen, None))),
             };
-            let ended = pieces.last().is_none_or(|piece| piece.end);
+            let ended = pieces.last().is_none_or(|piece| piece.end.is_end());
             let next = pieces.last().map(|piece| piece.offset + piece.data.len() as u64);
             let mut all = Vec::new();
             for piece in pieces {
@@ -66,6 +67,9 @@ fn bytes(
                     all.extend(format!("\n[firehall: {} bytes lost here]\n", piece.lost).into_bytes());
                 }
                 all.extend(piece.data);
+                if piece.end == LogEnd::Unknown {
+                    all.extend(format!("\n[firehall: {END_UNKNOWN}]\n").into_bytes());
+                }
             }
             let next = next.filter(|_| !ended);
             Some((Ok(Bytes::from(all)), (core, chosen, next)))

@@ -10,7 +10,10 @@ use tonic::Status;
 use types::AttemptKey;
 
 use super::Chosen;
-use crate::{Core, store::LogStream};
+use crate::{
+    Core,
+    store::{LogEnd, LogStream},
+};
 use ::pages::log::{Index, Mark, Search};
 
 /// Logs that are kept; each takes at most a few MiB, for a mark every so many rows of the longest log.
@@ -26,13 +29,13 @@ pub(super) struct Known {
     pub(super) rows: u64,
     pub(super) bytes: u64,
     pub(super) lost: u64,
-    pub(super) ended: bool,
+    pub(super) end: LogEnd,
 }
 
 #[derive(Default)]
 struct Pass {
     index: Index,
-    ended: bool,
+    end: LogEnd,
 }
 
 /// The last logs that were looked at.
@@ -57,7 +60,7 @@ impl Logs {
             rows: pass.index.rows(),
             bytes: pass.index.end(),
             lost: pass.index.lost(),
-            ended: pass.ended,
+            end: pass.end,
         })
         .await
     }
@@ -75,11 +78,11 @@ impl Logs {
     ) -> Result<T, Status> {
         let kept = self.kept(chosen);
         let mut pass = kept.lock().await;
-        if !pass.ended {
+        if !pass.end.is_end() {
             let _turn = self.passes.acquire().await;
-            let Pass { index, ended } = &mut *pass;
+            let Pass { index, end } = &mut *pass;
             let from = index.end();
-            *ended = chosen
+            *end = chosen
                 .read(core, from, |piece| {
                     index.feed(piece);
                     true

@@ -13,7 +13,7 @@ use super::{
     Chosen,
     index::Known,
 };
-use crate::api;
+use crate::{api, store::LogEnd};
 
 /// News are told this often at most.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -34,7 +34,7 @@ async fn open(room: &Room, id: &str, pairs: Pairs) -> Result<Response, Status> {
     let seen: u64 = asked.params.number("bytes")?.unwrap_or(0);
     let chosen = room.chosen(&asked).await?;
     let known = room.logs.known(&room.core, &chosen).await?;
-    if known.ended && seen >= known.bytes {
+    if known.end.is_end() && seen >= known.bytes {
         return Ok(streams::nothing_more());
     }
     let place = room.streams.place()?;
@@ -71,8 +71,14 @@ impl Growth {
                     return Some((streams::end(), self));
                 }
                 Next::Tell(known) => {
-                    self.next = if known.ended { Next::End } else { Next::Wait };
-                    let data = json!({ "rows": known.rows, "bytes": known.bytes, "lost": known.lost, "ended": known.ended });
+                    self.next = if known.end.is_end() { Next::End } else { Next::Wait };
+                    let data = json!({
+                        "rows": known.rows,
+                        "bytes": known.bytes,
+                        "lost": known.lost,
+                        "ended": known.end.is_end(),
+                        "endUnknown": known.end == LogEnd::Unknown,
+                    });
                     return Some((Event::default().event("log").data(data.to_string()), self));
                 }
                 Next::Wait => {
@@ -81,7 +87,11 @@ impl Growth {
                     self.next = match grew {
                         api::Grew::More => Next::Tell(known),
                         // Nothing follows, whether or not the agent said so.
-                        api::Grew::Ended => Next::Tell(Known { ended: true, ..known }),
+                        api::Grew::Ended if known.end.is_end() => Next::Tell(known),
+                        api::Grew::Ended => Next::Tell(Known {
+                            end: LogEnd::Here,
+                            ..known
+                        }),
                         // The reader comes again.
                         api::Grew::Unknown => return None,
                     };

@@ -16,7 +16,7 @@ use tonic::Status;
 use self::chosen::{Chosen, Pick, pick};
 pub(super) use self::{download::download, index::Logs, live::stream};
 use super::{Pairs, Path, Refusal, Room, State, answer, view};
-use crate::api::errors;
+use crate::{api::errors, store::LogEnd};
 use ::pages::{
     log::{Row, Rows},
     run::{Line, Log, NoLog, lines},
@@ -44,10 +44,7 @@ pub(super) async fn page(
 async fn show(room: &Room, id: &str, pairs: Pairs) -> Result<Response, Status> {
     let asked = room.asked(id, pairs)?;
     if asked.params.text("step")?.is_empty() {
-        let (head, picked) = room
-            .folded
-            .look(&room.core, &asked.id, |run| (view::head(run), pick(run)))
-            .await?;
+        let (head, picked) = room.look(&asked.id, |run| (view::head(run), pick(run))).await?;
         return Ok(match picked {
             Pick::Log(query) => Redirect::to(&format!("{}/logs?{query}", head.base())).into_response(),
             Pick::None => answer(&NoLog {
@@ -95,7 +92,8 @@ async fn show(room: &Room, id: &str, pairs: Pairs) -> Result<Response, Status> {
         rows: known.rows,
         bytes: known.bytes,
         lost: known.lost,
-        ended: known.ended,
+        ended: known.end.is_end(),
+        end_unknown: known.end == LogEnd::Unknown,
     }))
 }
 
@@ -120,7 +118,8 @@ pub(super) async fn rows(
             "lines": lines(&rows),
             "rows": known.rows,
             "bytes": known.bytes,
-            "ended": known.ended,
+            "ended": known.end.is_end(),
+            "endUnknown": known.end == LogEnd::Unknown,
         })))
     };
     found

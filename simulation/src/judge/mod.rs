@@ -1,34 +1,55 @@
 //! What must hold at the end, judged by the witness and the stored histories, never by what a process says of itself.
 
+mod artifacts;
+mod doubts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Event, Run, history};
+use engine::{At, Event, Run, history};
 use futures::FutureExt;
+use object_store::memory::InMemory;
 use protocol::server::Lost;
 use server::store::{LogStream, Store, StreamId};
-use types::{AttemptKey, AttemptReport, LeaseToken, RunId};
+use types::{Artifact, AttemptKey, AttemptReport, LeaseToken, RunId, Verdict};
 
-use crate::record::{Record, Start};
+use crate::{
+    record::{Record, Start},
+    work::MAY_RERUN,
+};
 
 /// Events read at once: more than any of these histories has.
 const ALL: u32 = 10_000;
 /// A log read at once.
 const LOG_BYTES: usize = 64 * 1024;
-/// The step that may be run again.
-const MAY_RERUN: &str = "again";
-
 /// What the histories say, over all runs.
 #[derive(Default)]
 struct Told {
     finished: BTreeMap<LeaseToken, (AttemptKey, AttemptReport)>,
     lost: BTreeMap<LeaseToken, Lost>,
     offered: BTreeSet<LeaseToken>,
+    artifacts: BTreeMap<LeaseToken, (AttemptKey, Vec<Artifact>)>,
     events: usize,
+}
+
+/// What is judged.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// What happened.
+    pub record: &'a Record,
+    /// The histories.
+    pub store: &'a dyn Store,
+    /// The bytes of artifacts.
+    pub objects: &'a InMemory,
 }
 
 /// A summary in a line, and what must never be, when it was.
 #[must_use]
-pub fn judge(record: &Record, store: &dyn Store, runs: usize, left: &[String]) -> (String, Option<String>) {
+pub fn judge(world: &World<'_>, runs: usize, left: &[String]) -> (String, Option<String>) {
+    let World {
+        record,
+        store,
+        objects,
+    } = *world;
     let mut told = Told::default();
     let mut violation = None;
     if record.runs().len() != runs {
@@ -43,17 +64,20 @@ pub fn judge(record: &Record, store: &dyn Store, runs: usize, left: &[String]) -
     let found = starts_once(&starts)
         .and_then(|()| results(&starts, &told))
         .and_then(|()| logs(store, &told))
+        .and_then(|()| artifacts::whole(&starts, &told, objects))
+        .and_then(|()| doubts::true_ones(record, &starts))
         .and_then(|()| match left.first() {
             Some(one) => Err(format!("left behind: {one} and {} more", left.len() - 1)),
             None => Ok(()),
         });
     let summary = format!(
-        "{} faults, {} runs, {} events, {} starts, {} results, {} in doubt",
+        "{} faults, {} runs, {} events, {} starts, {} results, {} artifacts, {} in doubt",
         record.faults(),
         record.runs().len(),
         told.events,
         starts.len(),
         told.finished.len(),
+        told.artifacts.len(),
         told.lost.len()
     );
     (summary, violation.or(found.err()))
@@ -99,14 +123,19 @@ fn note(run: &RunId, event: Event, told: &mut Told) -> Result<(), String> {
         Event::AttemptOffered { placement, .. } if !told.offered.insert(placement.token.clone()) => {
             return Err(format!("{} was offered twice", placement.token));
         }
+        Event::ArtifactStored { at, token, artifact } => {
+            let (_, artifacts) = told
+                .artifacts
+                .entry(token)
+                .or_insert_with(|| (key(run, at), Vec::new()));
+            if artifacts.contains(&artifact) {
+                return Err(format!("artifact {} is told twice", artifact.name));
+            }
+            artifacts.push(artifact);
+        }
         Event::AttemptFinished { at, token, report } => {
-            let key = AttemptKey {
-                run: run.clone(),
-                step: at.step,
-                index: at.index,
-                attempt: at.attempt,
-            };
-            if told.finished.insert(token.clone(), (key, *report)).is_some() {
+            let before = told.finished.insert(token.clone(), (key(run, at), *report));
+            if before.is_some() {
                 return Err(format!("{token} has two results"));
             }
         }
@@ -116,6 +145,15 @@ fn note(run: &RunId, event: Event, told: &mut Told) -> Result<(), String> {
         _ => {}
     }
     Ok(())
+}
+
+fn key(run: &RunId, at: At) -> AttemptKey {
+    AttemptKey {
+        run: run.clone(),
+        step: at.step,
+        index: at.index,
+        attempt: at.attempt,
+    }
 }
 
 /// One start a lease, one an attempt, and one a step where it must not run twice.
@@ -153,7 +191,16 @@ fn results(starts: &[Start], told: &Told) -> Result<(), String> {
                 ));
             }
             (None, _) => return Err(format!("the result of {key} of {} is lost", key.run)),
-            (Some((_, report)), _) => same(start, report)?,
+            (Some((_, report)), lost) => {
+                same(start, report)?;
+                let failed = matches!(report.verdict, Verdict::Failed { .. } | Verdict::Degraded { .. });
+                if start.code == Some(0) && lost.is_none() && failed {
+                    return Err(format!(
+                        "{key} of {} ended well, told is {:?}",
+                        key.run, report.verdict
+                    ));
+                }
+            }
         }
     }
     let started: BTreeSet<&LeaseToken> = starts.iter().map(|start| &start.token).collect();

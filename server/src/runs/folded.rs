@@ -1,5 +1,5 @@
-//! The runs that somebody looks at, folded: a look at a run of 10,000 steps reads what happened since the last look, not
-//! all of it.
+//! The runs that are read again and again, folded: a look at a run of 10,000 steps reads what happened since the last look,
+//! not all of it.
 
 use std::{
     collections::VecDeque,
@@ -7,17 +7,13 @@ use std::{
 };
 
 use engine::Run;
-use tonic::Status;
 use types::RunId;
 
-use crate::{
-    Core,
-    api::errors::{no_run, store_status},
-    runs::advance,
-};
+use super::Runs;
+use crate::store::StoreError;
 
 /// Runs that are kept.
-const KEPT: usize = 8;
+const KEPT: usize = 64;
 /// Bytes of the events of those that are kept beside the newest; folded they take about as much.
 const KEPT_BYTES: usize = 64 * 1024 * 1024;
 
@@ -29,42 +25,41 @@ type Kept = Arc<tokio::sync::Mutex<(Option<Run>, usize)>>;
 pub(super) struct Folded(Mutex<Shelf<Kept>>);
 
 impl Folded {
-    /// Looks at a run as it is now.
+    fn shelf<T>(&self, change: impl FnOnce(&mut Shelf<Kept>) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Runs {
+    /// Looks at a run as it is now; none for an unknown run.
     ///
     /// # Errors
-    /// `NOT_FOUND` for an unknown run; what the store says.
-    pub(super) async fn look<T>(
+    /// As [`Self::load`].
+    pub(crate) async fn look<T>(
         &self,
-        core: &Core,
         id: &RunId,
         look: impl FnOnce(&Run) -> T,
-    ) -> Result<T, Status> {
-        let known = self.shelf(|shelf| shelf.find(id));
-        let kept = match known {
+    ) -> Result<Option<T>, StoreError> {
+        let folded = &self.inner.folded;
+        let kept = match folded.shelf(|shelf| shelf.find(id)) {
             Some(kept) => kept,
-            // Addresses of runs that do not exist push out no others.
-            None => match core.store.run(id).await {
-                Ok(Some(_)) => self.shelf(|shelf| shelf.find_or_add(id)),
-                Ok(None) => return Err(no_run(id)),
-                Err(error) => return Err(store_status(&error)),
+            // Ids of runs that do not exist push out no others.
+            None => match self.inner.store.run(id).await? {
+                Some(_) => folded.shelf(|shelf| shelf.find_or_add(id)),
+                None => return Ok(None),
             },
         };
         let mut kept = kept.lock().await;
-        let (run, bytes) = &mut *kept;
-        match advance(&core.store, id, run, bytes).await {
-            Ok(()) => self.shelf(|shelf| shelf.holds(id, *bytes)),
-            Err(error) => {
-                // What was folded halfway is not kept.
-                *kept = (None, 0);
-                self.shelf(|shelf| shelf.forget(id));
-                return Err(store_status(&error));
-            }
+        // Taken out meanwhile: what was folded halfway is kept on no path.
+        let (mut run, mut bytes) = std::mem::take(&mut *kept);
+        if let Err(error) = self.advance(id, &mut run, &mut bytes).await {
+            folded.shelf(|shelf| shelf.forget(id));
+            return Err(error);
         }
-        run.as_ref().map(look).ok_or_else(|| no_run(id))
-    }
-
-    fn shelf<T>(&self, change: impl FnOnce(&mut Shelf<Kept>) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        folded.shelf(|shelf| shelf.holds(id, bytes));
+        let seen = run.as_ref().map(look);
+        *kept = (run, bytes);
+        Ok(seen)
     }
 }
 
@@ -126,19 +121,19 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded_by_number_and_by_bytes() {
         let mut shelf = Shelf::<()>::default();
-        for n in 0..20 {
+        for n in 0..72 {
             shelf.find_or_add(&id(n));
             shelf.holds(&id(n), 1);
         }
-        assert_eq!(kept(&shelf), (12..20).rev().map(id).collect::<Vec<_>>());
+        assert_eq!(kept(&shelf), (8..72).rev().map(id).collect::<Vec<_>>());
         // Two of the largest fit beside the newest, however large that is.
         for n in [12, 13, 14] {
             shelf.find(&id(n));
             shelf.holds(&id(n), KEPT_BYTES / 2 - 1);
         }
-        shelf.find(&id(19));
-        shelf.holds(&id(19), 2 * KEPT_BYTES);
-        assert_eq!(kept(&shelf), [id(19), id(14), id(13)]);
+        shelf.find(&id(71));
+        shelf.holds(&id(71), 2 * KEPT_BYTES);
+        assert_eq!(kept(&shelf), [id(71), id(14), id(13)]);
         shelf.find(&id(13));
         shelf.holds(&id(13), 1);
         assert_eq!(
