@@ -228,13 +228,22 @@ mod tests {
         assert_eq!(inside("").0, []);
     }
 
+    /// A port that is free for UDP may be another test's for TCP.
+    fn on_one_port() -> (UdpSocket, TcpListener) {
+        let both = (0..100).find_map(|_| {
+            let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let tcp = TcpListener::bind(udp.local_addr().unwrap()).ok()?;
+            Some((udp, tcp))
+        });
+        both.unwrap()
+    }
+
     #[test]
     fn questions_and_answers_pass_by_udp_and_tcp_and_a_silent_server_is_left() {
         let here = (Ipv4Addr::LOCALHOST, 0);
         // The first one takes questions and says nothing.
         let silent = UdpSocket::bind(here).unwrap();
-        let server = UdpSocket::bind(here).unwrap();
-        let by_tcp = TcpListener::bind(server.local_addr().unwrap()).unwrap();
+        let (server, by_tcp) = on_one_port();
         let (door, tcp_door) = (UdpSocket::bind(here).unwrap(), TcpListener::bind(here).unwrap());
         let (udp_at, tcp_at) = (door.local_addr().unwrap(), tcp_door.local_addr().unwrap());
         let servers = vec![silent.local_addr().unwrap(), server.local_addr().unwrap()];
