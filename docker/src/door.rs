@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{ControlMessage, MsgFlags, getsockopt, sendmsg};
+use runtime::kit::pidfd_open;
 
 use crate::attempt::{Files, Handed};
 use crate::wire::{self, Answer, GO, Job, SOCKET};
@@ -22,7 +24,11 @@ pub(crate) struct Door {
 }
 
 /// Our pid 1, contained and waiting.
-pub(crate) struct Caller(UnixStream);
+pub(crate) struct Caller {
+    stream: UnixStream,
+    /// The process itself, where it is seen from here.
+    pub process: Option<OwnedFd>,
+}
 
 impl Door {
     /// Opens it. Any user may knock: who is inside is not known outside. Whatever lay there from before is gone.
@@ -53,10 +59,12 @@ impl Door {
             stream.set_nonblocking(false)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.set_write_timeout(Some(PATIENCE))?;
+            // Before its answer, for which it lives: the number is its own until then.
+            let process = process(&stream);
             give(&stream, &handed)?;
             wire::send(&stream, &job)?;
             let answer = wire::receive(&stream)?;
-            Ok((answer, Caller(stream)))
+            Ok((answer, Caller { stream, process }))
         };
         tokio::task::spawn_blocking(handing)
             .await
@@ -78,8 +86,14 @@ impl Drop for Door {
 impl Caller {
     /// The word to go.
     pub(crate) fn go(mut self) -> io::Result<()> {
-        io::Write::write_all(&mut self.0, &[GO])
+        io::Write::write_all(&mut self.stream, &[GO])
     }
+}
+
+/// None where the number says nothing here: another machine's or another pid namespace's process.
+fn process(stream: &UnixStream) -> Option<OwnedFd> {
+    let peer = getsockopt(stream, PeerCredentials).ok()?;
+    (peer.pid() > 0).then(|| pidfd_open(peer.pid()).ok()).flatten()
 }
 
 fn give(stream: &UnixStream, handed: &Handed) -> io::Result<()> {

@@ -1,12 +1,13 @@
-//! How an attempt ended: by our pid 1's record, the lock that it held, and the daemon's word, whichever there are.
+//! How an attempt ended: by our pid 1's record, the lock that it held, its process, and the daemon's word, whichever there are.
 
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::query_parameters::{KillContainerOptionsBuilder, WaitContainerOptionsBuilder};
 use futures::{Stream, StreamExt};
-use runtime::kit::{boot, wall_ms};
+use runtime::kit::{boot, process_ended, wall_ms};
 use runtime::{Attached, Ended, ExitRecord, RuntimeError, StreamRecord};
 
 use crate::attempt::{Files, Order, Started};
@@ -30,6 +31,8 @@ const SETTLE: Duration = Duration::from_secs(20);
 pub(crate) struct Running {
     docker: Docker,
     files: Files,
+    /// The container's first process, which ends after all the others in it; none when another agent's process started it.
+    first: Option<OwnedFd>,
 }
 
 type Waiting = Pin<
@@ -37,8 +40,19 @@ type Waiting = Pin<
 >;
 
 impl Running {
-    pub(crate) fn new(docker: Docker, files: Files) -> Self {
-        Self { docker, files }
+    pub(crate) fn new(docker: Docker, files: Files, first: Option<OwnedFd>) -> Self {
+        Self { docker, files, first }
+    }
+
+    /// Returns once the container's first process has ended; never where it is not seen.
+    async fn first_ended(&self) {
+        let Some(first) = &self.first else {
+            return std::future::pending().await;
+        };
+        if let Err(error) = process_ended(first).await {
+            tracing::warn!(%error, "a container's first process cannot be watched: the daemon is asked");
+            std::future::pending().await
+        }
     }
 
     /// Returns once the container has ended, as far as can be seen.
@@ -55,7 +69,7 @@ impl Running {
                 killed_at = Some(boot());
                 self.kill(&name).await;
             }
-            if waiting.is_none() && boot() >= ask_at {
+            if self.first.is_none() && waiting.is_none() && boot() >= ask_at {
                 let options = WaitContainerOptionsBuilder::default()
                     .condition("not-running")
                     .build();
@@ -65,8 +79,10 @@ impl Running {
             }
             let look = tokio::time::sleep(LOOK);
             let Some(stream) = &mut waiting else {
-                look.await;
-                continue;
+                tokio::select! {
+                    () = self.first_ended() => return,
+                    () = look => continue,
+                }
             };
             // The end of that stream says nothing by itself, a closed one least of all: it only makes us look.
             tokio::select! {
@@ -75,6 +91,7 @@ impl Running {
                     ask_at = boot() + AGAIN;
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
+                () = self.first_ended() => return,
                 () = look => {}
             }
         }
@@ -112,29 +129,14 @@ impl Running {
         }
     }
 
-    /// What the daemon says of an end; none when it cannot be asked or does not know the container any more.
-    async fn state(&self, name: &str) -> Seen {
-        let connection = &self.docker.inner.connection;
-        let until = boot() + SETTLE;
-        loop {
-            let looking = connection.client.inspect_container(name, None);
-            match connection
-                .read::<Inspected>("cannot look at the container", SETTLE, looking)
-                .await
-            {
-                Ok(found) if !found.state.is_alive() => return Seen::State(found.state),
-                // Our pid 1 is gone and the daemon does not know it yet.
-                Ok(_) => {}
-                Err(error) if error.status() == Some(404) => return Seen::Removed,
-                Err(error) => {
-                    tracing::debug!(name, %error, "the daemon cannot be asked how a container ended")
-                }
-            }
-            if boot() >= until {
-                return Seen::Nothing;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+    /// Waits until nothing of it lives, as far as can be seen. Its own process says so some milliseconds before the daemon does.
+    async fn gone(&self, name: &str) {
+        if let Some(first) = &self.first
+            && let Ok(Ok(())) = tokio::time::timeout(SETTLE, process_ended(first)).await
+        {
+            return;
         }
+        self.docker.state(name, SETTLE).await;
     }
 
     async fn settle(&self, order: &Order, started: &Started) -> Result<Ended, RuntimeError> {
@@ -150,11 +152,11 @@ impl Running {
             }
             // The record is whole, and the container's end is only waited for, so that nothing of it lives on.
             Some(Left::Ended(record)) => {
-                self.state(&body::name(&order.spec.id)).await;
+                self.gone(&body::name(&order.spec.id)).await;
                 *record
             }
             None => {
-                let seen = self.state(&body::name(&order.spec.id)).await;
+                let seen = self.docker.state(&body::name(&order.spec.id), SETTLE).await;
                 self.without_record(order, started, &seen)
             }
         };
@@ -209,8 +211,35 @@ impl Running {
     }
 }
 
+impl Docker {
+    /// What the daemon says of an end, which it may see only within `patience`.
+    pub(crate) async fn state(&self, name: &str, patience: Duration) -> Seen {
+        let connection = &self.inner.connection;
+        let until = boot() + patience;
+        loop {
+            let looking = connection.client.inspect_container(name, None);
+            match connection
+                .read::<Inspected>("cannot look at the container", SETTLE, looking)
+                .await
+            {
+                Ok(found) if !found.state.is_alive() => return Seen::State(found.state),
+                // Our pid 1 is gone and the daemon does not know it yet.
+                Ok(_) => {}
+                Err(error) if error.status() == Some(404) => return Seen::Removed,
+                Err(error) => {
+                    tracing::debug!(name, %error, "the daemon cannot be asked how a container ended")
+                }
+            }
+            if boot() >= until {
+                return Seen::Nothing;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
 /// What the daemon knows.
-enum Seen {
+pub(crate) enum Seen {
     State(State),
     Removed,
     Nothing,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
@@ -20,6 +21,9 @@ use crate::kit::{self, Kit};
 use crate::remap::Remap;
 use crate::seen::Listed;
 use crate::user::Known;
+
+/// How long the daemon may take to see an end before its container is removed by force.
+const LAG: Duration = Duration::from_secs(2);
 
 /// What the runtime is told once.
 #[derive(Debug, Clone)]
@@ -287,7 +291,7 @@ impl Runtime for Docker {
         }
         if files.started().is_some() && !files.never_began() {
             // It may have run: what became of it is for the one who waits, with all the daemon's time.
-            return Ok(Found::Running(Box::new(Running::new(self.clone(), files))));
+            return Ok(Found::Running(Box::new(Running::new(self.clone(), files, None))));
         }
         // Without the marker it was never told to go, or its own record says so. What waits at its door gives up; `remove` takes it away.
         Ok(Found::Ended(Ended::NeverStarted(String::new())))
@@ -314,13 +318,17 @@ impl Runtime for Docker {
             return Ok(());
         }
         let files = Files::new(dir);
-        let has_ended =
-            files.never_began() || files.common.exit_record().is_ok_and(|record| record.is_some());
-        if files.started().is_some() && !has_ended {
+        let has_ended = files.common.exit_record().is_ok_and(|record| record.is_some());
+        if files.started().is_some() && !has_ended && !files.never_began() {
             return Err(RuntimeError("the attempt is still running".to_owned()));
         }
         if let Some(order) = files.order() {
-            self.remove_container(&body::name(&order.spec.id))
+            let name = body::name(&order.spec.id);
+            if has_ended {
+                // Its end may be on record here before the daemon has seen it, which would kill what is gone.
+                self.state(&name, LAG).await;
+            }
+            self.remove_container(&name)
                 .await
                 .map_err(|error| RuntimeError(error.to_string()))?;
         }

@@ -1,5 +1,6 @@
 //! From nothing to a program that runs: image, container, door, marker, go.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -77,9 +78,10 @@ impl Docker {
             .try_start(files, spec, secrets, &mut record, &begun.start.stop)
             .await
         {
-            Ok(()) => Ok(Found::Running(Box::new(Running::new(
+            Ok(first) => Ok(Found::Running(Box::new(Running::new(
                 self.clone(),
                 files.clone(),
+                first,
             )))),
             Err(Not::Able(why)) => {
                 self.take_back(&name).await;
@@ -104,6 +106,7 @@ impl Docker {
         }
     }
 
+    /// Returns the container's first process, where it is seen from here.
     async fn try_start(
         &self,
         files: &Files,
@@ -111,7 +114,7 @@ impl Docker {
         secrets: Secrets,
         record: &mut ExitRecord,
         stop: &CancellationToken,
-    ) -> Result<(), Not> {
+    ) -> Result<Option<OwnedFd>, Not> {
         files
             .make()
             .map_err(unable("cannot make the attempt's directory"))?;
@@ -166,7 +169,7 @@ impl Docker {
         };
         let answered = async { Ok(tokio::time::timeout(KNOCK, door.answer(job, handed)).await) };
         let ((), answered) = tokio::try_join!(started, answered)?;
-        let caller = match answered {
+        let mut caller = match answered {
             Ok(Ok((Answer::Ready(hardening), caller))) => {
                 record.hardening = Some(*hardening);
                 caller
@@ -179,7 +182,9 @@ impl Docker {
         if bridged {
             egress::isolate()?;
         }
-        go(files, stop, caller).await
+        let first = caller.process.take();
+        go(files, stop, caller).await?;
+        Ok(first)
     }
 
     /// One that was made before and never told to go, by an agent that died, is ended first: it holds the same files until

@@ -7,4 +7,4 @@ pub use crate::causes::with_causes;
 pub use crate::clock::{boot, wall_ms};
 pub use crate::ready::{Prober, Readiness};
 pub use crate::shim::{NO_COMMAND, Pump};
-pub use crate::sys::fork_single_threaded;
+pub use crate::sys::{fork_single_threaded, pidfd_open, process_ended};

@@ -586,13 +586,9 @@ impl Handle {
     pub async fn wait(&self) -> Result<Ended, NativeError> {
         let mut pidfd = self.pidfd.try_clone().map_err(failed("cannot watch the shim"))?;
         loop {
-            let watched = sys::readable(pidfd).map_err(failed("cannot watch the shim"))?;
-            // A pidfd is readable once its process has ended (pidfd_open(2)).
-            watched
-                .readable()
+            sys::process_ended(&pidfd)
                 .await
-                .map_err(failed("cannot watch the shim"))?
-                .retain_ready();
+                .map_err(failed("cannot watch the shim"))?;
             self.native.reap();
             match self.native.settle(&self.dir)? {
                 Adopted::Ended(ended) => return Ok(ended),

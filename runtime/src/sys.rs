@@ -9,7 +9,10 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// A descriptor for a process; it stays that process's even when the number is used again.
-pub(crate) fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+///
+/// # Errors
+/// There is no such process, or no room for the descriptor.
+pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: plain integers in; a new descriptor that nobody else owns comes out.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     if fd < 0 {
@@ -168,10 +171,16 @@ pub(crate) fn reset_signal(signal: nix::sys::signal::Signal) -> nix::Result<()> 
     unsafe { sigaction(signal, &default) }.map(drop)
 }
 
-/// A descriptor that this task's runtime watches for being readable.
-pub(crate) fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+/// Waits until the process behind a pidfd has ended: the descriptor is readable then (`pidfd_open(2)`). The first process of a pid
+/// namespace ends after all the others in it (`pid_namespaces(7)`).
+///
+/// # Errors
+/// The descriptor cannot be watched.
+pub async fn process_ended(pidfd: &OwnedFd) -> io::Result<()> {
     // SAFETY: an `OwnedFd` keeps the same open descriptor for as long as it lives.
-    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(io::Error::from)
+    let watched = unsafe { AsyncFd::register_with_interest(pidfd.try_clone()?, Interest::READABLE) }?;
+    watched.readable().await?.retain_ready();
+    Ok(())
 }
 
 /// Brings up the loopback of the network namespace that the caller is in.

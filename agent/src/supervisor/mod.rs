@@ -49,7 +49,7 @@ const TOGETHER: usize = 256;
 /// With as many attempts alive, a flush waits a little for what is about to come: as PostgreSQL's `commit_siblings`.
 const SIBLINGS: usize = 5;
 /// How long it then waits: as PostgreSQL's `commit_delay`. Less than a step takes, more than one event after another.
-const LINGER: Duration = Duration::from_millis(2);
+const LINGER: Duration = Duration::from_millis(3);
 /// How long a leaving agent waits for actions in flight and for its last reports to be acknowledged.
 const LEAVE: Duration = Duration::from_secs(3);
 /// With less room than this for new attempts no new ones are taken.
