@@ -156,7 +156,11 @@ fn kill_the_agents(demo: u32) {
         for agent in agents_of(demo) {
             if killed.insert(agent) {
                 let pid = nix::unistd::Pid::from_raw(i32::try_from(agent).unwrap());
-                nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+                // The demo may have ended it already: it leaves when the other is gone.
+                match nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL) {
+                    Ok(()) | Err(nix::errno::Errno::ESRCH) => {}
+                    Err(error) => panic!("{error}"),
+                }
             }
         }
         std::thread::sleep(Duration::from_millis(1));

@@ -125,8 +125,10 @@ pub(crate) fn isolate() -> Result<(), StartError> {
                 let why = format!("{} says {:?} after 1 was written", switch.display(), text.trim());
                 return Err(refused(why));
             }
-            // A neighbour that ended meanwhile.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            // A neighbour that ended meanwhile, also after its switch was opened.
+            Err(error)
+                if error.kind() == std::io::ErrorKind::NotFound
+                    || error.raw_os_error() == Some(libc::ENODEV) => {}
             Err(error) => return Err(failed(error)),
         }
     }

@@ -8,6 +8,7 @@ use types::{FailureKind, LeaseToken, Verdict};
 use super::{
     fake::{Fake, token},
     process::{Agent, Witness, swept},
+    secrets::gate,
     work::script,
 };
 
@@ -16,6 +17,16 @@ fn talker(witness: &Witness, lines: u32) -> types::Work {
     let (start, end) = (witness.say("start"), witness.say("end"));
     script(&format!(
         "{start}for i in $(seq {lines}); do echo line $i; sleep 0.01; done\n{end}exit 7"
+    ))
+}
+
+/// The same, which waits at a gate before its second half.
+fn held_talker(witness: &Witness, lines: u32, gate: u16) -> types::Work {
+    let (start, end) = (witness.say("start"), witness.say("end"));
+    let waits = format!("exec 3<>/dev/tcp/127.0.0.1/{gate}; read -r go <&3");
+    let half = lines / 2;
+    script(&format!(
+        "{start}for i in $(seq {lines}); do echo line $i; sleep 0.01; [ $i != {half} ] || {{ {waits}; }}; done\n{end}exit 7"
     ))
 }
 
@@ -42,7 +53,9 @@ async fn an_agent_killed_in_the_middle_comes_back_to_its_step() {
     let (fake, tmp, witness) = (Fake::start().await, tempfile::tempdir().unwrap(), Witness::new());
     let agent = Agent::spawn(&fake.url(), tmp.path());
     let token = token();
-    fake.offer(&token, &talker(&witness, 150)).await;
+    let go = tmp.path().join("go");
+    let work = held_talker(&witness, 150, gate(&go));
+    fake.offer(&token, &work).await;
     fake.started(&token).await;
     fake.until("some log", |s| {
         (s.log(&token, LogStream::Stdout).bytes.len() > 100).then_some(())
@@ -60,6 +73,7 @@ async fn an_agent_killed_in_the_middle_comes_back_to_its_step() {
         (hello.inventory[0].token.as_str(), hello.inventory[0].phase()),
         (token.as_str(), v1::AttemptPhase::Running)
     );
+    std::fs::write(&go, "").unwrap();
     judge(&fake, &witness, &token, 150).await;
     swept(tmp.path()).await;
 }
@@ -141,7 +155,16 @@ async fn a_lease_that_ends_ends_the_step_also_while_the_agent_is_away() {
     fake.state.lock().unwrap().silent = true;
     let is_lease = |verdict: &Verdict| matches!(verdict, Verdict::Failed { failure } if failure.kind == FailureKind::Lost);
     assert!(is_lease(&fake.finished(&one).await.verdict));
-    fake.state.lock().unwrap().silent = false;
+    let heard = {
+        let mut state = fake.state.lock().unwrap();
+        state.silent = false;
+        state.heartbeats.len()
+    };
+    // The second one is sent only after the first was answered: the lease of an offer begins there.
+    fake.until("two heartbeats", |s| {
+        (s.heartbeats.len() >= heard + 2).then_some(())
+    })
+    .await;
     fake.offer(&two, &work).await;
     fake.started(&two).await;
     agent.kill();

@@ -119,7 +119,7 @@ async fn every_end_is_told_apart() {
     assert_eq!(failure.kind, FailureKind::Signal);
     assert!(failure.message.contains("SIGSEGV"), "{}", failure.message);
     let mut slow = script("trap '' TERM; while :; do sleep 0.05 || true; done");
-    (slow.timeout_ms, slow.grace_ms) = (200, 200);
+    (slow.timeout_ms, slow.grace_ms) = (2_000, 200);
     let (_, report) = place.run(&slow).await;
     assert!(matches!(&report.verdict, Verdict::Failed { failure } if failure.kind == FailureKind::Timeout));
     assert!(report.exit.unwrap().killed_after_grace);

@@ -86,6 +86,12 @@ impl State {
             .unwrap_or_default()
     }
 
+    /// Without taking a copy: it may be long.
+    fn has_ended(&self, token: &LeaseToken, stream: v1::LogStream) -> bool {
+        let held = self.logs.get(&(token.to_string(), stream.into()));
+        held.is_some_and(|held| held.ended)
+    }
+
     pub(crate) fn log(&self, token: &LeaseToken, stream: v1::LogStream) -> Held {
         self.logs
             .get(&(token.to_string(), stream.into()))
@@ -268,7 +274,7 @@ impl Fake {
     /// The whole of a log, once its end has come.
     pub(crate) async fn log(&self, token: &LeaseToken, stream: v1::LogStream) -> Held {
         self.until("end of a log", |s| {
-            Some(s.log(token, stream)).filter(|held| held.ended)
+            s.has_ended(token, stream).then(|| s.log(token, stream))
         })
         .await
     }
@@ -329,11 +335,12 @@ impl AgentService for Service {
         tokio::spawn(async move {
             let mut up = request.into_inner();
             while let Ok(Some(message)) = up.message().await {
-                for answer in hear(&mut state.lock().unwrap(), message.message.unwrap(), &down) {
-                    down.try_send(Ok(v1::SessionDown {
+                let answers = hear(&mut state.lock().unwrap(), message.message.unwrap(), &down);
+                for answer in answers {
+                    // The agent may have been killed with its report on the way.
+                    let _gone = down.try_send(Ok(v1::SessionDown {
                         message: Some(answer),
-                    }))
-                    .unwrap();
+                    }));
                 }
             }
             let mut state = state.lock().unwrap();

@@ -48,7 +48,9 @@ async fn after_a_flood_whose_shim_is_killed_the_log_says_that_its_end_is_not_kno
     let _agent = Agent::spawn(&fake.url(), tmp.path());
     let (flood, plain) = (token(), token());
     let text = format!("{}{}sleep 600", writes(HEAD + 3 * MIB), witness.say("written"));
-    fake.offer(&flood, &script(&text)).await;
+    let mut work = script(&text);
+    work.timeout_ms = 120_000;
+    fake.offer(&flood, &work).await;
     fake.offer(
         &plain,
         &script(&format!("echo said\n{}sleep 600", witness.say("said"))),

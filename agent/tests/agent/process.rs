@@ -102,13 +102,12 @@ impl Witness {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&lines);
         std::thread::spawn(move || {
+            // One after the other, so that what was said first is heard first; a caller that says nothing holds up nobody for long.
             for stream in listener.incoming().flatten() {
-                let seen = Arc::clone(&seen);
-                std::thread::spawn(move || {
-                    for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                        seen.lock().unwrap().push(line);
-                    }
-                });
+                stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    seen.lock().unwrap().push(line);
+                }
             }
         });
         Self { port, lines }

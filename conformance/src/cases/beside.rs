@@ -132,7 +132,7 @@ fn a_command_says_that_it_is_ready_with_its_own_environment(place: &Place) {
     let argv = ["/bin/sh", "-c", look].map(str::to_owned);
     let check = ReadyCheck::Command(argv.into());
     let mut spec = within(
-        sh("sleep 0.3; touch /tmp/up; sleep 600"),
+        sh("sleep 1; touch /tmp/up; sleep 600"),
         &pod,
         ready(check, 30_000),
     );
@@ -148,7 +148,7 @@ fn what_never_gets_ready_is_ended_and_says_why(place: &Place) {
     let spec = within(
         sh("echo waits; exec sleep 600"),
         &pod,
-        ready(ReadyCheck::Tcp(PORT), 1_000),
+        ready(ReadyCheck::Tcp(PORT), 2_500),
     );
     let ran = place.run(&spec);
     assert_eq!(

@@ -78,7 +78,7 @@ fn out_of_memory_timeout_and_stop_are_told_apart(place: &Place) {
     assert!(!memory.killed_after_grace, "{memory:?}");
     let stubborn = "trap '' TERM; echo up; while :; do sleep 0.1; done";
     let mut spec = sh(stubborn);
-    (spec.timeout_ms, spec.grace_ms) = (500, 100);
+    (spec.timeout_ms, spec.grace_ms) = (2_000, 100);
     let timeout = place.run(&spec).record;
     assert!(
         timeout.oom_kills == 0 && timeout.timed_out && !timeout.stopped,
@@ -110,7 +110,7 @@ fn a_timeout_ends_by_term(place: &Place) {
 
 fn a_step_may_use_its_grace_to_clean_up(place: &Place) {
     let mut spec = sh("trap 'echo cleaning; exit 7' TERM; echo up; sleep 600 & wait");
-    (spec.timeout_ms, spec.grace_ms) = (1_000, 30_000);
+    (spec.timeout_ms, spec.grace_ms) = (2_500, 30_000);
     let ran = place.run(&spec);
     let record = &ran.record;
     assert_eq!(
@@ -122,19 +122,19 @@ fn a_step_may_use_its_grace_to_clean_up(place: &Place) {
 
 fn who_ignores_term_is_killed_after_its_grace(place: &Place) {
     let mut spec = sh("trap 'echo no' TERM; while :; do sleep 0.1; done");
-    (spec.timeout_ms, spec.grace_ms) = (800, 400);
+    (spec.timeout_ms, spec.grace_ms) = (2_000, 400);
     let ran = place.run(&spec);
     let record = &ran.record;
     assert!(ran.died_of(place, 9), "{record:?}");
     assert!(record.timed_out && record.killed_after_grace, "{record:?}");
-    assert!(record.duration_ms >= 1_200, "the grace was given: {record:?}");
+    assert!(record.duration_ms >= 2_400, "the grace was given: {record:?}");
     assert_eq!(ran.out(), "no\n", "TERM came once");
 }
 
 /// A bare shell as pid 1 would never see TERM, and one that waits for a child runs its trap only after the child.
 fn term_reaches_a_shell_that_waits_for_its_child(place: &Place) {
     let mut spec = sh("trap 'echo term; exit 9' TERM; sleep 600; echo never");
-    (spec.timeout_ms, spec.grace_ms) = (1_000, 30_000);
+    (spec.timeout_ms, spec.grace_ms) = (2_500, 30_000);
     let ran = place.run(&spec);
     assert_eq!(
         (ran.record.code, ran.out().as_str()),

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::{Ipv6Addr, TcpListener, TcpStream};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use runtime::{ContainerSpec, Network};
 
@@ -44,6 +44,20 @@ fn service(address: &str) -> TcpListener {
     let listener = listener.expect("a free port");
     listener.set_nonblocking(true).unwrap();
     listener
+}
+
+/// Who came, once somebody has: a connection is there a moment before it can be taken.
+fn accepted(listener: &TcpListener) -> SocketAddr {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        match listener.accept() {
+            Ok((_, from)) => return from,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => panic!("nobody came: {error}"),
+        }
+    }
 }
 
 /// Neither from another address than loopback, which a step with a network of its own cannot have at the host, nor with the word
@@ -316,7 +330,7 @@ fn egress_has_no_ipv6_and_no_link_local_way_to_the_host(place: &Place) {
             continue;
         };
         let here = here.local_addr().unwrap();
-        while listener.accept().unwrap().1.port() != here.port() {}
+        while accepted(&listener).port() != here.port() {}
         let inside = if near.is_empty() { "" } else { "%eth0" };
         tries.push(connects(&format!("{address}{inside}"), port));
     }

@@ -26,7 +26,7 @@ fn orphans_are_reaped(place: &Place) {
 fn a_pile_of_orphans_is_reaped(place: &Place) {
     // With 20 processes at most, 200 orphans fit only when each is reaped.
     let mut spec =
-        sh("i=0; while [ $i -lt 200 ]; do (true &) || exit 9; i=$((i+1)); sleep 0.002; done; echo all");
+        sh("i=0; while [ $i -lt 200 ]; do (true &) || exit 9; i=$((i+1)); sleep 0.01; done; echo all");
     spec.pids = 20;
     let ran = place.run(&spec);
     assert_eq!(
@@ -97,7 +97,7 @@ fn threads_and_children_work(place: &Place) {
 /// SIGSTOP keeps a process from acting on TERM, not from KILL.
 fn a_stopped_process_still_ends(place: &Place) {
     let mut spec = sh("sleep 600 & kill -STOP $!; kill -STOP $$");
-    (spec.timeout_ms, spec.grace_ms) = (800, 400);
+    (spec.timeout_ms, spec.grace_ms) = (2_000, 400);
     let ran = place.run(&spec);
     assert!(
         ran.record.timed_out && ran.record.killed_after_grace,

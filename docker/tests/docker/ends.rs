@@ -50,9 +50,9 @@ async fn a_program_that_is_not_there_is_a_start_error() {
 async fn signals_timeouts_memory_and_stops_are_told_apart() {
     let place = Place::new().await;
     let mut late = script("trap 'echo term; exit 3' TERM; echo up; while :; do sleep 0.1; done");
-    late.timeout_ms = 1_500;
+    (late.timeout_ms, late.grace_ms) = (4_000, 30_000);
     let mut deaf = script("trap '' TERM; echo up; while :; do sleep 0.1; done");
-    (deaf.timeout_ms, deaf.grace_ms) = (1_000, 200);
+    (deaf.timeout_ms, deaf.grace_ms) = (3_000, 200);
     let hungry = script("x=$(head -c 100000000 /dev/zero | tr '\\0' x); echo ${#x}");
     let (killed, late, deaf, hungry) = tokio::join!(
         place.run(script("kill -9 $$")),

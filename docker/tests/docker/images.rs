@@ -1,8 +1,9 @@
 //! Images: of this host, of a registry that wants a password, for another processor, and none.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{PushImageOptionsBuilder, TagImageOptionsBuilder};
@@ -268,42 +269,49 @@ struct Registry {
 impl Registry {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        // It cannot take port 0: one that was free a moment ago.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let address = format!("127.0.0.1:{port}");
         let htpasswd = dir.path().join("htpasswd");
         std::fs::write(&htpasswd, HTPASSWD).unwrap();
         let config = serde_json::json!({
             "version": "0.1",
-            "log": { "level": "error" },
+            "log": { "level": "info", "accesslog": { "disabled": true } },
             "storage": { "filesystem": { "rootdirectory": dir.path().join("data") } },
-            "http": { "addr": address },
+            "http": { "addr": "127.0.0.1:0" },
             "auth": { "htpasswd": { "realm": "test", "path": htpasswd } },
         });
         let file = dir.path().join("config.yml");
         std::fs::write(&file, config.to_string()).unwrap();
-        let child = Command::new("docker-registry")
+        let mut child = Command::new("docker-registry")
             .arg("serve")
             .arg(&file)
+            .env("OTEL_TRACES_EXPORTER", "none")
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let until = Instant::now() + PATIENCE;
-        while std::net::TcpStream::connect(&address).is_err() {
-            assert!(Instant::now() < until, "docker-registry does not listen");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let address = listening(&mut child);
         Self {
             child,
             address,
             _dir: dir,
         }
     }
+}
+
+/// The address that the kernel gave it, from its log; the rest of that is read so that it never waits.
+fn listening(child: &mut Child) -> String {
+    let log = BufReader::new(child.stderr.take().unwrap());
+    let (found, address) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        for line in log.lines().map_while(Result::ok) {
+            if let Some((_, rest)) = line.split_once("listening on ") {
+                let address = rest.split(|c: char| !(c.is_ascii_digit() || ".:".contains(c)));
+                drop(found.try_send(address.take(1).collect::<String>()));
+            }
+        }
+    });
+    address
+        .recv_timeout(PATIENCE)
+        .expect("docker-registry must listen")
 }
 
 impl Drop for Registry {

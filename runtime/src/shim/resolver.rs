@@ -59,12 +59,21 @@ struct Upstream {
 }
 
 impl Upstream {
-    fn server(&self) -> SocketAddr {
-        self.servers[self.current.load(Ordering::Relaxed) % self.servers.len()]
+    /// Which one is asked now.
+    fn current(&self) -> usize {
+        self.current.load(Ordering::Relaxed)
     }
 
-    fn next(&self) {
-        self.current.fetch_add(1, Ordering::Relaxed);
+    fn server(&self, current: usize) -> SocketAddr {
+        self.servers[current % self.servers.len()]
+    }
+
+    /// Leaves one that did not answer. Of many questions that it leaves unanswered only the first one counts.
+    fn leave(&self, current: usize) {
+        let next = current.wrapping_add(1);
+        let _left_already =
+            self.current
+                .compare_exchange(current, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
@@ -72,6 +81,8 @@ impl Upstream {
 struct Question {
     socket: UdpSocket,
     from: SocketAddr,
+    /// Who was asked, of [`Upstream::current`].
+    asked: usize,
     until: Duration,
 }
 
@@ -122,7 +133,7 @@ impl Resolver {
                     return false;
                 }
                 if now >= question.until {
-                    self.upstream.next();
+                    self.upstream.leave(question.asked);
                     return false;
                 }
                 true
@@ -155,7 +166,8 @@ impl Resolver {
     }
 
     fn ask(&self, message: &[u8], from: SocketAddr) -> io::Result<Question> {
-        let server = self.upstream.server();
+        let asked = self.upstream.current();
+        let server = self.upstream.server(asked);
         let any: IpAddr = if server.is_ipv4() {
             Ipv4Addr::UNSPECIFIED.into()
         } else {
@@ -168,6 +180,7 @@ impl Resolver {
         Ok(Question {
             socket,
             from,
+            asked,
             until: clock::boot() + ANSWER,
         })
     }
@@ -194,7 +207,7 @@ impl Resolver {
 /// Question, answer, question, answer; each with its length in front (RFC 1035, 4.2.2).
 fn relay(mut client: TcpStream, upstream: &Upstream) -> io::Result<()> {
     client.set_nonblocking(false)?;
-    let mut server = TcpStream::connect_timeout(&upstream.server(), ANSWER)?;
+    let mut server = TcpStream::connect_timeout(&upstream.server(upstream.current()), ANSWER)?;
     for stream in [&client, &server] {
         stream.set_read_timeout(Some(ANSWER))?;
         stream.set_write_timeout(Some(ANSWER))?;

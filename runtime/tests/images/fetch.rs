@@ -1,15 +1,24 @@
 //! Images from registries: by password, by platform, in pieces; and each way in which it fails.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use images::ImageError;
 use runtime::{Pull, Runtime, StartErrorKind};
+use tokio::net::TcpSocket;
 
 use crate::build::{Image, Layer, arch, busybox, push, push_index};
 use crate::registry::Registry;
 use crate::support::{Place, block, sh};
+
+/// A port of loopback that is this test's, and at which nobody listens.
+fn bound() -> (TcpSocket, u16) {
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let port = held.local_addr().unwrap().port();
+    (held, port)
+}
 
 fn ensure(place: &Place, name: &str, pull: Pull) -> Result<images::Image, ImageError> {
     block(place.images.ensure(name, pull)).map(|(image, _lock)| image)
@@ -121,10 +130,10 @@ fn each_failure_has_its_own_name() {
         StartErrorKind::ImageMissing
     );
     assert_eq!(kind("Not A Name".to_owned(), Pull::Missing), StartErrorKind::Spec);
-    // Nobody listens on a port that was free a moment ago.
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Nobody else can listen on a port that is bound, and here nobody does.
+    let (_held, port) = bound();
     assert_eq!(
-        kind(format!("{free}/tool:latest"), Pull::Missing),
+        kind(format!("127.0.0.1:{port}/tool:latest"), Pull::Missing),
         StartErrorKind::RegistryUnreachable
     );
     // One changed byte in the registry's store.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{Place, processes_with, secret, sh, shim_pid, until_says, wait};
+use crate::support::{Place, processes_with, secret, sh, shim_pid, until, until_says, wait};
 
 fn files_below(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -93,7 +93,10 @@ fn nothing_is_left_behind() {
     assert_eq!(cgroups_named(&spec.id), Vec::<PathBuf>::new());
     assert_eq!(new_mounts(&mounts, &place.path("")), none);
     assert_eq!(processes_with(&spec.id), Vec::<i32>::new());
-    assert!(!Path::new(&format!("/proc/{shim}")).exists(), "no zombie");
+    // Its parent is told of its end in the same moment as we are.
+    until("the shim to be reaped: no zombie", || {
+        !Path::new(&format!("/proc/{shim}")).exists()
+    });
     assert_only_shared(&place.path("native"));
 }
 

@@ -44,13 +44,13 @@ async fn runs(stack: &Stack) -> Vec<String> {
 async fn a_start_that_is_late_is_answered_in_time_and_is_whole() {
     let stack = Stack::start().await;
     let wire = raw::wire(&stack).await;
-    stack.store.slow_ms.store(700, Ordering::SeqCst);
+    stack.store.slow_ms.store(5_000, Ordering::SeqCst);
     let begun = Instant::now();
     let answer = call(&wire, "RunService/Start", "150m", &start("late")).await;
     assert_eq!(answer.code(), Code::DeadlineExceeded, "{answer:?}");
     let took = begun.elapsed();
     assert!(
-        (Duration::from_millis(120)..Duration::from_millis(600)).contains(&took),
+        (Duration::from_millis(120)..Duration::from_secs(4)).contains(&took),
         "{took:?}"
     );
     // A deadline that is over on arrival begins nothing.
@@ -159,14 +159,14 @@ async fn streams_end_at_their_deadline_with_what_came_until_then() {
         ..v1::SubscribeRequest::default()
     };
     let begun = Instant::now();
-    let watched = call(&wire, "RunService/Watch", "300m", &watch).await;
-    let subscribed = call(&wire, "EventService/Subscribe", "300m", &all).await;
-    let followed = call(&wire, "RunService/Logs", "300m", &logs).await;
+    let watched = call(&wire, "RunService/Watch", "1500m", &watch).await;
+    let subscribed = call(&wire, "EventService/Subscribe", "1500m", &all).await;
+    let followed = call(&wire, "RunService/Logs", "1500m", &logs).await;
     for answer in [&watched, &subscribed, &followed] {
         assert_eq!(answer.code(), Code::DeadlineExceeded, "{answer:?}");
     }
     assert!(
-        begun.elapsed() >= Duration::from_millis(850),
+        begun.elapsed() >= Duration::from_millis(4_400),
         "{:?}",
         begun.elapsed()
     );

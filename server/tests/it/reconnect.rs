@@ -198,9 +198,13 @@ steps:
         session.report(offer, started()).await;
     }
     assert_eq!(offers[0].attempt.as_ref().unwrap().run_id, lost);
-    for _ in 0..14 {
+    // A pause of this machine begins all leases anew.
+    for _ in 0..60 {
         assert!(agent.heartbeat(&stack, &[&offers[1].token]).await.is_empty());
         tokio::time::sleep(Duration::from_secs(1)).await;
+        if stack.attempt(&lost).await.state == "in_doubt" {
+            break;
+        }
     }
     let doubt = format!(
         "may have run, and nobody knows how it ended; decide with `firehall resolve {lost} only --as \

@@ -120,7 +120,7 @@ async fn slow_readers_are_told_where_to_go_on_and_miss_nothing() {
     let mut followed = of_incident.watch(incident("")).await.unwrap().into_inner();
     let mut log = RunServiceClient::new(narrow(&stack).await);
     let mut read = log.logs(logs(0)).await.unwrap().into_inner();
-    tokio::time::sleep(Duration::from_secs(33)).await;
+    tokio::time::sleep(Duration::from_secs(40)).await;
 
     let last = stack.run(&wide).await.seq;
     let (mut seen, status) = rest(&mut watched).await;

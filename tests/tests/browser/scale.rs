@@ -34,7 +34,7 @@ fn followed_on_a_terminal(stack: &Stack, definition: &str) {
         Some(runs.as_array()?.first()?["id"].as_str()?.to_owned())
     };
     std::thread::scope(|scope| {
-        let watching = scope.spawn(|| stack.cli(&["run", definition, "--watch"]));
+        let watching = scope.spawn(|| stack.cli(&["run", definition, "--watch", "--timeout", "2m"]));
         let run = wait::until("the run to be there", PATIENCE, live);
         assert!(stack.cli(&["cancel", &run]).status.success());
         let watched = watching.join().expect("the command ends");

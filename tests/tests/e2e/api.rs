@@ -85,7 +85,7 @@ fn the_lines_of_grpcurl_do_what_its_own_manual_says() {
     let endless = grpcurl(&[
         "-plaintext",
         "-max-time",
-        "0.5",
+        "5",
         &address,
         "firehall.v1.EventService/Subscribe",
     ]);

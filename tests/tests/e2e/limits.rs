@@ -61,7 +61,7 @@ fn a_step_that_ignores_term_is_killed_after_its_grace() {
     assert!(stack.cli(&["cancel", &run]).status.success());
     let view = stack.finished(&run);
     assert_eq!(view["outcome"], "cancelled", "{view:#}");
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -18,7 +18,7 @@ steps:
   slow:
     image: host
     outputs: { n: int }
-    run: 'echo begun; sleep 4; echo n=41 >> \"$FIREHALL_OUTPUT\"; echo ended'
+    run: 'echo begun; sleep 15; echo n=41 >> \"$FIREHALL_OUTPUT\"; echo ended'
   after:
     needs: slow
     image: host

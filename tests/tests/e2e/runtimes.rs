@@ -151,7 +151,7 @@ fn an_agent_with_both_runtimes_adopts_what_each_of_them_runs() {
         text.contains("native") && text.contains("docker") && text.contains("RUNTIMES"),
         "{text}"
     );
-    let slow = "echo begun; sleep 4; echo ended; exit 7";
+    let slow = "echo begun; sleep 15; echo ended; exit 7";
     let definition = format!(
         "
 name: both
@@ -205,7 +205,7 @@ fn marks(stack: &Stack, agent: &str) -> Vec<Option<String>> {
 fn an_agent_that_gets_a_second_runtime_keeps_what_the_first_one_runs() {
     let mut stack = Stack::server();
     let grows = agent(&mut stack, "grows", "docker");
-    let slow = "echo begun; sleep 5; echo ended; exit 7";
+    let slow = "echo begun; sleep 15; echo ended; exit 7";
     let begun = |stack: &Stack, run: &str| {
         wait::until("the step to have begun", PATIENCE, || {
             (stack.logs(run, "any") == b"begun\n").then_some(())

@@ -15,7 +15,7 @@ fn the_slack_token_is_in_no_environment_no_command_line_no_file_and_no_answer() 
     let mut stack = ready(&slack);
     let file = stack.file(
         "linger.yaml",
-        "name: linger\nsteps:\n  s:\n    image: host\n    run: sleep 3\n",
+        "name: linger\nsteps:\n  s:\n    image: host\n    run: sleep 60\n",
     );
     let linger = String::from_utf8(stack.cli(&["run", &file]).stdout)
         .unwrap()

@@ -14,11 +14,15 @@ use e2e::{
     wait,
 };
 
-/// Two steps, the first of about three seconds.
-fn slow() -> Scene {
-    let mut first = Step::short("a", &[]);
-    (first.lines, first.pause_ms) = (60, 50);
-    Scene::of(vec![first, Step::short("b", &["a"])])
+/// Two steps, one after the other.
+fn two() -> Scene {
+    Scene::of(vec![Step::short("a", &[]), Step::short("b", &["a"])])
+}
+
+/// The definition, whose first step waits at the gate after its first word.
+fn held_at(gate: &Gate, text: &str) -> String {
+    let waits = format!("      {}\n      for i in", gate.wait());
+    text.replacen("      for i in", &waits, 1)
 }
 
 fn starts(witness: &Witness, run: &str, step: &str) -> usize {
@@ -41,14 +45,11 @@ fn a_backup_under_load_restored_older_offers_nothing_twice_and_applies_nothing_s
     let done = Scene::two().start(&mut stack, &witness, "done", |_| ());
     drop(stack.finished(&done));
     // Goes on after the backup, and ends before the restore.
-    let went_on = slow().start(&mut stack, &witness, "went-on", |_| ());
+    let begun = Gate::closed();
+    let went_on = stack.start(&held_at(&begun, &two().definition(&witness)), &[]);
     // Runs when the server goes, and ends while there is none.
     let gate = Gate::closed();
-    let waits = format!("      {}\n      for i in", gate.wait());
-    let text = Scene::one(100)
-        .definition(&witness)
-        .replacen("      for i in", &waits, 1);
-    let late = stack.start(&text, &[]);
+    let late = stack.start(&held_at(&gate, &Scene::one(100).definition(&witness)), &[]);
     for run in [&went_on, &late] {
         witness.wait_for_prefix(&format!("start {run}"));
     }
@@ -65,6 +66,7 @@ fn a_backup_under_load_restored_older_offers_nothing_twice_and_applies_nothing_s
         "{}",
         said(&again)
     );
+    begun.open();
     drop(stack.finished(&went_on));
     // Not in the backup, and runs when it is restored.
     let newer = Scene::one(120_000).start(&mut stack, &witness, "newer", |_| ());

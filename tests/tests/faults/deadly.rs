@@ -14,14 +14,15 @@ use serde_json::json;
 
 use super::poison::{failed, named, start};
 
-/// How long a server that lives on is given to die.
-const ALIVE: Duration = Duration::from_secs(3);
+/// How long a server that lives on is given to die: longer than an agent waits at most before it comes again (5 s), for a run that
+/// is out is decided only then.
+const ALIVE: Duration = Duration::from_secs(10);
 
 /// Starts the server again each time that it has died, as systemd does, until it lives on; answers how often it died.
 fn until_it_lives(stack: &mut Stack) -> usize {
     let mut deaths = 0;
     let mut since = Instant::now();
-    wait::until("the server to live on", PATIENCE, || {
+    wait::until("the server to live on", PATIENCE * 2, || {
         if stack.server_process().ended().is_some() {
             deaths += 1;
             stack.spawn_server();

@@ -26,9 +26,13 @@ fn an_agent_with_a_full_disk_reports_what_runs_and_takes_nothing_new() {
     let mut stack = Stack::server();
     let disk = SmallDisk::of_mebibytes(&stack.agent_dir("one"), 48);
     stack.agent("one", &[], &[]);
-    let scene = quiet(1_000);
+    let scene = quiet(3_000);
     let runs = scene.start(&mut stack, &witness, "runs", |_| ());
     witness.wait_for_prefix(&format!("start {runs}"));
+    // What it says later there may be no room for.
+    wait::until("its line", PATIENCE, || {
+        (stack.logs(&runs, "a") == b"a line 1\n").then_some(())
+    });
     disk.fill();
     wait::until("the agent to notice", PATIENCE, || {
         stack.said_by("one").contains("the disk is full").then_some(())

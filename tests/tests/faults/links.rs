@@ -343,6 +343,8 @@ fn a_dead_link_is_found_by_both_ends() {
         }
         parted.push((gone, name, proxy, scene, run, open, since));
     }
+    // An agent may have its last acknowledgements to fetch until all is cleaned up.
+    let mut kept = Vec::new();
     for (gone, name, proxy, scene, run, open, since) in parted {
         let found = |side: fn(&e2e::proxy::Connection) -> Option<Instant>| {
             wait::until(&format!("{}: both ends to leave", gone.name), FOUND, || {
@@ -368,6 +370,7 @@ fn a_dead_link_is_found_by_both_ends() {
             by_agent.as_millis()
         );
         scene.went_through(&mut ledger, gone.name, (&stack, &witness, &run), figure);
+        kept.push(proxy);
     }
     cleaned(&stack);
 }
@@ -428,6 +431,6 @@ fn an_agent_that_never_reads_harms_no_other() {
             figure,
         );
     }
-    drop(proxy);
     cleaned(&stack);
+    drop(proxy);
 }

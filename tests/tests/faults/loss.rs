@@ -1,6 +1,9 @@
 //! A link that drops packets: the kernel does it, in a network of the test's own.
 
-use std::{process::Command, time::Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use e2e::{
     Stack, Witness,
@@ -26,12 +29,14 @@ fn in_own_network(test: &str) -> bool {
         return true;
     }
     let program = std::env::current_exe().unwrap();
-    let output = process::finish(
+    // Nearly as long as any test may take.
+    let output = process::finish_within(
         Command::new("unshare")
             .args(["--net", "--"])
             .arg(program)
             .args(["--exact", "--nocapture", test])
             .env(INSIDE, "1"),
+        Duration::from_secs(170),
     );
     let [said, wrong] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     assert!(

@@ -38,12 +38,17 @@ fn a_timeout_as_the_step_ends_leaves_one_outcome() {
         };
         let report = &end["body"]["report"];
         let key = &step.key;
-        assert_eq!(witness.count_prefix(&format!("start {run} {key} ")), 1, "{key}");
+        let starts = witness.count_prefix(&format!("start {run} {key} "));
         let kind = &report["failure"]["kind"];
         match kind.as_str() {
-            Some("timeout") => timed_out += 1,
+            Some("timeout") => {
+                timed_out += 1;
+                // Its time may have been over before its first word.
+                assert!(starts <= 1, "{key}");
+            }
             Some("exit") => {
                 by_itself += 1;
+                assert_eq!(starts, 1, "{key}");
                 assert_eq!(report["exit"]["code"], 7, "{report:#}");
                 let last_word = format!("end {run} {key} ");
                 assert_eq!(

@@ -75,7 +75,7 @@ async fn what_is_no_message_is_said_to_be_none() {
             }
             let (wire, path) = (wire.clone(), path.clone());
             async move {
-                let answer = raw::call(&wire, &path, body).await;
+                let answer = raw::call_within(&wire, &path, body, expect.patience(&path)).await;
                 assert_expected(&format!("{path}: {what}"), &answer, &expect);
             }
         });

@@ -206,7 +206,7 @@ async fn every_field_of_every_call_with_what_can_be_wrong_with_it() {
         let calls = requests.into_iter().map(|(what, body, expect)| {
             let (wire, path) = (wire.clone(), path.clone());
             async move {
-                let answer = raw::call(&wire, &path, raw::frame(&body)).await;
+                let answer = raw::call_within(&wire, &path, raw::frame(&body), expect.patience(&path)).await;
                 assert_expected(&format!("{path} with {what}"), &answer, &expect);
             }
         });

@@ -32,11 +32,20 @@ pub(crate) async fn wire(stack: &Stack) -> Wire {
 /// How long a stream is read.
 pub(crate) const A_WHILE: &str = "150m";
 
-/// The deadline of a call: a stream is read for a while, one answer has the time that a loaded machine needs.
+/// The deadline of a call that ends by itself: the time that a loaded machine needs.
+pub(crate) const LONG: &str = "20S";
+
+/// The deadline of a call that is good: a stream without an end is read for a while.
 pub(crate) fn patience(path: &str) -> &'static str {
-    const STREAMS: [&str; 4] = ["/Watch", "/Logs", "/Subscribe", "/Session"];
-    let streams = STREAMS.iter().any(|end| path.ends_with(end)) || path.contains("Reflection");
-    if streams { A_WHILE } else { "20S" }
+    const ENDLESS: [&str; 5] = [
+        "EventService/Subscribe",
+        "Health/Watch",
+        "IncidentService/Watch",
+        "AgentService/Logs",
+        "AgentService/Session",
+    ];
+    let endless = ENDLESS.iter().any(|end| path.ends_with(end));
+    if endless { A_WHILE } else { LONG }
 }
 
 /// What came back.
@@ -95,9 +104,13 @@ pub(crate) fn frame(message: &[u8]) -> Vec<u8> {
     [&[0], &length[..], message].concat()
 }
 
-/// A call as a gRPC client makes it; a stream is ended by its deadline.
+/// A call as a gRPC client makes it; a stream without an end is ended by its deadline.
 pub(crate) async fn call(wire: &Wire, path: &str, body: Vec<u8>) -> Answer {
-    let timeout = patience(path);
+    call_within(wire, path, body, patience(path)).await
+}
+
+/// The same with a deadline.
+pub(crate) async fn call_within(wire: &Wire, path: &str, body: Vec<u8>, timeout: &'static str) -> Answer {
     let headers = [
         ("content-type", "application/grpc"),
         ("te", "trailers"),

@@ -3,7 +3,7 @@
 use prost_reflect::{FieldDescriptor, Kind, MethodDescriptor};
 use serde_json::{Value, json};
 
-use super::{rows::Is, schema};
+use super::{raw, rows::Is, schema};
 
 /// What must come back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,16 @@ pub(crate) enum Expect {
     Missing,
     /// Anything but a defect.
     Fine,
+}
+
+impl Expect {
+    /// The deadline of a call: what is wrong is answered, also where what is right would have no end.
+    pub(crate) fn patience(&self, path: &str) -> &'static str {
+        match self {
+            Self::Bad(_) | Self::Missing => raw::LONG,
+            Self::Fine => raw::patience(path),
+        }
+    }
 }
 
 /// For each field of a method each wrong value: what it is for people, the message, and what must come back.

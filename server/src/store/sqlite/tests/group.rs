@@ -60,13 +60,13 @@ async fn what_changes_nothing_is_not_flushed() {
 }
 
 /// Holds the writer, so that what follows becomes one batch.
-struct Slow;
+struct Slow(Duration);
 
 #[async_trait]
 impl Write for Slow {
     type Answer = ();
     async fn apply(&self, _: &mut SqliteConnection) -> Result<((), Effect), Stop> {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(self.0).await;
         Ok(((), Effect::default()))
     }
 }
@@ -104,7 +104,10 @@ async fn a_bad_write_does_not_spoil_the_others() {
             store.append(only(to_run(3, 0, 1))),
         )
     };
-    let (slow, (first, bad, claimed, last)) = tokio::join!(store.history.writer.write(Slow), later);
+    let (slow, (first, bad, claimed, last)) = tokio::join!(
+        store.history.writer.write(Slow(Duration::from_millis(200))),
+        later
+    );
     slow.unwrap();
     assert_eq!((first.unwrap(), last.unwrap()), (1, 2));
     assert!(matches!(bad, Err(StoreError::Unavailable(_))), "{bad:?}");
@@ -123,7 +126,7 @@ async fn a_caller_that_goes_away_does_not_stop_its_write() {
     let store = Arc::new(open(dir.path()).await);
     let slow = tokio::spawn({
         let store = store.clone();
-        async move { store.history.writer.write(Slow).await }
+        async move { store.history.writer.write(Slow(Duration::from_secs(3))).await }
     });
     tokio::time::sleep(Duration::from_millis(50)).await;
     let hasty = tokio::time::timeout(Duration::from_millis(10), store.append(only(to_run(1, 0, 1)))).await;
