@@ -99,16 +99,22 @@ impl AttemptDir {
         read_small(&self.path.join("run/degraded"), RUN_FILE_BYTES)
     }
 
-    /// The exit record, when there is one.
+    /// The exit record, when there is one. The record of another attempt is none: directories are used again, and a file system
+    /// without a journal may have lost, with the host's power, that it was taken away.
     ///
     /// # Errors
     /// The record cannot be read or is not one.
     pub fn exit_record(&self) -> io::Result<Option<ExitRecord>> {
-        match fs_err::read(self.exit()) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::other),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let record: ExitRecord = match fs_err::read(self.exit()) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::other)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let is_ours = match (&record.attempt, self.path.file_name()) {
+            (Some(attempt), Some(name)) => name == attempt.as_str(),
+            _ => true,
+        };
+        Ok(is_ours.then_some(record))
     }
 
     /// See the table of this crate.

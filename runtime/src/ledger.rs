@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use crate::cgroup::Delegated;
+use crate::spares::Spares;
 use crate::spec;
 
 /// A file for each container below `STATE/made`, named by its id, with the attempt's directory in it, and behind a NUL the
@@ -16,6 +17,7 @@ use crate::spec;
 #[derive(Debug)]
 pub(crate) struct Ledger {
     dir: PathBuf,
+    spares: Spares,
 }
 
 /// What was noted of a container.
@@ -31,7 +33,8 @@ impl Ledger {
     pub(crate) fn open(state: &Path) -> io::Result<Self> {
         let dir = state.join("made");
         fs::create_dir_all(&dir)?;
-        Ok(Self { dir })
+        let spares = Spares::open(state.join("spare-notes"))?;
+        Ok(Self { dir, spares })
     }
 
     /// Before anything is made.
@@ -41,12 +44,21 @@ impl Ledger {
             line.push(0);
             line.extend(serde_json::to_vec(part)?);
         }
-        fs::write(self.dir.join(id), line)
+        let note = self.dir.join(id);
+        match self.spares.file() {
+            // It is whole before it has its name.
+            Some(spare) if fs::write(&spare, &line).is_ok() && fs::rename(&spare, &note).is_ok() => Ok(()),
+            _ => fs::write(note, line),
+        }
     }
 
     /// After all of it is gone.
     pub(crate) fn forget(&self, id: &str) -> io::Result<()> {
-        match fs::remove_file(self.dir.join(id)) {
+        let note = self.dir.join(id);
+        if matches!(self.spares.keep_file(&note), Ok(true)) {
+            return Ok(());
+        }
+        match fs::remove_file(note) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }

@@ -19,7 +19,7 @@
 //! | `artifacts` | what is kept of the step, one after the other; the record says which bytes are whose |
 //! | `stop` | the wish to stop |
 //! | `ready` | how long it took to be ready, where somebody asked; see [`Pod`] |
-//! | `exit.json` | the [`ExitRecord`]: written, synced, renamed, directory synced |
+//! | `exit.json` | the [`ExitRecord`]: written, synced, renamed, directory synced; it names its attempt |
 //! | `shim.log` | what the shim could not tell otherwise |
 
 mod artifacts;
@@ -45,6 +45,7 @@ mod seccomp;
 pub mod shim;
 pub mod skeleton;
 mod slot;
+mod spares;
 mod spec;
 mod strays;
 mod sys;

@@ -21,6 +21,7 @@ use crate::forked::Forked;
 use crate::forks::Forks;
 use crate::ledger::{Ledger, Made};
 use crate::shim::Job;
+use crate::spares::Spares;
 use crate::{
     ContainerSpec, ExitRecord, Image, ImageSource, Network, Rootfs, SpecError, egress, skeleton, spec, sys,
 };
@@ -68,6 +69,7 @@ struct Inner {
     forks: Forks,
     layout: Layout,
     ledger: Ledger,
+    spares: Spares,
     /// Shims that this process executed: they are its children and must be waited for.
     children: Mutex<Vec<Child>>,
     /// Told of each wish to stop: one that waits for its image then looks for its own.
@@ -175,6 +177,8 @@ impl Native {
                 shim,
                 layout,
                 ledger: Ledger::open(state).map_err(failed("cannot open the state directory"))?,
+                spares: Spares::open(state.join("spare"))
+                    .map_err(failed("cannot open the state directory"))?,
                 children: Mutex::default(),
                 stops: watch::Sender::new(()),
             }),
@@ -225,7 +229,9 @@ impl Native {
             spec::validate_env(name, value.expose().as_bytes())?;
         }
         self.reap();
-        make_attempt_dir(dir)?;
+        if !self.inner.spares.take(dir) {
+            make_attempt_dir(dir)?;
+        }
         let files = AttemptDir::new(dir);
         let Some(lock) = files.try_lock().map_err(failed("cannot lock the attempt"))? else {
             return self.adopt(dir);
@@ -492,7 +498,10 @@ impl Native {
         if let Some(id) = &id {
             self.end_all(id, dir)?;
         }
-        fs_err::remove_dir_all(dir).map_err(failed("cannot remove the attempt's directory"))?;
+        // One that cannot be emptied says why when it is removed.
+        if !matches!(self.inner.spares.keep_dir(dir), Ok(true)) {
+            fs_err::remove_dir_all(dir).map_err(failed("cannot remove the attempt's directory"))?;
+        }
         match id {
             Some(id) => self
                 .inner

@@ -6,6 +6,9 @@ use types::Millis;
 /// The shim's own account of an attempt, written once.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ExitRecord {
+    /// The attempt whose end it is, by the name of its directory; none in what older versions and other runtimes write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<String>,
     /// The main process's exit code, when it exited by itself.
     pub code: Option<i32>,
     /// The signal that ended it, when one did.

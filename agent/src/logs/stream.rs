@@ -337,6 +337,10 @@ impl Stream {
     }
 
     fn note_down(&mut self) {
+        if self.acked.raw == 0 && self.noted == 0 && self.given_up.is_none() {
+            // Nothing would be sent again but its end.
+            return;
+        }
         self.noted = self.acked.raw;
         let note = Note {
             acked: self.acked,

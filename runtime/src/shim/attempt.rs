@@ -29,6 +29,7 @@ const DESTROY: Duration = Duration::from_secs(5);
 pub(super) fn run(shim: &Shim) -> ExitRecord {
     let begun = clock::boot();
     let mut record = ExitRecord {
+        attempt: name(&shim.path),
         started_at_ms: clock::wall_ms(),
         image_digest: shim.rootfs.as_ref().map(|rootfs| rootfs.digest.clone()),
         ..ExitRecord::default()
@@ -40,6 +41,11 @@ pub(super) fn run(shim: &Shim) -> ExitRecord {
     record.finished_at_ms = clock::wall_ms();
     record.duration_ms = millis(clock::boot().saturating_sub(begun));
     record
+}
+
+/// None where it is no text: then it is taken for whose directory it lies in.
+fn name(dir: &Path) -> Option<String> {
+    dir.file_name()?.to_str().map(str::to_owned)
 }
 
 fn millis(duration: Duration) -> u64 {

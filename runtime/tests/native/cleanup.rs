@@ -45,7 +45,26 @@ fn assert_only_shared(state: &Path) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         name.starts_with("skeleton-") || (name == "made" && std::fs::read_dir(path).unwrap().count() == 0)
     };
+    // Directories for attempts to come, in which there is nothing of those that were.
+    let (spare, left): (Vec<_>, Vec<_>) = left
+        .into_iter()
+        .partition(|path| ["spare", "spare-notes"].iter().any(|name| path.ends_with(name)));
+    for path in &spare {
+        assert_empty(path);
+    }
     assert!(left.len() == 2 && left.iter().all(shared), "{left:?}");
+}
+
+/// Neither a byte nor anything but directories and files.
+fn assert_empty(path: &Path) {
+    let meta = std::fs::symlink_metadata(path).unwrap();
+    if meta.is_dir() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            assert_empty(&entry.unwrap().path());
+        }
+    } else {
+        assert!(meta.is_file() && meta.len() == 0, "{}: {meta:?}", path.display());
+    }
 }
 
 /// Mounts of this host that were not there before, but for those that other tests make meanwhile: below directories of

@@ -1,0 +1,215 @@
+//! What attempts that are over leave behind emptied, for attempts to come: their directories, and the notes about them.
+//!
+//! Before it gives out an inode, ext4 passes over every one of its group that was deleted in the last minutes
+//! (`recently_deleted` in the kernel's `fs/ext4/ialloc.c`): where many short steps run, to make a file costs more than all
+//! that is done with it. What is kept here is renamed instead of made. It is thrown away when the runtime is opened.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use fs_err as fs;
+
+/// How many are kept: what comes and goes at once on a busy host.
+const MOST: usize = 32;
+/// The files of a directory that are kept with it. Each of them means nothing when it is empty.
+const KEPT: [&str; 5] = ["job.json", "shim.log", "out", "err", "exit.json.tmp"];
+
+/// Directories or files below a directory of their own.
+#[derive(Debug)]
+pub(crate) struct Spares {
+    dir: PathBuf,
+    free: Mutex<Vec<PathBuf>>,
+    /// In all, for their names.
+    kept: AtomicU64,
+}
+
+impl Spares {
+    /// None yet.
+    pub(crate) fn open(dir: PathBuf) -> io::Result<Self> {
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        Ok(Self {
+            dir,
+            free: Mutex::default(),
+            kept: AtomicU64::new(0),
+        })
+    }
+
+    /// One of them at this path, where nothing is yet; false when there is none.
+    pub(crate) fn take(&self, to: &Path) -> bool {
+        let spare = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        // Whatever is wrong with it, another one can be made.
+        spare.is_some_and(|spare| !to.exists() && fs::rename(spare, to).is_ok())
+    }
+
+    /// A spare file, to be written and renamed by the caller.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// Empties an attempt's directory and keeps it; false when there are enough.
+    ///
+    /// # Errors
+    /// It is still there, and not as it was.
+    pub(crate) fn keep_dir(&self, dir: &Path) -> io::Result<bool> {
+        if self.is_full() {
+            return Ok(false);
+        }
+        empty(dir)?;
+        self.keep(dir)?;
+        Ok(true)
+    }
+
+    /// Keeps a file; false when there are enough.
+    ///
+    /// # Errors
+    /// It is still there.
+    pub(crate) fn keep_file(&self, file: &Path) -> io::Result<bool> {
+        if self.is_full() {
+            return Ok(false);
+        }
+        truncate(file)?;
+        self.keep(file)?;
+        Ok(true)
+    }
+
+    fn is_full(&self) -> bool {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).len() >= MOST
+    }
+
+    fn keep(&self, path: &Path) -> io::Result<()> {
+        let number = self.kept.fetch_add(1, Ordering::Relaxed);
+        let spare = self.dir.join(number.to_string());
+        match fs::rename(path, &spare) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path.exists() => {
+                std::fs::DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(&self.dir)?;
+                fs::rename(path, &spare)?;
+            }
+            renamed => renamed?,
+        }
+        self.free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(spare);
+        Ok(())
+    }
+}
+
+/// Leaves nothing in it but some empty files. The record of the end becomes the room for the next one, by its name before it is
+/// emptied: a record is whole or none.
+fn empty(dir: &Path) -> io::Result<()> {
+    let [.., room] = KEPT;
+    match fs::rename(dir.join("exit.json"), dir.join(room)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let (path, meta) = (entry.path(), entry.metadata()?);
+        if meta.is_dir() {
+            fs::remove_dir_all(path)?;
+        } else if meta.is_file() && meta.nlink() == 1 && KEPT.iter().any(|name| entry.file_name() == *name) {
+            truncate(&path)?;
+        } else {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+fn truncate(file: &Path) -> io::Result<()> {
+    File::options()
+        .write(true)
+        .truncate(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(file)
+        .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = fs::read_dir(dir).unwrap().flatten();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_directory_comes_back_with_empty_files_and_nothing_else() {
+        let tmp = tempfile::tempdir().unwrap();
+        let spares = Spares::open(tmp.path().join("spare")).unwrap();
+        let (one, two) = (tmp.path().join("one"), tmp.path().join("two"));
+        assert!(!spares.take(&two), "there is none");
+        fs::create_dir_all(one.join("files/below")).unwrap();
+        for name in [
+            "job.json",
+            "out",
+            "err",
+            "exit.json",
+            "started",
+            "stop",
+            "sent-out",
+        ] {
+            fs::write(one.join(name), "secret").unwrap();
+        }
+        symlink("/etc/passwd", one.join("shim.log")).unwrap();
+        assert!(spares.keep_dir(&one).unwrap());
+        assert!(!one.exists() && spares.take(&two));
+        assert_eq!(names(&two), ["err", "exit.json.tmp", "job.json", "out"]);
+        for name in names(&two) {
+            assert_eq!(fs::metadata(two.join(name)).unwrap().len(), 0);
+        }
+        assert!(fs::metadata("/etc/passwd").unwrap().len() > 0);
+        assert!(!spares.take(&one), "it is taken");
+    }
+
+    #[test]
+    fn one_that_cannot_be_emptied_stays_and_is_not_given_out() {
+        let tmp = tempfile::tempdir().unwrap();
+        let spares = Spares::open(tmp.path().join("spare")).unwrap();
+        let one = tmp.path().join("one");
+        spares.keep_dir(&one).unwrap_err();
+        fs::create_dir(&one).unwrap();
+        assert!(spares.keep_dir(&one).unwrap());
+        // Somebody else's in its place.
+        fs::create_dir(&one).unwrap();
+        assert!(!spares.take(&one));
+    }
+
+    #[test]
+    fn there_are_not_more_than_enough_and_none_after_a_restart() {
+        let tmp = tempfile::tempdir().unwrap();
+        let open = || Spares::open(tmp.path().join("spare")).unwrap();
+        let spares = open();
+        let keep = |n: usize| {
+            let dir = tmp.path().join(n.to_string());
+            fs::create_dir(&dir).unwrap();
+            spares.keep_dir(&dir).unwrap()
+        };
+        assert!((0..MOST).all(keep));
+        assert!(!keep(MOST));
+        let again = open();
+        assert!(!again.take(&tmp.path().join("new")));
+        assert!(
+            !spares.take(&tmp.path().join("new")),
+            "nor are the old ones there"
+        );
+    }
+}
