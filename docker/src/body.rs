@@ -35,6 +35,20 @@ const LOG_BYTES: &str = "65536";
 /// What an operator's stop leaves a step before the kill: what Docker gives by itself, and Podman only when it is told.
 const STOP_SECONDS: i64 = 10;
 
+/// Processes and threads that a container has room for while it is started: the daemon's OCI runtime, a Go program, makes threads
+/// of its own inside, and aborts where it cannot ("cannot start a stopped process").
+const STARTING_PIDS: i64 = 64;
+
+/// The limit of a step; our pid 1 is not the step's.
+pub(crate) fn pids(spec: &ContainerSpec) -> i64 {
+    i64::from(spec.pids) + 1
+}
+
+/// Whether it is started with more room than the step may have. Podman's older versions cannot change a limit afterwards.
+pub(crate) fn must_be_lowered(spec: &ContainerSpec, dialect: Dialect) -> bool {
+    !dialect.podman && pids(spec) < STARTING_PIDS
+}
+
 /// The name of an attempt's container: derived, so that creating it twice is creating it once.
 pub(crate) fn name(id: &str) -> String {
     format!("firehall-{id}")
@@ -108,8 +122,11 @@ fn host_config(
         memory: Some(signed(spec.memory_bytes)),
         memory_swap: Some(signed(spec.memory_bytes)),
         nano_cpus: spec.cpu_millis.map(|millis| i64::from(millis) * 1_000_000),
-        // Our pid 1 is not the step's.
-        pids_limit: Some(i64::from(spec.pids) + 1),
+        pids_limit: Some(if must_be_lowered(spec, dialect) {
+            STARTING_PIDS
+        } else {
+            pids(spec)
+        }),
         ulimits: Some(memory::limits(dialect.podman)),
         oom_kill_disable: Some(false),
         init: Some(false),

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
+use bollard::models::ContainerUpdateBody;
 use bollard::query_parameters::{CreateContainerOptionsBuilder, LogsOptionsBuilder};
 use futures::StreamExt;
 use runtime::kit::{boot, sync_dir, wall_ms, write_durably};
@@ -154,6 +155,7 @@ impl Docker {
             .iter()
             .map(|(name, value)| (name.clone(), value.expose().to_owned()))
             .collect();
+        let lowered = body::must_be_lowered(&spec, self.inner.connection.dialect).then(|| body::pids(&spec));
         let job = Job {
             spec,
             command: image.command,
@@ -163,12 +165,18 @@ impl Docker {
         let starting = connection.client.start_container(&name, None);
         let started = connection.call("cannot start the container", START, starting);
         // A container that was not started does not come to the door: nobody waits for it there.
-        let started = async {
-            let refused = |error| Not::Begun(StartError::runtime("the container was not started", error));
-            started.await.map_err(refused)
-        };
+        let refused = |error| Not::Begun(StartError::runtime("the container was not started", error));
+        let started = async { started.await.map_err(refused) };
         let answered = async { Ok(tokio::time::timeout(KNOCK, door.answer(job, handed)).await) };
-        let ((), answered) = tokio::try_join!(started, answered)?;
+        let answered = match lowered {
+            None => tokio::try_join!(started, answered)?.1,
+            Some(pids) => {
+                started.await?;
+                // Before it gets its job: what it says is in force is the step's.
+                self.lower(&name, pids).await?;
+                answered.await?
+            }
+        };
         let mut caller = match answered {
             Ok(Ok((Answer::Ready(hardening), caller))) => {
                 record.hardening = Some(*hardening);
@@ -185,6 +193,20 @@ impl Docker {
         let first = caller.process.take();
         go(files, stop, caller).await?;
         Ok(first)
+    }
+
+    /// Takes back the room that a container had to be started in.
+    async fn lower(&self, name: &str, pids: i64) -> Result<(), Not> {
+        let connection = &self.inner.connection;
+        let body = ContainerUpdateBody {
+            pids_limit: Some(pids),
+            ..ContainerUpdateBody::default()
+        };
+        let updating = connection.client.update_container(name, body);
+        let lowered = connection
+            .call("cannot limit the container's processes", CALL, updating)
+            .await;
+        lowered.map_err(|error| Not::Begun(StartError::runtime("the limits are not in force", error)))
     }
 
     /// One that was made before and never told to go, by an agent that died, is ended first: it holds the same files until

@@ -171,11 +171,13 @@ fn nothing_of_finished_attempts_stays_behind() {
             .unwrap()
             .matches(&dir)
             .count();
-        let attempts = walk(&stack.dir().join("agent-one"))
-            .into_iter()
-            .filter(|p| p.ends_with("job.json"))
-            .count();
-        (shims.count() == 0 && mounts == 0 && attempts == 0).then_some(())
+        let agent = stack.dir().join("agent-one");
+        let attempts = std::fs::read_dir(agent.join("attempts")).unwrap().count();
+        // Directories are used again: emptied.
+        let spare = walk(&agent.join("native/spare")).into_iter();
+        let of_attempts = spare.filter(|path| std::fs::metadata(path).map_or(true, |found| found.len() > 0));
+        let gone = shims.count() == 0 && mounts == 0 && attempts == 0;
+        (gone && of_attempts.count() == 0).then_some(())
     });
 }
 

@@ -28,7 +28,7 @@ const GREEDY: &[(&str, &str, &str)] = &[
     (
         "processes",
         "resources: { pids: 64 }",
-        "f() { f | f & }; f; exec sleep 60",
+        "f() { f | f & }; f & exec sleep 60",
     ),
     (
         "memory",
