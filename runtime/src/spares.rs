@@ -28,12 +28,17 @@ pub(crate) struct Spares {
 }
 
 impl Spares {
-    /// None yet.
+    /// None yet. Those of an earlier process are put aside before they are removed: whoever still knew one of them cannot take it
+    /// while it is emptied.
     pub(crate) fn open(dir: PathBuf) -> io::Result<Self> {
-        match fs::remove_dir_all(&dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        let there = |done: io::Result<()>| match done {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        };
+        let aside = dir.with_extension("gone");
+        there(fs::remove_dir_all(&aside))?;
+        there(fs::rename(&dir, &aside))?;
+        there(fs::remove_dir_all(&aside))?;
         Ok(Self {
             dir,
             free: Mutex::default(),
@@ -43,12 +48,14 @@ impl Spares {
 
     /// One of them at this path, where nothing is yet; false when there is none.
     pub(crate) fn take(&self, to: &Path) -> bool {
-        let spare = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if to.exists() {
+            return false;
+        }
         // Whatever is wrong with it, another one can be made.
-        spare.is_some_and(|spare| !to.exists() && fs::rename(spare, to).is_ok())
+        self.file().is_some_and(|spare| fs::rename(spare, to).is_ok())
     }
 
-    /// A spare file, to be written and renamed by the caller.
+    /// One of them where it lies, to be written and renamed by the caller.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
@@ -188,9 +195,10 @@ mod tests {
         spares.keep_dir(&one).unwrap_err();
         fs::create_dir(&one).unwrap();
         assert!(spares.keep_dir(&one).unwrap());
-        // Somebody else's in its place.
+        // Somebody else's in its place: the spare one is still there afterwards.
         fs::create_dir(&one).unwrap();
         assert!(!spares.take(&one));
+        assert!(spares.take(&tmp.path().join("two")));
     }
 
     #[test]
