@@ -44,13 +44,14 @@ impl Running {
         Self { docker, files, first }
     }
 
-    /// Returns once the container's first process has ended; never where it is not seen.
+    /// Returns once the container's first process has ended; never where it is not seen, or cannot be watched now: then its lock,
+    /// which is looked at again and again, tells.
     async fn first_ended(&self) {
         let Some(first) = &self.first else {
             return std::future::pending().await;
         };
         if let Err(error) = process_ended(first).await {
-            tracing::warn!(%error, "a container's first process cannot be watched: the daemon is asked");
+            tracing::debug!(%error, "a container's first process cannot be watched now: its lock is looked at");
             std::future::pending().await
         }
     }

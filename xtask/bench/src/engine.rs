@@ -51,6 +51,7 @@ pub(crate) fn measure(rounds: usize) -> Result<Row> {
             ours.push(stack::took(&run)?);
         }
     }
+    stack.swept("one")?;
     let ratio = ours.median() / peer.median();
     Ok(Row {
         number: 4,

@@ -221,6 +221,17 @@ impl Stack {
         )
     }
 
+    /// Waits until an agent has removed what its attempts left: a container of a daemon would outlive it.
+    pub(crate) fn swept(&self, agent: &str) -> Result<()> {
+        let attempts = self.dir.path().join(format!("agent-{agent}/attempts"));
+        let deadline = Instant::now() + PATIENCE;
+        while std::fs::read_dir(&attempts)?.next().is_some() {
+            ensure!(Instant::now() < deadline, "attempts stay: {}", self.said(agent));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
     pub(crate) fn json(&self, args: &[&str]) -> Result<Value> {
         Ok(serde_json::from_str(
             &self.cli(&[args, &["-o", "json"]].concat())?,
