@@ -85,6 +85,11 @@ impl<S, R> Lease<S, R> {
             Phase::Tombstone => Held::Done,
         }
     }
+
+    /// Whether it takes a slot.
+    const fn is_live(&self) -> bool {
+        matches!(self.phase, Phase::Accepted | Phase::Starting | Phase::Running)
+    }
 }
 
 /// What happens at an agent.
@@ -247,16 +252,19 @@ pub struct Desk<T, S, R> {
     dials: u64,
     session: Option<S>,
     leases: BTreeMap<T, Lease<S, R>>,
+    /// How many of them are live: a session may hold thousands that are over.
+    live: usize,
 }
 
 impl<T: Clone + Ord, S: Clone + Eq, R: Clone> Desk<T, S, R> {
     /// From disk, without a session. `slots`: how many leases may be live at once.
     #[must_use]
-    pub const fn restore(slots: u32, dials: u64, leases: BTreeMap<T, Lease<S, R>>) -> Self {
+    pub fn restore(slots: u32, dials: u64, leases: BTreeMap<T, Lease<S, R>>) -> Self {
         Self {
             slots,
             dials,
             session: None,
+            live: leases.values().filter(|lease| lease.is_live()).count(),
             leases,
         }
     }
@@ -296,11 +304,7 @@ impl<T: Clone + Ord, S: Clone + Eq, R: Clone> Desk<T, S, R> {
     /// Slots without a live lease: the credits to grant.
     #[must_use]
     pub fn free_slots(&self) -> u32 {
-        let live = self
-            .leases
-            .values()
-            .filter(|lease| matches!(lease.phase, Phase::Accepted | Phase::Starting | Phase::Running));
         self.slots
-            .saturating_sub(u32::try_from(live.count()).unwrap_or(u32::MAX))
+            .saturating_sub(u32::try_from(self.live).unwrap_or(u32::MAX))
     }
 }

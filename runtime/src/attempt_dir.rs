@@ -20,6 +20,9 @@ pub(crate) const READY: &str = "ready";
 /// It holds a number.
 const READY_BYTES: u64 = 64;
 
+/// An empty file that becomes the marker of a start: what is left of an earlier attempt's.
+pub(crate) const UNSTARTED: &str = "unstarted";
+
 /// The paths of one attempt.
 #[derive(Debug, Clone)]
 pub struct AttemptDir {
@@ -131,6 +134,11 @@ impl AttemptDir {
     #[must_use]
     pub fn started(&self) -> PathBuf {
         self.path.join("started")
+    }
+
+    /// What [`Self::started`] was, emptied, in a directory that is used again.
+    pub(crate) fn unstarted(&self) -> PathBuf {
+        self.path.join(UNSTARTED)
     }
 
     /// How long it took to be ready, once it is.
@@ -246,13 +254,28 @@ pub fn write_durably(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     sync_dir(dir)
 }
 
+/// Opens a file for writing, for nobody but this user, and empty. One that is empty already is not truncated: after a truncation
+/// ext4 writes a file's bytes to the disk as soon as it is closed (`auto_da_alloc` in the kernel's ext4.rst).
+pub(crate) fn create_empty(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    if file.metadata()?.len() > 0 {
+        file.set_len(0)?;
+    }
+    Ok(file)
+}
+
 /// Takes the room that a file will need when it is written with [`write_durably`], so that a disk that is full by then
 /// does not lose it. Where the file system cannot do that, there is no reserve.
 ///
 /// # Errors
 /// The room is not there now.
 pub(crate) fn reserve(dir: &Path, name: &str, bytes: i64) -> io::Result<()> {
-    let file = File::create(dir.join(format!("{name}.tmp")))?;
+    let file = create_empty(&dir.join(format!("{name}.tmp")))?;
     match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
         Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
         Err(errno) => Err(errno.into()),

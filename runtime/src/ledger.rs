@@ -1,12 +1,13 @@
 //! Which cgroups this runtime made: what is left of them can be told from other people's, whatever they are called.
 
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
+use crate::attempt_dir::create_empty;
 use crate::cgroup::Delegated;
 use crate::spares::Spares;
 use crate::spec;
@@ -47,8 +48,8 @@ impl Ledger {
         let note = self.dir.join(id);
         match self.spares.file() {
             // It is whole before it has its name.
-            Some(spare) if fs::write(&spare, &line).is_ok() && fs::rename(&spare, &note).is_ok() => Ok(()),
-            _ => fs::write(note, line),
+            Some(spare) if write(&spare, &line).is_ok() && fs::rename(&spare, &note).is_ok() => Ok(()),
+            _ => write(&note, &line),
         }
     }
 
@@ -94,6 +95,10 @@ impl Ledger {
         }
         Ok(found)
     }
+}
+
+fn write(note: &Path, line: &[u8]) -> io::Result<()> {
+    create_empty(note)?.write_all(line)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File};
 use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use tokio::sync::watch;
 use types::Secret;
 
-use crate::attempt_dir::{AttemptDir, start_time};
+use crate::attempt_dir::{AttemptDir, create_empty, start_time};
 use crate::cannot::{Cannot, cannot, looser};
 use crate::cgroup::{self, Group, Layout};
 use crate::forked::Forked;
@@ -321,17 +321,9 @@ impl Native {
             layout: Some(self.inner.layout.clone()),
         };
         let json = serde_json::to_vec_pretty(&job)?;
-        let open = |path: PathBuf| {
-            File::options()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(path)
-        };
-        open(files.job())?.write_all(&json)?;
+        create_empty(&files.job())?.write_all(&json)?;
         Ok(Inherited {
-            log: open(files.shim_log())?,
+            log: create_empty(&files.shim_log())?,
             secrets: in_memory(secrets)?,
         })
     }

@@ -13,10 +13,14 @@ use std::sync::{Mutex, PoisonError};
 
 use fs_err as fs;
 
+use crate::attempt_dir::UNSTARTED;
+
 /// How many are kept: what comes and goes at once on a busy host.
-const MOST: usize = 32;
+const MOST: usize = 128;
 /// The files of a directory that are kept with it. Each of them means nothing when it is empty.
-const KEPT: [&str; 5] = ["job.json", "shim.log", "out", "err", "exit.json.tmp"];
+const KEPT: [&str; 6] = ["job.json", "shim.log", "out", "err", UNSTARTED, RECORD_ROOM];
+/// Where the record of an attempt's end is written before it has its name.
+const RECORD_ROOM: &str = "exit.json.tmp";
 
 /// Directories or files below a directory of their own.
 #[derive(Debug)]
@@ -112,12 +116,13 @@ impl Spares {
 }
 
 /// Leaves nothing in it but some empty files. The record of the end becomes the room for the next one, by its name before it is
-/// emptied: a record is whole or none.
+/// emptied: a record is whole or none. The marker of the start waits under another name, too.
 fn empty(dir: &Path) -> io::Result<()> {
-    let [.., room] = KEPT;
-    match fs::rename(dir.join("exit.json"), dir.join(room)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    for (name, kept) in [("exit.json", RECORD_ROOM), ("started", UNSTARTED)] {
+        match fs::rename(dir.join(name), dir.join(kept)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
@@ -125,7 +130,9 @@ fn empty(dir: &Path) -> io::Result<()> {
         if meta.is_dir() {
             fs::remove_dir_all(path)?;
         } else if meta.is_file() && meta.nlink() == 1 && KEPT.iter().any(|name| entry.file_name() == *name) {
-            truncate(&path)?;
+            if meta.len() > 0 {
+                truncate(&path)?;
+            }
         } else {
             fs::remove_file(path)?;
         }
@@ -179,7 +186,10 @@ mod tests {
         symlink("/etc/passwd", one.join("shim.log")).unwrap();
         assert!(spares.keep_dir(&one).unwrap());
         assert!(!one.exists() && spares.take(&two));
-        assert_eq!(names(&two), ["err", "exit.json.tmp", "job.json", "out"]);
+        assert_eq!(
+            names(&two),
+            ["err", "exit.json.tmp", "job.json", "out", "unstarted"]
+        );
         for name in names(&two) {
             assert_eq!(fs::metadata(two.join(name)).unwrap().len(), 0);
         }

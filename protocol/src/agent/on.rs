@@ -212,7 +212,9 @@ impl<T: Clone + Ord, S: Clone + Eq, R: Clone> Desk<T, S, R> {
             Phase::Starting => None,
             _ => say(&token, &lease),
         };
-        self.leases.insert(token.clone(), lease.clone());
+        self.live += usize::from(lease.is_live());
+        let before = self.leases.insert(token.clone(), lease.clone());
+        self.live -= usize::from(before.is_some_and(|lease| lease.is_live()));
         std::iter::once(Action::Persist { token, lease })
             .chain(told)
             .collect()

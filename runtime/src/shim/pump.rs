@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::StreamRecord;
+use crate::attempt_dir::create_empty;
 
 /// The most that is kept of a stream's end after a loss.
 const TAIL_BYTES: u64 = 64 * 1024;
@@ -23,13 +23,7 @@ pub struct Pump {
 
 impl Pump {
     pub(super) fn new(pipe: OwnedFd, file: &Path, cap: u64) -> io::Result<Self> {
-        let file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(file)?;
-        Self::into_file(pipe, file, cap)
+        Self::into_file(pipe, create_empty(file)?, cap)
     }
 
     /// Into an open file that is empty; at most `cap` bytes of the stream are kept.

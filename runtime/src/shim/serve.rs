@@ -57,6 +57,7 @@ fn run() -> io::Result<()> {
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     dup2_stdin(File::open("/dev/null")?)?;
     prctl::set_dumpable(false)?;
+    know_processor();
     let mut all = SigSet::empty();
     for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         all.add(signal);
@@ -102,6 +103,13 @@ fn run() -> io::Result<()> {
         answer(&socket, forked)?;
         children = true;
     }
+}
+
+/// What the processor can do is asked for once, not in each process that is forked: every CPUID leaves a virtual machine, and the
+/// standard library needs a dozen.
+fn know_processor() {
+    #[cfg(target_arch = "x86_64")]
+    let _known = std::arch::is_x86_feature_detected!("sse4.2");
 }
 
 /// Whether there still are any.

@@ -1,17 +1,19 @@
 //! The one way events come in.
 
 use async_trait::async_trait;
-use sqlx::SqliteConnection;
+use sqlx::{AssertSqlSafe, SqliteConnection, sqlite::SqliteArguments};
 
 use super::{
-    Append, Claim, Evidence, Head, NewEvent, StoreError, StreamAppend, StreamId, check,
-    heads::{put_incident, put_run},
+    Append, Claim, Evidence, Head, StoreError, StreamAppend, StreamId, check,
+    heads::{PUT_INCIDENT, PUT_RUN, incident_args, run_args},
     job::{Effect, Stop, Write},
     read::{CLAIM, claim_of},
 };
 
 /// Expired claims that a write with claims removes on its way, at most; more than it adds, so that they shrink.
 const PURGE: i64 = 16;
+/// Events of one statement, at most: each number of them is a statement that the connection keeps prepared.
+const TOGETHER: usize = 16;
 
 #[async_trait]
 impl Write for Append {
@@ -36,11 +38,8 @@ impl Write for Append {
         }
         let mut cursor = 0;
         for part in &self.streams {
-            for (seq, event) in (part.expected_seq + 1..).zip(&part.events) {
-                cursor = put_event(conn, &part.stream, seq, event).await?;
-                bytes += event.body.len();
-            }
-            put_head(conn, part).await?;
+            cursor = put_stream(conn, part).await?.unwrap_or(cursor);
+            bytes += part.events.iter().map(|event| event.body.len()).sum::<usize>();
         }
         let wrote = !(self.claims.is_empty() && self.evidence.is_empty() && self.streams.is_empty());
         Ok((
@@ -121,34 +120,41 @@ async fn put_evidence(conn: &mut SqliteConnection, evidence: &Evidence) -> Resul
     Ok(())
 }
 
-async fn put_event(
-    conn: &mut SqliteConnection,
-    stream: &StreamId,
-    seq: u64,
-    event: &NewEvent,
-) -> Result<u64, sqlx::Error> {
-    let done =
-        sqlx::query("INSERT INTO events (stream, seq, at, kind, version, body) VALUES (?, ?, ?, ?, ?, ?)")
-            .bind(stream.as_str())
-            .bind(seq.cast_signed())
-            .bind(event.at.unix_ms())
-            .bind(&event.kind)
-            .bind(event.version)
-            .bind(&event.body)
-            .execute(conn)
-            .await?;
-    Ok(done.last_insert_rowid().cast_unsigned())
+/// The head and the events, in as few steps as go: each is a way to the connection's thread and back. Answers the last cursor.
+async fn put_stream(conn: &mut SqliteConnection, part: &StreamAppend) -> Result<Option<u64>, Stop> {
+    let mut seq = part.expected_seq;
+    let mut cursor = None;
+    let mut head = Some(head_of(part)?);
+    for events in part.events.chunks(TOGETHER) {
+        let (mut sql, args) = head.take().unwrap_or_default();
+        sql.push_str("INSERT INTO events (stream, seq, at, kind, version, body) VALUES (?, ?, ?, ?, ?, ?)");
+        sql.push_str(&", (?, ?, ?, ?, ?, ?)".repeat(events.len() - 1));
+        let mut query = sqlx::query_with(AssertSqlSafe(sql), args);
+        for event in events {
+            seq += 1;
+            query = query
+                .bind(part.stream.as_str())
+                .bind(seq.cast_signed())
+                .bind(event.at.unix_ms())
+                .bind(&event.kind)
+                .bind(event.version)
+                .bind(&event.body);
+        }
+        let done = query.execute(&mut *conn).await?;
+        cursor = Some(done.last_insert_rowid().cast_unsigned());
+    }
+    Ok(cursor)
 }
 
-async fn put_head(conn: &mut SqliteConnection, part: &StreamAppend) -> Result<(), Stop> {
-    match (&part.stream, &part.head) {
-        (StreamId::Run(id), Head::Run(head)) => put_run(conn, id, head).await?,
-        (StreamId::Incident(id), Head::Incident(head)) => put_incident(conn, id, head).await?,
+/// A statement that puts it, with its end, and what it is given.
+fn head_of(part: &StreamAppend) -> Result<(String, SqliteArguments), Stop> {
+    Ok(match (&part.stream, &part.head) {
+        (StreamId::Run(id), Head::Run(head)) => (PUT_RUN.to_owned(), run_args(id, head)?),
+        (StreamId::Incident(id), Head::Incident(head)) => (PUT_INCIDENT.to_owned(), incident_args(id, head)?),
         (stream, _) => {
             return Err(Stop::Failed(sqlx::Error::Encode(
                 format!("the head of {stream} is of another kind").into(),
             )));
         }
-    }
-    Ok(())
+    })
 }

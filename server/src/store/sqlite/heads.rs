@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use sqlx::{
-    Row, SqliteConnection, SqlitePool,
+    Arguments, Encode, Row, Sqlite, SqlitePool, Type,
     sqlite::{SqliteArguments, SqliteRow},
 };
 use types::{IncidentId, RunId, RunOutcome, Timestamp};
@@ -59,50 +59,57 @@ pub(super) const INCIDENTS_BY_STATE: &str =
     incident_columns!("WHERE open = ?3 AND id < ?1 ORDER BY id DESC LIMIT ?2");
 pub(super) const INCIDENT_BY_KEY: &str = incident_columns!("WHERE dedupe_key = ? ORDER BY id DESC LIMIT 1");
 
-pub(super) async fn put_run(
-    conn: &mut SqliteConnection,
-    id: &RunId,
-    head: &RunHead,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT OR REPLACE INTO runs (id, workflow, outcome, reasons, started_at, finished_at, incident)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(id.as_str())
-    .bind(&head.workflow)
-    .bind(head.outcome.map(RunOutcome::as_str))
-    .bind(to_json(&head.reasons)?)
-    .bind(head.started_at.unix_ms())
-    .bind(head.finished_at.map(Timestamp::unix_ms))
-    .bind(head.incident.as_ref().map(IncidentId::as_str))
-    .execute(conn)
-    .await?;
-    Ok(())
+/// One that stays as it is is not written: most events change nothing of what lists show.
+pub(super) const PUT_RUN: &str = "
+    INSERT INTO runs (id, workflow, outcome, reasons, started_at, finished_at, incident)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET
+      workflow = excluded.workflow, outcome = excluded.outcome, reasons = excluded.reasons,
+      started_at = excluded.started_at, finished_at = excluded.finished_at, incident = excluded.incident
+    WHERE (workflow, outcome, reasons, started_at, finished_at, incident) IS NOT
+      (excluded.workflow, excluded.outcome, excluded.reasons, excluded.started_at, excluded.finished_at, excluded.incident);
+";
+pub(super) const PUT_INCIDENT: &str = "
+    INSERT OR REPLACE INTO incidents
+      (id, dedupe_key, open, title, severity, source, opened_at, resolved_at, alerts, runs)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+";
+
+pub(super) fn run_args(id: &RunId, head: &RunHead) -> Result<SqliteArguments, sqlx::Error> {
+    let mut args = SqliteArguments::default();
+    let mut add = Adding(&mut args);
+    add.one(id.as_str())?;
+    add.one(head.workflow.as_str())?;
+    add.one(head.outcome.map(RunOutcome::as_str))?;
+    add.one(to_json(&head.reasons)?)?;
+    add.one(head.started_at.unix_ms())?;
+    add.one(head.finished_at.map(Timestamp::unix_ms))?;
+    add.one(head.incident.as_ref().map(IncidentId::as_str))?;
+    Ok(args)
 }
 
-pub(super) async fn put_incident(
-    conn: &mut SqliteConnection,
-    id: &IncidentId,
-    head: &IncidentHead,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT OR REPLACE INTO incidents
-           (id, dedupe_key, open, title, severity, source, opened_at, resolved_at, alerts, runs)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(id.as_str())
-    .bind(&head.dedupe_key)
-    .bind(head.open)
-    .bind(&head.title)
-    .bind(&head.severity)
-    .bind(&head.source)
-    .bind(head.opened_at.unix_ms())
-    .bind(head.resolved_at.map(Timestamp::unix_ms))
-    .bind(head.alerts)
-    .bind(to_json(&head.runs)?)
-    .execute(conn)
-    .await?;
-    Ok(())
+pub(super) fn incident_args(id: &IncidentId, head: &IncidentHead) -> Result<SqliteArguments, sqlx::Error> {
+    let mut args = SqliteArguments::default();
+    let mut add = Adding(&mut args);
+    add.one(id.as_str())?;
+    add.one(head.dedupe_key.as_str())?;
+    add.one(head.open)?;
+    add.one(head.title.as_str())?;
+    add.one(head.severity.as_str())?;
+    add.one(head.source.as_str())?;
+    add.one(head.opened_at.unix_ms())?;
+    add.one(head.resolved_at.map(Timestamp::unix_ms))?;
+    add.one(head.alerts)?;
+    add.one(to_json(&head.runs)?)?;
+    Ok(args)
+}
+
+struct Adding<'a>(&'a mut SqliteArguments);
+
+impl Adding<'_> {
+    fn one<'q, T: Encode<'q, Sqlite> + Type<Sqlite>>(&mut self, value: T) -> Result<(), sqlx::Error> {
+        self.0.add(value).map_err(sqlx::Error::Encode)
+    }
 }
 
 pub(super) async fn run(pool: &SqlitePool, id: &RunId) -> Result<Option<RunHead>, sqlx::Error> {
@@ -123,7 +130,7 @@ pub(super) async fn runs(
     let before = filter.before.as_ref().map_or(AFTER_ALL, RunId::as_str);
     if filter.is_narrow() {
         let outcomes: Vec<&str> = filter.outcomes.iter().map(|outcome| outcome.as_str()).collect();
-        let rows = sqlx::query::<sqlx::Sqlite>(RUNS_NARROW)
+        let rows = sqlx::query::<Sqlite>(RUNS_NARROW)
             .bind(before)
             .bind(filter.limit)
             .bind(&filter.workflow)
@@ -136,7 +143,7 @@ pub(super) async fn runs(
             .await?;
         return rows.iter().map(run_of).collect();
     }
-    let mut query = sqlx::query::<sqlx::Sqlite>(sql).bind(before).bind(filter.limit);
+    let mut query = sqlx::query::<Sqlite>(sql).bind(before).bind(filter.limit);
     if let Some(workflow) = &filter.workflow {
         query = query.bind(workflow);
     }
@@ -145,7 +152,7 @@ pub(super) async fn runs(
 
 pub(super) async fn incident(
     pool: &SqlitePool,
-    query: sqlx::query::Query<'_, sqlx::Sqlite, SqliteArguments>,
+    query: sqlx::query::Query<'_, Sqlite, SqliteArguments>,
 ) -> Result<Option<(IncidentId, IncidentHead)>, sqlx::Error> {
     query
         .fetch_optional(pool)
@@ -168,7 +175,7 @@ pub(super) async fn incidents(
     } else {
         INCIDENTS
     };
-    let mut query = sqlx::query::<sqlx::Sqlite>(sql).bind(before).bind(filter.limit);
+    let mut query = sqlx::query::<Sqlite>(sql).bind(before).bind(filter.limit);
     if let Some(open) = filter.open {
         query = query.bind(open);
     }

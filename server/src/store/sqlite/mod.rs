@@ -34,8 +34,8 @@ use std::{fs, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 
 use super::{
     AgentRow, Append, ArtifactRow, Claim, Drained, Evidence, Head, IncidentFilter, IncidentHead, LogEnd,
-    LogPiece, LogStream, NewEvent, READ_BYTES, RunFilter, RunHead, Store, StoreError, StoredEvent,
-    StoredObject, StreamAppend, StreamId, WorkflowRow, check, log_piece,
+    LogPiece, LogStream, READ_BYTES, RunFilter, RunHead, Store, StoreError, StoredEvent, StoredObject,
+    StreamAppend, StreamId, WorkflowRow, check, log_piece,
 };
 pub use options::{Database, SqliteOptions};
 
