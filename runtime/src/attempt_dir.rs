@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -127,7 +127,7 @@ impl AttemptDir {
     }
 
     pub(crate) fn exit(&self) -> PathBuf {
-        self.path.join("exit.json")
+        self.path.join(RECORD)
     }
 
     /// See the table of this crate.
@@ -269,16 +269,67 @@ pub(crate) fn create_empty(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Takes the room that a file will need when it is written with [`write_durably`], so that a disk that is full by then
-/// does not lose it. Where the file system cannot do that, there is no reserve.
+/// How an attempt ended: the file that the agent looks for.
+const RECORD: &str = "exit.json";
+/// Where it is written before it has its name.
+pub(crate) const RECORD_ROOM: &str = "exit.json.tmp";
+/// More than a record ever has, in bytes.
+const RECORD_BYTES: u32 = 16 * 1024;
+/// A record's file is as large as so many of these as it needs, in bytes.
+const RECORD_STEP: usize = 4096;
+
+/// Takes the room that the record of an attempt's end will need, so that a disk that is full by then does not lose it. Where the
+/// file system cannot do that, there is no reserve. Room that an earlier attempt has left there is as good.
 ///
 /// # Errors
 /// The room is not there now.
-pub(crate) fn reserve(dir: &Path, name: &str, bytes: i64) -> io::Result<()> {
-    let file = create_empty(&dir.join(format!("{name}.tmp")))?;
-    match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+pub(crate) fn reserve_record(dir: &Path) -> io::Result<()> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(dir.join(RECORD_ROOM))?;
+    // Blocks of 512 bytes, whatever the file system's are (stat(2)).
+    if file.metadata()?.blocks() * 512 >= u64::from(RECORD_BYTES) {
+        return Ok(());
+    }
+    match fallocate(&file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, RECORD_BYTES.into()) {
         Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
         Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Writes the record: after a crash it is there whole or not at all. Spaces make up its size, so that the file that an earlier
+/// attempt has left keeps its own: then nothing but its bytes has to reach the disk, no size and no blocks.
+///
+/// # Errors
+/// The disk refuses.
+pub(crate) fn write_record(dir: &Path, mut json: Vec<u8>) -> io::Result<()> {
+    json.resize(json.len().next_multiple_of(RECORD_STEP), b' ');
+    let room = dir.join(RECORD_ROOM);
+    let file = OpenOptions::new().write(true).open(&room)?;
+    file.write_all_at(&json, 0)?;
+    if file.metadata()?.len() != json.len() as u64 {
+        file.set_len(json.len() as u64)?;
+    }
+    file.sync_data()?;
+    std::fs::rename(&room, dir.join(RECORD))?;
+    File::open(dir)?.sync_data()
+}
+
+/// Leaves nothing of an earlier record in the room for one but its size: zeros.
+///
+/// # Errors
+/// The disk refuses.
+pub(crate) fn blank_record(room: &Path) -> io::Result<()> {
+    let file = OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(room)?;
+    match usize::try_from(file.metadata()?.len()) {
+        Ok(length) if length <= RECORD_BYTES as usize => file.write_all_at(&vec![0; length], 0),
+        _ => file.set_len(0),
     }
 }
 

@@ -13,14 +13,12 @@ use std::sync::{Mutex, PoisonError};
 
 use fs_err as fs;
 
-use crate::attempt_dir::UNSTARTED;
+use crate::attempt_dir::{RECORD_ROOM, UNSTARTED, blank_record};
 
 /// How many are kept: what comes and goes at once on a busy host.
 const MOST: usize = 128;
-/// The files of a directory that are kept with it. Each of them means nothing when it is empty.
+/// The files of a directory that are kept with it. Each of them means nothing when it is empty; the room for the record never does.
 const KEPT: [&str; 6] = ["job.json", "shim.log", "out", "err", UNSTARTED, RECORD_ROOM];
-/// Where the record of an attempt's end is written before it has its name.
-const RECORD_ROOM: &str = "exit.json.tmp";
 
 /// Directories or files below a directory of their own.
 #[derive(Debug)]
@@ -130,7 +128,10 @@ fn empty(dir: &Path) -> io::Result<()> {
         if meta.is_dir() {
             fs::remove_dir_all(path)?;
         } else if meta.is_file() && meta.nlink() == 1 && KEPT.iter().any(|name| entry.file_name() == *name) {
-            if meta.len() > 0 {
+            // Its blocks stay: to free them, and to take others for the next one, is what costs.
+            if entry.file_name() == RECORD_ROOM {
+                blank_record(&path)?;
+            } else if meta.len() > 0 {
                 truncate(&path)?;
             }
         } else {
@@ -191,7 +192,9 @@ mod tests {
             ["err", "exit.json.tmp", "job.json", "out", "unstarted"]
         );
         for name in names(&two) {
-            assert_eq!(fs::metadata(two.join(name)).unwrap().len(), 0);
+            let said = fs::read(two.join(&name)).unwrap();
+            let expected: &[u8] = if name == RECORD_ROOM { &[0; 6] } else { b"" };
+            assert_eq!(said, expected, "{name}");
         }
         assert!(fs::metadata("/etc/passwd").unwrap().len() > 0);
         assert!(!spares.take(&one), "it is taken");

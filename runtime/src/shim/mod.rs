@@ -27,12 +27,7 @@ pub use pump::Pump;
 pub use serve::serve;
 pub(crate) use setup::Job;
 
-use crate::attempt_dir::{reserve, write_durably};
-
-/// How the attempt ended: the file that the agent looks for.
-const RECORD: &str = "exit.json";
-/// More than a record ever has.
-const RECORD_BYTES: i64 = 16 * 1024;
+use crate::attempt_dir::{reserve_record, write_record};
 
 /// Runs the attempt that lives in `dir` to its end. The binary calls this as `… shim DIR` before it makes a thread or a
 /// runtime: a second thread would make the forks below unsound.
@@ -64,11 +59,11 @@ fn run(dir: &Path) -> io::Result<()> {
     let shim = setup::setup(dir)?;
     failpoint::reach("shim.setup");
     // Before anything can run: the step itself may fill the disk, and how it ended must be written all the same.
-    reserve(shim.dir.path(), RECORD, RECORD_BYTES)?;
+    reserve_record(shim.dir.path())?;
     let record = attempt::run(&shim);
     failpoint::reach("shim.exit.pre");
     let json = serde_json::to_vec_pretty(&record).map_err(io::Error::other)?;
-    write_durably(shim.dir.path(), RECORD, &json)?;
+    write_record(shim.dir.path(), json)?;
     failpoint::reach("shim.exit.post");
     Ok(())
 }
