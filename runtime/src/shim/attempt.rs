@@ -81,7 +81,7 @@ fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), 
     stage
         .give_files(user, group_id)
         .map_err(|error| StartError::runtime("cannot give the step its files", error))?;
-    stage.secrets = stage::secret_files(shim, &stage, user, group_id)
+    stage.secrets = stage::secret_files(shim, user, group_id)
         .map_err(|error| StartError::runtime("cannot make the files of secrets", error))?;
     stage::lay_memory(shim, &stage, ids.owner(0))
         .map_err(|error| StartError::runtime("cannot mount what the container has in memory", error))?;

@@ -1,8 +1,8 @@
 //! The shim's private mount namespace: one place, passable for any user id, from which libcontainer takes everything.
 //!
 //! The agent's data directory is 0700, and a user namespace's root cannot walk through it. So the shim mounts a small
-//! tmpfs over `/run` *of its own namespace* and binds into it; where nothing else of the host is needed, this becomes its root.
-//! Nothing of this is seen outside, and all of it goes with the shim, however it ends.
+//! tmpfs over `/run` *of its own namespace* and binds into it. Nothing of this is seen outside, and all of it goes with
+//! the shim, however it ends.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -25,7 +25,6 @@ use crate::Who;
 use crate::attempt_dir::RUN_FILE_BYTES;
 use crate::{StartError, skeleton};
 
-/// Where it is built.
 const STAGE: &str = "/run";
 /// The largest page of the usual systems.
 const PAGE_BYTES: usize = 64 * 1024;
@@ -40,8 +39,6 @@ pub(super) struct Stage {
     pub bundle: PathBuf,
     /// libcontainer's state.
     pub state: PathBuf,
-    /// Where all of it lies.
-    base: PathBuf,
     /// Seen at `/run/firehall`.
     pub io: PathBuf,
     /// Bound at `/run/secrets`: only when a secret is a file.
@@ -185,46 +182,24 @@ pub(super) fn enter(shim: &Shim) -> io::Result<Stage> {
     };
     let io = dir("io", 0o755)?;
     tmpfs(&io, &format!("mode=0755,size={RUN_FILE_BYTES},nr_inodes=16"))?;
-    let (bundle, state) = (dir("bundle", 0o700)?, dir("state", 0o700)?);
-    let left = !needs_host(shim) && ground::leave(Path::new(STAGE), shim.rootfs.is_none())?;
-    let cgroups = if left || shim.rootless {
+    let cgroups = if shim.rootless {
         Vec::new()
     } else {
         hide_cgroups(shim.spec.host_view.contains(&HostView::Sys))?
     };
-    let seen = |path: PathBuf| match path.strip_prefix(STAGE) {
-        Ok(below) if left => Path::new("/").join(below),
-        _ => path,
-    };
     Ok(Stage {
-        root: seen(root),
-        bundle: seen(bundle),
-        state: seen(state),
-        io: seen(io),
-        base: seen(STAGE.into()),
+        root,
+        bundle: dir("bundle", 0o700)?,
+        state: dir("state", 0o700)?,
+        io,
         secrets: None,
-        etc: etc
-            .into_iter()
-            .map(|(copy, inside)| (seen(copy), inside))
-            .collect(),
-        files: files
-            .into_iter()
-            .map(|(copy, inside)| (seen(copy), inside))
-            .collect(),
+        etc,
+        files,
         given,
         cgroups,
         resolvers,
         held,
     })
-}
-
-/// Whether more of the host is looked for later: what it shows the step, who makes the step's network, whose network it joins.
-/// Without root the host's root has gone already.
-fn needs_host(shim: &Shim) -> bool {
-    shim.rootless
-        || !shim.spec.host_view.is_empty()
-        || shim.spec.network == Network::Egress
-        || shim.spec.pod.network_of.is_some()
 }
 
 /// Names of what stands beside it: all of them are on the loopback that they share.
@@ -249,7 +224,7 @@ fn copies(to: &Path, etc: Vec<(&str, Vec<u8>)>) -> io::Result<Vec<(PathBuf, Stri
 }
 
 /// Secrets as files in memory, each for the step's user alone; gone with the shim.
-pub(super) fn secret_files(shim: &Shim, stage: &Stage, user: u32, group: u32) -> io::Result<Option<PathBuf>> {
+pub(super) fn secret_files(shim: &Shim, user: u32, group: u32) -> io::Result<Option<PathBuf>> {
     let names = &shim.spec.secret_files;
     if names.is_empty() {
         return Ok(None);
@@ -257,7 +232,7 @@ pub(super) fn secret_files(shim: &Shim, stage: &Stage, user: u32, group: u32) ->
     let files = || shim.secrets.iter().filter(|(name, _)| names.contains(name));
     // Each file takes whole pages.
     let bytes: usize = files().map(|(_, value)| value.len() + PAGE_BYTES).sum();
-    let dir = make_dir(&stage.base.join("secrets"), 0o700)?;
+    let dir = make_dir(&Path::new(STAGE).join("secrets"), 0o700)?;
     tmpfs(
         &dir,
         &format!(
