@@ -99,18 +99,17 @@ impl DataDir {
         self.path.join("spool")
     }
 
-    /// Room on its file system; as much as there may be where the system does not say.
-    pub(crate) fn free_bytes(&self) -> u64 {
-        nix::sys::statvfs::statvfs(&self.path).map_or(u64::MAX, |fs| {
-            fs.blocks_available().saturating_mul(fs.fragment_size())
-        })
-    }
-
-    /// Files that can still be made on its file system; as many as there may be where the system does not count them.
-    pub(crate) fn free_files(&self) -> u64 {
-        let counted = |fs: &nix::sys::statvfs::Statvfs| fs.files() > 0;
-        let fs = nix::sys::statvfs::statvfs(&self.path).ok().filter(counted);
-        fs.map_or(u64::MAX, |fs| fs.files_available())
+    /// Bytes and files that its file system still has room for; as many as there may be where the system does not say.
+    pub(crate) fn room(&self) -> (u64, u64) {
+        let Ok(fs) = nix::sys::statvfs::statvfs(&self.path) else {
+            return (u64::MAX, u64::MAX);
+        };
+        let files = if fs.files() > 0 {
+            fs.files_available()
+        } else {
+            u64::MAX
+        };
+        (fs.blocks_available().saturating_mul(fs.fragment_size()), files)
     }
 
     /// When leases were renewed last.

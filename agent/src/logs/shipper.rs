@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
+    io, iter,
     ops::Bound,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -261,35 +261,29 @@ impl Shipper {
 
     /// The next chunk of any source, each in turn.
     fn chunk(&mut self) -> Option<v1::LogChunk> {
-        let from = self.turn.take().map_or(Bound::Unbounded, Bound::Excluded);
-        let mut order: Vec<LeaseToken> = self
-            .sources
-            .range((from.clone(), Bound::Unbounded))
-            .map(|(token, _)| token.clone())
-            .collect();
-        let rest = self.sources.len() - order.len();
-        order.extend(self.sources.keys().take(rest).cloned());
         let masker = self.context.masker();
-        for token in order {
-            let Some(source) = self.sources.get_mut(&token) else {
-                continue;
-            };
-            match source.next(&masker) {
-                Ok(Some(chunk)) => {
-                    self.turn = Some(token);
-                    return Some(chunk);
-                }
-                Ok(None) => {}
-                Err(error) if passes(&error) => {
-                    if source.rest(REST) {
-                        tracing::warn!(attempt = source.shown, %error, "cannot read an attempt's log now: it is tried again");
+        let after = self.turn.take();
+        let first = after.clone().map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = after.map(|turn| (Bound::Unbounded, Bound::Included(turn)));
+        for range in iter::once((first, Bound::Unbounded)).chain(rest) {
+            for (token, source) in self.sources.range_mut(range) {
+                match source.next(&masker) {
+                    Ok(Some(chunk)) => {
+                        self.turn = Some(token.clone());
+                        return Some(chunk);
                     }
-                }
-                Err(error) => {
-                    let now = source.leave_unread();
-                    tracing::error!(attempt = source.shown, %error, "cannot read an attempt's log: what is left of it is given up");
-                    if now {
-                        self.unread.insert(token);
+                    Ok(None) => {}
+                    Err(error) if passes(&error) => {
+                        if source.rest(REST) {
+                            tracing::warn!(attempt = source.shown, %error, "cannot read an attempt's log now: it is tried again");
+                        }
+                    }
+                    Err(error) => {
+                        let now = source.leave_unread();
+                        tracing::error!(attempt = source.shown, %error, "cannot read an attempt's log: what is left of it is given up");
+                        if now {
+                            self.unread.insert(token.clone());
+                        }
                     }
                 }
             }

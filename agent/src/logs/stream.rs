@@ -74,6 +74,8 @@ pub(super) struct Stream {
     noted: u64,
     under_way: VecDeque<Point>,
     end: Option<StreamEnd>,
+    /// How large the file is, once nothing more is written to it.
+    ended_size: Option<u64>,
     ended_at: Option<Instant>,
     refused: bool,
     /// See [`Note`].
@@ -99,6 +101,7 @@ impl Stream {
             noted: acked.raw,
             under_way: VecDeque::new(),
             end: None,
+            ended_size: None,
             ended_at: None,
             refused: false,
             given_up,
@@ -272,6 +275,15 @@ impl Stream {
     }
 
     fn size(&mut self) -> io::Result<u64> {
+        if let Some(size) = self.ended_size {
+            return Ok(size);
+        }
+        let size = self.size_now()?;
+        self.ended_size = self.end.map(|_| size);
+        Ok(size)
+    }
+
+    fn size_now(&mut self) -> io::Result<u64> {
         if self.file.is_none() {
             match File::open(&self.path) {
                 Ok(file) => self.file = Some(file),

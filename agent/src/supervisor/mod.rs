@@ -272,7 +272,7 @@ impl Supervisor {
             return Err(AgentError::Panicked);
         };
         let reserved = spool.reserve().map_err(tried("cannot take room for the spool"))?;
-        let (bytes, files) = (self.context.dir.free_bytes(), self.context.dir.free_files());
+        let (bytes, files) = self.context.dir.room();
         let short = !reserved || bytes < FREE_BYTES || files < FREE_FILES;
         if short && !self.short {
             tracing::error!(
