@@ -20,6 +20,8 @@ pub(crate) const READY: &str = "ready";
 /// It holds a number.
 const READY_BYTES: u64 = 64;
 
+/// Held by whoever starts or runs the attempt, with who that is in it.
+pub(crate) const LOCK: &str = "lock";
 /// An empty file that becomes the marker of a start: what is left of an earlier attempt's.
 pub(crate) const UNSTARTED: &str = "unstarted";
 
@@ -171,23 +173,31 @@ impl AttemptDir {
 
     /// Opens the lock file; `None` when a shim (or a starter) holds it.
     pub(crate) fn try_lock(&self) -> io::Result<Option<File>> {
+        let path = self.path.join(LOCK);
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(self.path.join("lock"))?;
+            .open(&path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        // Between the two the directory may have become a spare one, or another attempt's.
+        let (ours, there) = (file.metadata()?, std::fs::metadata(&path)?);
+        if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
+            Ok(Some(file))
+        } else {
+            Ok(None)
         }
     }
 
     /// Who holds the lock, once it has said so.
     pub(crate) fn shim_id(&self) -> io::Result<Option<ShimId>> {
-        let text = match std::fs::read_to_string(self.path.join("lock")) {
+        let text = match std::fs::read_to_string(self.path.join(LOCK)) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -263,10 +273,16 @@ pub(crate) fn create_empty(path: &Path) -> io::Result<File> {
         .truncate(false)
         .mode(0o600)
         .open(path)?;
+    empty(&file)?;
+    Ok(file)
+}
+
+/// Empties an open file that is not empty.
+pub(crate) fn empty(file: &File) -> io::Result<()> {
     if file.metadata()?.len() > 0 {
         file.set_len(0)?;
     }
-    Ok(file)
+    Ok(())
 }
 
 /// How an attempt ended: the file that the agent looks for.

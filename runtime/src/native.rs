@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use tokio::sync::watch;
 use types::Secret;
 
-use crate::attempt_dir::{AttemptDir, create_empty, start_time};
+use crate::attempt_dir::{AttemptDir, create_empty, empty, start_time};
 use crate::cannot::{Cannot, cannot, looser};
 use crate::cgroup::{self, Group, Layout};
 use crate::forked::Forked;
@@ -233,10 +233,11 @@ impl Native {
             make_attempt_dir(dir)?;
         }
         let files = AttemptDir::new(dir);
-        let Some(lock) = files.try_lock().map_err(failed("cannot lock the attempt"))? else {
-            return self.adopt(dir);
+        let lock = match self.whose(&files)? {
+            Whose::Ours(lock) => lock,
+            Whose::Shim(pidfd) => return Ok(Adopted::Running(self.handle(&files, pidfd, None))),
         };
-        lock.set_len(0).map_err(failed("cannot clear the lock file"))?;
+        empty(&lock).map_err(failed("cannot clear the lock file"))?;
         match self.ended(&files)? {
             Ended::NeverStarted(_) => {}
             ended => return Ok(Adopted::Ended(ended)),
@@ -263,12 +264,7 @@ impl Native {
         let started = self.launch(&files, lock, &job)?;
         failpoint::reach("create.spawned");
         match started {
-            Launched::Shim(pidfd) => Ok(Adopted::Running(Handle {
-                native: self.clone(),
-                dir: files,
-                pidfd,
-                _hold: hold,
-            })),
+            Launched::Shim(pidfd) => Ok(Adopted::Running(self.handle(&files, pidfd, hold))),
             Launched::Before(Adopted::Running(handle)) => Ok(Adopted::Running(Handle {
                 _hold: hold,
                 ..handle
@@ -397,12 +393,16 @@ impl Native {
     fn settle(&self, files: &AttemptDir) -> Result<Adopted, NativeError> {
         match self.whose(files)? {
             Whose::Ours(_lock) => Ok(Adopted::Ended(self.ended(files)?)),
-            Whose::Shim(pidfd) => Ok(Adopted::Running(Handle {
-                native: self.clone(),
-                dir: files.clone(),
-                pidfd,
-                _hold: None,
-            })),
+            Whose::Shim(pidfd) => Ok(Adopted::Running(self.handle(files, pidfd, None))),
+        }
+    }
+
+    fn handle(&self, files: &AttemptDir, pidfd: OwnedFd, hold: Option<File>) -> Handle {
+        Handle {
+            native: self.clone(),
+            dir: files.clone(),
+            pidfd,
+            _hold: hold,
         }
     }
 
@@ -481,7 +481,7 @@ impl Native {
         if !dir.exists() {
             return Ok(());
         }
-        let Whose::Ours(_lock) = self.whose(&files)? else {
+        let Whose::Ours(lock) = self.whose(&files)? else {
             return Err(NativeError::Running);
         };
         // What a lost one left is ended before its files go.
@@ -491,7 +491,7 @@ impl Native {
             self.end_all(id, dir)?;
         }
         // One that cannot be emptied says why when it is removed.
-        if !matches!(self.inner.spares.keep_dir(dir), Ok(true)) {
+        if !matches!(self.inner.spares.keep_dir(dir, lock), Ok(true)) {
             fs_err::remove_dir_all(dir).map_err(failed("cannot remove the attempt's directory"))?;
         }
         match id {

@@ -13,12 +13,12 @@ use std::sync::{Mutex, PoisonError};
 
 use fs_err as fs;
 
-use crate::attempt_dir::{RECORD_ROOM, UNSTARTED, blank_record};
+use crate::attempt_dir::{LOCK, RECORD_ROOM, UNSTARTED, blank_record};
 
 /// How many are kept: what comes and goes at once on a busy host.
 const MOST: usize = 128;
 /// The files of a directory that are kept with it. Each of them means nothing when it is empty; the room for the record never does.
-const KEPT: [&str; 6] = ["job.json", "shim.log", "out", "err", UNSTARTED, RECORD_ROOM];
+const KEPT: [&str; 7] = [LOCK, "job.json", "shim.log", "out", "err", UNSTARTED, RECORD_ROOM];
 
 /// Directories or files below a directory of their own.
 #[derive(Debug)]
@@ -62,16 +62,19 @@ impl Spares {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    /// Empties an attempt's directory and keeps it; false when there are enough.
+    /// Empties an attempt's directory and keeps it; false when there are enough. Its lock is let go when nobody can find the
+    /// directory any more, and before anybody is given it.
     ///
     /// # Errors
     /// It is still there, and not as it was.
-    pub(crate) fn keep_dir(&self, dir: &Path) -> io::Result<bool> {
+    pub(crate) fn keep_dir(&self, dir: &Path, lock: File) -> io::Result<bool> {
         if self.is_full() {
             return Ok(false);
         }
         empty(dir)?;
-        self.keep(dir)?;
+        let spare = self.put(dir)?;
+        drop(lock);
+        self.give(spare);
         Ok(true)
     }
 
@@ -84,7 +87,8 @@ impl Spares {
             return Ok(false);
         }
         truncate(file)?;
-        self.keep(file)?;
+        let spare = self.put(file)?;
+        self.give(spare);
         Ok(true)
     }
 
@@ -92,7 +96,8 @@ impl Spares {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).len() >= MOST
     }
 
-    fn keep(&self, path: &Path) -> io::Result<()> {
+    /// Where it lies now.
+    fn put(&self, path: &Path) -> io::Result<PathBuf> {
         let number = self.kept.fetch_add(1, Ordering::Relaxed);
         let spare = self.dir.join(number.to_string());
         match fs::rename(path, &spare) {
@@ -105,11 +110,14 @@ impl Spares {
             }
             renamed => renamed?,
         }
+        Ok(spare)
+    }
+
+    fn give(&self, spare: PathBuf) {
         self.free
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(spare);
-        Ok(())
     }
 }
 
@@ -156,6 +164,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::AttemptDir;
 
     fn names(dir: &Path) -> Vec<String> {
         let entries = fs::read_dir(dir).unwrap().flatten();
@@ -164,6 +173,10 @@ mod tests {
             .collect();
         names.sort();
         names
+    }
+
+    fn lock(dir: &Path) -> File {
+        AttemptDir::new(dir).try_lock().unwrap().unwrap()
     }
 
     #[test]
@@ -185,11 +198,11 @@ mod tests {
             fs::write(one.join(name), "secret").unwrap();
         }
         symlink("/etc/passwd", one.join("shim.log")).unwrap();
-        assert!(spares.keep_dir(&one).unwrap());
+        assert!(spares.keep_dir(&one, lock(&one)).unwrap());
         assert!(!one.exists() && spares.take(&two));
         assert_eq!(
             names(&two),
-            ["err", "exit.json.tmp", "job.json", "out", "unstarted"]
+            ["err", "exit.json.tmp", "job.json", "lock", "out", "unstarted"]
         );
         for name in names(&two) {
             let said = fs::read(two.join(&name)).unwrap();
@@ -205,9 +218,12 @@ mod tests {
         let tmp = tempfile::tempdir().unwrap();
         let spares = Spares::open(tmp.path().join("spare")).unwrap();
         let one = tmp.path().join("one");
-        spares.keep_dir(&one).unwrap_err();
         fs::create_dir(&one).unwrap();
-        assert!(spares.keep_dir(&one).unwrap());
+        let held = lock(&one);
+        fs::remove_dir_all(&one).unwrap();
+        spares.keep_dir(&one, held).unwrap_err();
+        fs::create_dir(&one).unwrap();
+        assert!(spares.keep_dir(&one, lock(&one)).unwrap());
         // Somebody else's in its place: the spare one is still there afterwards.
         fs::create_dir(&one).unwrap();
         assert!(!spares.take(&one));
@@ -222,7 +238,7 @@ mod tests {
         let keep = |n: usize| {
             let dir = tmp.path().join(n.to_string());
             fs::create_dir(&dir).unwrap();
-            spares.keep_dir(&dir).unwrap()
+            spares.keep_dir(&dir, lock(&dir)).unwrap()
         };
         assert!((0..MOST).all(keep));
         assert!(!keep(MOST));

@@ -94,6 +94,8 @@ pub(crate) struct Supervisor {
     /// The process before this one ended without being told to.
     crashed: bool,
     link: Option<Link>,
+    /// To be sent at the end of this round.
+    said: Vec<v1::SessionUp>,
     /// Attempts whose logs are not all acknowledged.
     logging: BTreeSet<LeaseToken>,
     /// Attempts that may be removed once their logs are.
@@ -162,6 +164,7 @@ impl Supervisor {
             tasks: parts.tasks,
             over: parts.over,
             link: None,
+            said: Vec::new(),
             logging: BTreeSet::new(),
             removable: BTreeSet::new(),
             unannounced: BTreeMap::new(),
@@ -252,6 +255,7 @@ impl Supervisor {
         self.look_at_the_disk()?;
         let now = !(self.reins.is_empty() && self.logging.is_empty());
         self.grant();
+        self.send_off();
         self.pace();
         self.busy
             .send_if_modified(|busy| std::mem::replace(busy, now) != now);
@@ -327,10 +331,20 @@ impl Supervisor {
         }
     }
 
-    /// Sends, where there is a session; one that does not take it is closed.
+    /// Sent at the end of the round, where there is a session.
     fn say(&mut self, message: v1::SessionUp) {
-        let Some(link) = &self.link else { return };
-        if link.up.try_send(message).is_err() {
+        if self.link.is_some() {
+            self.said.push(message);
+        }
+    }
+
+    /// Sends all that a round has said at once: the server then decides it together, and commits the start of what was quick with
+    /// its end. A session that does not take it is closed.
+    fn send_off(&mut self) {
+        let mut said = std::mem::take(&mut self.said).into_iter();
+        if let Some(link) = &self.link
+            && said.any(|message| link.up.try_send(message).is_err())
+        {
             tracing::warn!("the session does not take reports: it is closed");
             self.link = None;
         }

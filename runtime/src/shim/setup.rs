@@ -12,7 +12,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, dup2_stdin, dup2_stdout, geteuid, setsid};
 
-use crate::attempt_dir::{AttemptDir, start_time};
+use crate::attempt_dir::{AttemptDir, empty, start_time};
 use crate::cgroup::{self, Layout};
 use crate::{ContainerSpec, Rootfs, sys};
 
@@ -114,7 +114,7 @@ fn sign(mut lock: &File) -> io::Result<()> {
     let pid = std::process::id();
     let start =
         start_time(pid.cast_signed()).ok_or_else(|| io::Error::other("/proc/self/stat has no start time"))?;
-    lock.set_len(0)?;
+    empty(lock)?;
     lock.rewind()?;
     lock.write_all(format!("{pid} {start}\n").as_bytes())
 }
