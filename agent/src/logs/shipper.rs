@@ -47,6 +47,8 @@ pub(crate) struct Shipper {
     sources: BTreeMap<LeaseToken, Source>,
     /// The source that had its turn.
     turn: Option<LeaseToken>,
+    /// Ends without bytes are on their way: one of them has waited long enough.
+    ends: bool,
     /// Those that cannot be read and to which nothing more is written.
     unread: BTreeSet<LeaseToken>,
 }
@@ -73,6 +75,7 @@ impl Shipper {
             grew,
             sources: BTreeMap::new(),
             turn: None,
+            ends: false,
             unread: BTreeSet::new(),
         };
         (shipper, logs)
@@ -262,12 +265,13 @@ impl Shipper {
     /// The next chunk of any source, each in turn.
     fn chunk(&mut self) -> Option<v1::LogChunk> {
         let masker = self.context.masker();
+        self.ends |= self.sources.values().any(Source::is_due);
         let after = self.turn.take();
         let first = after.clone().map_or(Bound::Unbounded, Bound::Excluded);
         let rest = after.map(|turn| (Bound::Unbounded, Bound::Included(turn)));
         for range in iter::once((first, Bound::Unbounded)).chain(rest) {
             for (token, source) in self.sources.range_mut(range) {
-                match source.next(&masker) {
+                match source.next(&masker, self.ends) {
                     Ok(Some(chunk)) => {
                         self.turn = Some(token.clone());
                         return Some(chunk);
@@ -288,6 +292,7 @@ impl Shipper {
                 }
             }
         }
+        self.ends = false;
         None
     }
 

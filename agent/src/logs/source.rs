@@ -152,6 +152,10 @@ impl Source {
         !self.rests() && self.streams.iter().any(|one| one.stream.lingers())
     }
 
+    pub(super) fn is_due(&self) -> bool {
+        !self.rests() && self.streams.iter().any(|one| one.stream.is_due())
+    }
+
     pub(super) fn rewind(&mut self) {
         self.streams.iter_mut().for_each(|one| one.stream.rewind());
     }
@@ -160,7 +164,7 @@ impl Source {
         self.streams.iter_mut().for_each(|one| one.stream.refuse());
     }
 
-    pub(super) fn next(&mut self, masker: &Masker) -> io::Result<Option<v1::LogChunk>> {
+    pub(super) fn next(&mut self, masker: &Masker, ends: bool) -> io::Result<Option<v1::LogChunk>> {
         if self.unreadable || self.rests() {
             return Ok(None);
         }
@@ -170,7 +174,7 @@ impl Source {
             stream,
         } in &mut self.streams
         {
-            if let Some(chunk) = stream.next(masker)? {
+            if let Some(chunk) = stream.next(masker, ends)? {
                 self.rests_until = None;
                 return Ok(Some(v1::LogChunk {
                     attempt: Some(self.attempt.clone()),

@@ -24,7 +24,7 @@ const NOTE_BYTES: u64 = 256 * 1024;
 const TAIL_BYTES: u64 = 64 * 1024;
 /// What comes before it is in one piece.
 const HEAD_BYTES: u64 = limits::LOG_STREAM_BYTES - TAIL_BYTES;
-/// An end without bytes waits this long for others, so that the server stores them together.
+/// An end without bytes waits this long for others, so that the server stores them together: when one has, all go.
 const LINGER: Duration = Duration::from_millis(100);
 /// How often the server may answer with less than it was sent before the stream is given up.
 const STALLS: u32 = 5;
@@ -124,6 +124,11 @@ impl Stream {
         self.end.is_some() && !self.next.done && !self.refused
     }
 
+    /// Its end has waited long enough.
+    pub(super) fn is_due(&self) -> bool {
+        self.lingers() && self.ended_at.is_some_and(|at| at.elapsed() >= LINGER)
+    }
+
     pub(super) fn refuse(&mut self) {
         self.refused = true;
         self.under_way.clear();
@@ -175,8 +180,8 @@ impl Stream {
         self.under_way.clear();
     }
 
-    /// The next part, if there is one now.
-    pub(super) fn next(&mut self, masker: &Masker) -> io::Result<Option<Chunk>> {
+    /// The next part, if there is one now; an end without bytes only with `ends`.
+    pub(super) fn next(&mut self, masker: &Masker, ends: bool) -> io::Result<Option<Chunk>> {
         if self.refused || self.next.done || self.next.offset - self.acked.offset >= WINDOW {
             return Ok(None);
         }
@@ -215,7 +220,7 @@ impl Stream {
             return Ok(None);
         }
         let bare = data.is_empty() && lost == 0;
-        if bare && self.ended_at.is_none_or(|at| at.elapsed() < LINGER) {
+        if bare && !ends {
             return Ok(None);
         }
         let chunk = Chunk {

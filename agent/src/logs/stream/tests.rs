@@ -13,6 +13,12 @@ fn masker() -> Masker {
     Masker::new(&[Secret::new(SECRET.to_owned())])
 }
 
+/// What is to be sent of it alone.
+fn next(stream: &mut Stream) -> io::Result<Option<Chunk>> {
+    let ends = stream.is_due();
+    stream.next(&masker(), ends)
+}
+
 /// A server that holds what is contiguous.
 #[derive(Default)]
 struct Server {
@@ -60,7 +66,7 @@ impl Place {
 
 /// Sends all that there is, acknowledging each.
 fn drain(stream: &mut Stream, server: &mut Server) {
-    while let Some(chunk) = stream.next(&masker()).unwrap() {
+    while let Some(chunk) = next(stream).unwrap() {
         let held = server.take(&chunk);
         stream.acknowledged(held).unwrap();
     }
@@ -144,7 +150,7 @@ fn a_server_that_holds_less_gets_it_again_and_one_that_never_takes_it_is_given_u
     let (mut stream, mut server) = (place.open(), Server::default());
     drain(&mut stream, &mut server);
     place.file.write_all(b"abc").unwrap();
-    stream.next(&masker()).unwrap().unwrap();
+    next(&mut stream).unwrap().unwrap();
     server.held.truncate(4);
     assert!(stream.acknowledged(4).is_err());
     stream.rewind();
@@ -153,7 +159,7 @@ fn a_server_that_holds_less_gets_it_again_and_one_that_never_takes_it_is_given_u
     place.file.write_all(b"more").unwrap();
     for _ in 0..=STALLS {
         stream.rewind();
-        if stream.next(&masker()).unwrap().is_some() {
+        if next(&mut stream).unwrap().is_some() {
             let _behind = stream.acknowledged(0);
         }
     }
@@ -236,7 +242,7 @@ proptest! {
         let mut sent: VecDeque<Chunk> = VecDeque::new();
         for (step, given_up) in moves.into_iter().map(|step| (step, false)).chain([(9, true)]).chain(then.into_iter().map(|step| (step, true))) {
             match step {
-                0 => sent.extend(stream.next(&masker()).unwrap()),
+                0 => sent.extend(next(&mut stream).unwrap()),
                 1 => if let Some(chunk) = sent.pop_front() {
                     let held = server.take(&chunk);
                     stream.acknowledged(held).unwrap();
@@ -270,7 +276,7 @@ proptest! {
         for step in moves {
             match step {
                 0 => if let Some(part) = parts.next() { place.file.write_all(part.as_bytes()).unwrap() },
-                1 => sent.extend(stream.next(&masker()).unwrap()),
+                1 => sent.extend(next(&mut stream).unwrap()),
                 2 => if let Some(chunk) = sent.pop_front() {
                     let held = server.take(&chunk);
                     stream.acknowledged(held).unwrap();

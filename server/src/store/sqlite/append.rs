@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection, sqlite::SqliteArguments};
 use super::{
     Append, Claim, Evidence, Head, StoreError, StreamAppend, StreamId, check,
     heads::{PUT_INCIDENT, PUT_RUN, incident_args, run_args},
-    job::{Effect, Stop, Write},
+    job::{Effect, Stop, Tx, Write},
     read::{CLAIM, claim_of},
 };
 
@@ -19,26 +19,26 @@ const TOGETHER: usize = 16;
 impl Write for Append {
     type Answer = u64;
 
-    async fn apply(&self, conn: &mut SqliteConnection) -> Result<(u64, Effect), Stop> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(u64, Effect), Stop> {
         check::append(self).map_err(Stop::Refused)?;
         for claim in &self.claims {
-            check_claim(conn, claim).await?;
+            check_claim(tx.conn, claim).await?;
         }
         for part in &self.streams {
-            check_seq(conn, part).await?;
+            check_seq(tx, part).await?;
         }
         let mut bytes = 0;
         for claim in &self.claims {
-            put_claim(conn, claim).await?;
+            put_claim(tx.conn, claim).await?;
             bytes += claim.answer.len();
         }
         for evidence in &self.evidence {
-            put_evidence(conn, evidence).await?;
+            put_evidence(tx.conn, evidence).await?;
             bytes += evidence.body.len();
         }
         let mut cursor = 0;
         for part in &self.streams {
-            cursor = put_stream(conn, part).await?.unwrap_or(cursor);
+            cursor = put_stream(tx, part).await?.unwrap_or(cursor);
             bytes += part.events.iter().map(|event| event.body.len()).sum::<usize>();
         }
         let wrote = !(self.claims.is_empty() && self.evidence.is_empty() && self.streams.is_empty());
@@ -66,11 +66,17 @@ async fn check_claim(conn: &mut SqliteConnection, claim: &Claim) -> Result<(), S
     }
 }
 
-async fn check_seq(conn: &mut SqliteConnection, part: &StreamAppend) -> Result<(), Stop> {
-    let actual: u64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM events WHERE stream = ?")
-        .bind(part.stream.as_str())
-        .fetch_one(conn)
-        .await?;
+async fn check_seq(tx: &mut Tx<'_>, part: &StreamAppend) -> Result<(), Stop> {
+    let stream = part.stream.as_str();
+    let actual = match tx.seqs.of(stream) {
+        Some(known) => known,
+        None => {
+            sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM events WHERE stream = ?")
+                .bind(stream)
+                .fetch_one(&mut *tx.conn)
+                .await?
+        }
+    };
     if actual == part.expected_seq {
         return Ok(());
     }
@@ -121,7 +127,7 @@ async fn put_evidence(conn: &mut SqliteConnection, evidence: &Evidence) -> Resul
 }
 
 /// The head and the events, in as few steps as go: each is a way to the connection's thread and back. Answers the last cursor.
-async fn put_stream(conn: &mut SqliteConnection, part: &StreamAppend) -> Result<Option<u64>, Stop> {
+async fn put_stream(tx: &mut Tx<'_>, part: &StreamAppend) -> Result<Option<u64>, Stop> {
     let mut seq = part.expected_seq;
     let mut cursor = None;
     let mut head = Some(head_of(part)?);
@@ -140,9 +146,10 @@ async fn put_stream(conn: &mut SqliteConnection, part: &StreamAppend) -> Result<
                 .bind(event.version)
                 .bind(&event.body);
         }
-        let done = query.execute(&mut *conn).await?;
+        let done = query.execute(&mut *tx.conn).await?;
         cursor = Some(done.last_insert_rowid().cast_unsigned());
     }
+    tx.seqs.set(part.stream.as_str(), seq);
     Ok(cursor)
 }
 

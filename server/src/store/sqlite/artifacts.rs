@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
+use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
 use types::{Artifact, RunId, Timestamp};
 
 use super::{
     ArtifactRow, StoredObject,
-    job::{Effect, Stop, Write},
+    job::{Effect, Stop, Tx, Write},
 };
 
 pub(super) const OF_RUN: &str = "SELECT token, name, bytes, sha256, media_type, stored_at FROM artifacts
@@ -21,7 +21,8 @@ pub(super) struct KeepArtifact(pub(super) ArtifactRow);
 impl Write for KeepArtifact {
     type Answer = ();
 
-    async fn apply(&self, conn: &mut SqliteConnection) -> Result<((), Effect), Stop> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<((), Effect), Stop> {
+        let conn = &mut *tx.conn;
         let ArtifactRow {
             run,
             token,
@@ -56,7 +57,8 @@ pub(super) struct ObjectRemoved(pub(super) String, pub(super) Timestamp);
 impl Write for ObjectRemoved {
     type Answer = ();
 
-    async fn apply(&self, conn: &mut SqliteConnection) -> Result<((), Effect), Stop> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<((), Effect), Stop> {
+        let conn = &mut *tx.conn;
         sqlx::query("INSERT OR REPLACE INTO artifacts_removed (sha256, removed_at) VALUES (?, ?)")
             .bind(&self.0)
             .bind(self.1.unix_ms())

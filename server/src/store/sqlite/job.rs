@@ -1,10 +1,48 @@
 //! A write that waits for its flush.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use sqlx::SqliteConnection;
 use tokio::sync::oneshot;
 
 use super::StoreError;
+
+/// The transaction that writes share.
+pub(super) struct Tx<'a> {
+    pub(super) conn: &'a mut SqliteConnection,
+    pub(super) seqs: &'a mut Seqs,
+}
+
+/// The last seq of streams that were written to by this connection, the only one that writes: what it knows it need not read. To
+/// be forgotten with a transaction that fails.
+#[derive(Debug, Default)]
+pub(super) struct Seqs(HashMap<String, u64>);
+
+impl Seqs {
+    /// Streams that are remembered, at most.
+    const MOST: usize = 4096;
+
+    pub(super) fn of(&self, stream: &str) -> Option<u64> {
+        self.0.get(stream).copied()
+    }
+
+    pub(super) fn set(&mut self, stream: &str, seq: u64) {
+        match self.0.get_mut(stream) {
+            Some(held) => *held = seq,
+            None => {
+                if self.0.len() >= Self::MOST {
+                    self.forget();
+                }
+                self.0.insert(stream.to_owned(), seq);
+            }
+        }
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+}
 
 /// What one caller wants to write. `apply` runs inside a transaction that it shares with others, and may run again
 /// after a rollback; it looks before it writes, so that a refusal leaves nothing behind.
@@ -13,7 +51,7 @@ pub(super) trait Write: Send + Sync + 'static {
     /// What the caller gets.
     type Answer: Send + 'static;
     /// Applies it.
-    async fn apply(&self, conn: &mut SqliteConnection) -> Result<(Self::Answer, Effect), Stop>;
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(Self::Answer, Effect), Stop>;
 }
 
 /// What a write did.
@@ -62,7 +100,7 @@ impl From<sqlx::Error> for Stop {
 #[async_trait]
 pub(super) trait Job: Send {
     /// Applies it and keeps what is to be answered.
-    async fn apply(&mut self, conn: &mut SqliteConnection) -> Result<Effect, sqlx::Error>;
+    async fn apply(&mut self, tx: &mut Tx<'_>) -> Result<Effect, sqlx::Error>;
     /// Answers what `apply` kept; called after the commit.
     fn answer(self: Box<Self>);
     /// Answers an error.
@@ -88,8 +126,8 @@ impl<W: Write> Waiting<W> {
 
 #[async_trait]
 impl<W: Write> Job for Waiting<W> {
-    async fn apply(&mut self, conn: &mut SqliteConnection) -> Result<Effect, sqlx::Error> {
-        match self.work.apply(conn).await {
+    async fn apply(&mut self, tx: &mut Tx<'_>) -> Result<Effect, sqlx::Error> {
+        match self.work.apply(tx).await {
             Ok((answer, effect)) => {
                 self.outcome = Ok(answer);
                 Ok(effect)

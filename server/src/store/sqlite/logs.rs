@@ -8,7 +8,7 @@ use types::AttemptKey;
 
 use super::{
     LogEnd, LogPiece, LogStream,
-    job::{Effect, Stop, Write},
+    job::{Effect, Stop, Tx, Write},
     log_piece::{Fit, Kept, end_mark, fit},
     read::bounded,
 };
@@ -38,7 +38,8 @@ struct Log {
 impl Write for WriteLogs {
     type Answer = Vec<u64>;
 
-    async fn apply(&self, conn: &mut SqliteConnection) -> Result<(Vec<u64>, Effect), Stop> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(Vec<u64>, Effect), Stop> {
+        let conn = &mut *tx.conn;
         let mut logs: BTreeMap<(&AttemptKey, LogStream), Log> = BTreeMap::new();
         let mut held = Vec::with_capacity(self.0.len());
         let mut effect = Effect::default();

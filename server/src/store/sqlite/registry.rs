@@ -1,14 +1,14 @@
 //! Definitions and agents.
 
 use async_trait::async_trait;
-use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
+use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
 
 use types::AgentId;
 
 use super::{
     AgentRow, Drained, WorkflowRow, check,
     heads::{from_json, id, time, to_json},
-    job::{Effect, Stop, Write},
+    job::{Effect, Stop, Tx, Write},
 };
 
 macro_rules! workflow_columns {
@@ -31,7 +31,8 @@ pub(super) struct PutWorkflow(pub(super) WorkflowRow);
 impl Write for PutWorkflow {
     type Answer = bool;
 
-    async fn apply(&self, conn: &mut SqliteConnection) -> Result<(bool, Effect), Stop> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(bool, Effect), Stop> {
+        let conn = &mut *tx.conn;
         let Self(row) = self;
         let newest: Option<String> =
             sqlx::query_scalar("SELECT version FROM newest_workflows WHERE name = ?")
@@ -72,7 +73,8 @@ pub(super) struct AgentSession {
 impl Write for AgentSession {
     type Answer = Option<u64>;
 
-    async fn apply(&self, conn: &mut SqliteConnection) -> Result<(Option<u64>, Effect), Stop> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(Option<u64>, Effect), Stop> {
+        let conn = &mut *tx.conn;
         let Self { agent, dial } = self;
         check::number("the dial", *dial).map_err(Stop::Refused)?;
         let highest: Option<u64> = sqlx::query_scalar("SELECT dial FROM agents WHERE id = ?")
@@ -107,7 +109,8 @@ pub(super) struct Drain(pub(super) Drained);
 impl Write for Drain {
     type Answer = ();
 
-    async fn apply(&self, conn: &mut SqliteConnection) -> Result<((), Effect), Stop> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<((), Effect), Stop> {
+        let conn = &mut *tx.conn;
         let Self(drained) = self;
         sqlx::query("INSERT OR REPLACE INTO drained (agent, by, reason, at) VALUES (?, ?, ?, ?)")
             .bind(drained.agent.as_str())
@@ -127,7 +130,8 @@ pub(super) struct Undrain(pub(super) AgentId);
 impl Write for Undrain {
     type Answer = ();
 
-    async fn apply(&self, conn: &mut SqliteConnection) -> Result<((), Effect), Stop> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<((), Effect), Stop> {
+        let conn = &mut *tx.conn;
         sqlx::query("DELETE FROM drained WHERE agent = ?")
             .bind(self.0.as_str())
             .execute(conn)

@@ -20,7 +20,7 @@ use super::{
     connect,
     error::{is_of_one_write, store_error},
     flush::{Flushes, Guarded},
-    job::{Effect, Job, Waiting, Write},
+    job::{Effect, Job, Seqs, Tx, Waiting, Write},
     lock::DirLock,
     options::Database,
 };
@@ -61,6 +61,7 @@ impl Writer {
             database: plan.database,
             path: plan.path,
             conn: Some(Guarded::new(plan.conn, plan.flushes.clone())),
+            seqs: Seqs::default(),
             commits: commits.clone(),
             publish,
             pressure: plan.pressure,
@@ -113,6 +114,7 @@ struct Task {
     path: PathBuf,
     /// None after a failure: the next batch opens a new one.
     conn: Option<Guarded>,
+    seqs: Seqs,
     commits: Arc<AtomicU64>,
     publish: watch::Sender<u64>,
     pressure: Arc<Pressure>,
@@ -213,9 +215,14 @@ impl Task {
         let conn = self.conn.as_mut().ok_or(sqlx::Error::WorkerCrashed)?.get()?;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
         let mut all = Effect::default();
+        let mut tx = Tx {
+            conn,
+            seqs: &mut self.seqs,
+        };
         for job in batch {
-            all.add(job.apply(&mut *conn).await?);
+            all.add(job.apply(&mut tx).await?);
         }
+        let conn = tx.conn;
         if !all.wrote {
             sqlx::query("ROLLBACK").execute(conn).await?;
             return Ok(());
@@ -253,6 +260,7 @@ impl Task {
     }
 
     async fn hang_up(&mut self) {
+        self.seqs.forget();
         if let Some(conn) = self.conn.take()
             && let Err(error) = conn.close().await
         {

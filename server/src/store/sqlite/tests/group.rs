@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use sqlx::SqliteConnection;
 use tempfile::TempDir;
 
 use super::open;
@@ -13,7 +12,7 @@ use crate::store::{
     conformance::sample::{attempt, claim, only, piece, run_stream, to_run},
     sqlite::{
         Database,
-        job::{Effect, Stop, Write},
+        job::{Effect, Stop, Tx, Write},
     },
 };
 
@@ -65,7 +64,7 @@ struct Slow(Duration);
 #[async_trait]
 impl Write for Slow {
     type Answer = ();
-    async fn apply(&self, _: &mut SqliteConnection) -> Result<((), Effect), Stop> {
+    async fn apply(&self, _: &mut Tx<'_>) -> Result<((), Effect), Stop> {
         tokio::time::sleep(self.0).await;
         Ok(((), Effect::default()))
     }
@@ -77,10 +76,10 @@ struct Bad;
 #[async_trait]
 impl Write for Bad {
     type Answer = ();
-    async fn apply(&self, conn: &mut SqliteConnection) -> Result<((), Effect), Stop> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<((), Effect), Stop> {
         let sql = "INSERT INTO events (stream, seq, at, kind, version, body) VALUES ('bad', ?, 0, '', 1, '')";
         for seq in [1, 1] {
-            sqlx::query(sql).bind(seq).execute(&mut *conn).await?;
+            sqlx::query(sql).bind(seq).execute(&mut *tx.conn).await?;
         }
         Ok(((), Effect::wrote(0)))
     }
