@@ -113,7 +113,8 @@ pub struct Handle {
 pub enum Ended {
     /// With its record.
     Finished(Box<ExitRecord>),
-    /// Certainly without executing anything: it may be started again. The shim's last words, if any.
+    /// Certainly without executing anything since the host was booted: if it was begun in this boot, it may be started again. The
+    /// shim's last words, if any.
     NeverStarted(String),
     /// It may have run, and nobody knows how it ended. Its processes are gone.
     Lost,

@@ -83,8 +83,8 @@ fn contained(shim: &Shim, group: &Group, record: &mut ExitRecord) -> Result<(), 
         .map_err(|error| StartError::runtime("cannot give the step its files", error))?;
     stage.secrets = stage::secret_files(shim, user, group_id)
         .map_err(|error| StartError::runtime("cannot make the files of secrets", error))?;
-    stage::lay_memory(shim, &stage, ids.owner(0))
-        .map_err(|error| StartError::runtime("cannot mount what the container has in memory", error))?;
+    stage.tmp = stage::kept_tmp(shim, ids.owner(0))
+        .map_err(|error| StartError::runtime("cannot make the step's /tmp", error))?;
     let pipes = Pipes::new(user).map_err(|error| StartError::runtime("cannot make pipes", error))?;
     let streams = Streams::open(shim, pipes.out_read, pipes.err_read)
         .map_err(|error| StartError::runtime("cannot open the log files", error))?;
@@ -318,10 +318,8 @@ fn collect(shim: &Shim, stage: &Stage, record: &mut ExitRecord) {
 
 /// Copies what is kept of the step, however it ended.
 fn keep(shim: &Shim, stage: &Stage, record: &mut ExitRecord) {
-    if shim.spec.artifacts.is_empty() {
-        return;
-    }
-    let opened = std::fs::File::open(stage.tmp()).and_then(|tree| {
+    let Some(tmp) = &stage.tmp else { return };
+    let opened = std::fs::File::open(tmp).and_then(|tree| {
         let out = std::fs::File::options()
             .write(true)
             .create(true)

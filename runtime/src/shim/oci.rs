@@ -87,10 +87,30 @@ pub(super) fn config(shim: &Shim, stage: &Stage, ids: &Ids, who: &Who) -> Value 
     })
 }
 
-/// What [`stage::lay_memory`](super::stage::lay_memory) has not mounted already.
 fn mounts(shim: &Shim, stage: &Stage) -> Vec<Value> {
+    let memory = |flags: &[&str]| {
+        let mut options: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        options.extend(["mode=1777".to_owned(), format!("size={}", shim.spec.tmp_bytes)]);
+        if shim.rootless {
+            // Nobody counts what the kernel keeps of each file.
+            options.push(format!("nr_inodes={}", 64 + shim.spec.tmp_bytes / 1024));
+        }
+        options
+    };
     let mut mounts = vec![
         json!({ "destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"] }),
+        json!({ "destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+                "options": ["nosuid", "noexec", "mode=755", "size=64k"] }),
+        json!({ "destination": "/dev/shm", "type": "tmpfs", "source": "tmpfs",
+                "options": memory(&["nosuid", "noexec", "nodev"]) }),
+        match &stage.tmp {
+            Some(kept) => json!({ "destination": "/tmp", "type": "bind", "source": kept,
+                "options": ["bind", "nosuid", "nodev"] }),
+            None => json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs",
+                "options": memory(&["nosuid", "nodev"]) }),
+        },
+        json!({ "destination": "/run/firehall", "type": "bind", "source": stage.io,
+                "options": ["bind", "nosuid", "nodev", "noexec"] }),
     ];
     if shim.rootfs.is_none() {
         mounts.push(read_only("/usr", "/usr"));

@@ -28,7 +28,6 @@ use crate::{StartError, skeleton};
 const STAGE: &str = "/run";
 /// The largest page of the usual systems.
 const PAGE_BYTES: usize = 64 * 1024;
-const TMP: &str = "tmp";
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// Sources for the container's mounts.
@@ -39,7 +38,7 @@ pub(super) struct Stage {
     pub bundle: PathBuf,
     /// libcontainer's state.
     pub state: PathBuf,
-    /// Seen at `/run/firehall`.
+    /// Bound at `/run/firehall`.
     pub io: PathBuf,
     /// Bound at `/run/secrets`: only when a secret is a file.
     pub secrets: Option<PathBuf>,
@@ -47,6 +46,8 @@ pub(super) struct Stage {
     pub etc: Vec<(PathBuf, String)>,
     /// The step's files below `/tmp`, by their path inside.
     pub files: Vec<(PathBuf, String)>,
+    /// The step's `/tmp` where something of it is kept: it outlives the container.
+    pub tmp: Option<PathBuf>,
     /// All of the step's files.
     given: Files,
     /// The host's cgroup hierarchies by their path below `/host/sys/fs/cgroup`: only when `/host/sys` is granted.
@@ -73,11 +74,6 @@ enum Held {
 }
 
 impl Stage {
-    /// The step's `/tmp`, which is there until the shim ends.
-    pub(super) fn tmp(&self) -> PathBuf {
-        self.root.join(TMP)
-    }
-
     /// Gives the step's files to its user.
     pub(super) fn give_files(&self, user: u32, group: u32) -> io::Result<()> {
         self.given.give(user, group)
@@ -193,6 +189,7 @@ pub(super) fn enter(shim: &Shim) -> io::Result<Stage> {
         state: dir("state", 0o700)?,
         io,
         secrets: None,
+        tmp: None,
         etc,
         files,
         given,
@@ -255,24 +252,22 @@ pub(super) fn secret_files(shim: &Shim, user: u32, group: u32) -> io::Result<Opt
     Ok(Some(dir))
 }
 
-/// Mounts what every container has in memory, and its `/run/firehall`, on the places that the root has for them: directories of
-/// ours, whatever an image has there. `root` is the container's root user. libcontainer needs fifty calls of the kernel for each
-/// mount that it makes, for it must expect any root.
-///
-/// The `/tmp` is read from here when the container is gone, if something of it is kept. What the step writes counts as its memory
-/// all the same.
-pub(super) fn lay_memory(shim: &Shim, stage: &Stage, root: u32) -> io::Result<()> {
-    let owner = format!("uid={root},gid={root}");
-    let mut large = format!("mode=1777,size={},{owner}", shim.spec.tmp_bytes);
+/// The step's `/tmp`, made outside of its container: what is kept is read from it when the container is gone. What the step
+/// writes there counts as its memory all the same.
+pub(super) fn kept_tmp(shim: &Shim, root: u32) -> io::Result<Option<PathBuf>> {
+    if shim.spec.artifacts.is_empty() {
+        return Ok(None);
+    }
+    let dir = make_dir(&Path::new(STAGE).join("tmp"), 0o755)?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    let mut options = format!("mode=1777,size={}", shim.spec.tmp_bytes);
     if shim.rootless {
         // Nobody counts what the kernel keeps of each file.
-        large.push_str(&format!(",nr_inodes={}", 64 + shim.spec.tmp_bytes / 1024));
+        options.push_str(&format!(",nr_inodes={}", 64 + shim.spec.tmp_bytes / 1024));
     }
-    let dev = stage.root.join("dev");
-    tmpfs(&dev, &format!("mode=755,size=64k,{owner}"))?;
-    tmpfs(&make_dir(&dev.join("shm"), 0o755)?, &large)?;
-    memory(&stage.root.join(TMP), MsFlags::empty(), &large)?;
-    bind(&stage.io, &stage.root.join("run/firehall"), MsFlags::empty())
+    mount(Some("tmpfs"), &dir, Some("tmpfs"), flags, Some(options.as_str()))?;
+    chown(&dir, Some(root), Some(root))?;
+    Ok(Some(dir))
 }
 
 /// Hides the cgroup mounts from libcontainer, which then leaves cgroups to us (an empty tmpfs at `/sys/fs/cgroup` is a
@@ -320,13 +315,8 @@ pub(super) fn make_dir(path: &Path, mode: u32) -> io::Result<PathBuf> {
     Ok(path.to_path_buf())
 }
 
-/// From which nothing is executed.
 fn tmpfs(at: &Path, options: &str) -> io::Result<()> {
-    memory(at, MsFlags::MS_NOEXEC, options)
-}
-
-fn memory(at: &Path, more: MsFlags, options: &str) -> io::Result<()> {
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | more;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     Ok(mount(Some("tmpfs"), at, Some("tmpfs"), flags, Some(options))?)
 }
 
