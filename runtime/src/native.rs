@@ -492,7 +492,7 @@ impl Native {
             self.end_all(id, dir)?;
         }
         // One that cannot be emptied says why when it is removed.
-        if !matches!(self.inner.spares.keep_dir(dir, lock), Ok(true)) {
+        if !matches!(self.inner.spares.keep_dir(dir, &lock), Ok(true)) {
             fs_err::remove_dir_all(dir).map_err(failed("cannot remove the attempt's directory"))?;
         }
         match id {

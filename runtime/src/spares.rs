@@ -67,13 +67,14 @@ impl Spares {
     ///
     /// # Errors
     /// It is still there, and not as it was.
-    pub(crate) fn keep_dir(&self, dir: &Path, lock: File) -> io::Result<bool> {
+    pub(crate) fn keep_dir(&self, dir: &Path, lock: &File) -> io::Result<bool> {
         if self.is_full() {
             return Ok(false);
         }
         empty(dir)?;
         let spare = self.put(dir)?;
-        drop(lock);
+        // Not only closed: a process that this one has just forked has it too, until it executes its program.
+        lock.unlock()?;
         self.give(spare);
         Ok(true)
     }
@@ -198,8 +199,9 @@ mod tests {
             fs::write(one.join(name), "secret").unwrap();
         }
         symlink("/etc/passwd", one.join("shim.log")).unwrap();
-        assert!(spares.keep_dir(&one, lock(&one)).unwrap());
+        assert!(spares.keep_dir(&one, &lock(&one)).unwrap());
         assert!(!one.exists() && spares.take(&two));
+        drop(lock(&two));
         assert_eq!(
             names(&two),
             ["err", "exit.json.tmp", "job.json", "lock", "out", "unstarted"]
@@ -221,9 +223,9 @@ mod tests {
         fs::create_dir(&one).unwrap();
         let held = lock(&one);
         fs::remove_dir_all(&one).unwrap();
-        spares.keep_dir(&one, held).unwrap_err();
+        spares.keep_dir(&one, &held).unwrap_err();
         fs::create_dir(&one).unwrap();
-        assert!(spares.keep_dir(&one, lock(&one)).unwrap());
+        assert!(spares.keep_dir(&one, &lock(&one)).unwrap());
         // Somebody else's in its place: the spare one is still there afterwards.
         fs::create_dir(&one).unwrap();
         assert!(!spares.take(&one));
@@ -238,7 +240,7 @@ mod tests {
         let keep = |n: usize| {
             let dir = tmp.path().join(n.to_string());
             fs::create_dir(&dir).unwrap();
-            spares.keep_dir(&dir, lock(&dir)).unwrap()
+            spares.keep_dir(&dir, &lock(&dir)).unwrap()
         };
         assert!((0..MOST).all(keep));
         assert!(!keep(MOST));

@@ -50,8 +50,8 @@ const TOGETHER: usize = 256;
 const SIBLINGS: usize = 5;
 /// How long it then waits: as PostgreSQL's `commit_delay`. Less than a step takes, more than one event after another.
 const LINGER: Duration = Duration::from_millis(3);
-/// With as many, they wait for the processor longer than for the disk, and a flush waits longer too.
-const CROWD: usize = 20;
+/// With as many, which wait for the processor longer than for the disk, a flush waits longer too.
+const CROWD: usize = 12;
 const LINGER_IN_CROWD: Duration = Duration::from_millis(6);
 /// How long a leaving agent waits for actions in flight and for its last reports to be acknowledged.
 const LEAVE: Duration = Duration::from_secs(3);
