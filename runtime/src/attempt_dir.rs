@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
+use nix::sys::statfs::{BTRFS_SUPER_MAGIC, fstatfs};
 use types::Millis;
 
 use crate::ExitRecord;
@@ -104,13 +105,14 @@ impl AttemptDir {
         read_small(&self.path.join("run/degraded"), RUN_FILE_BYTES)
     }
 
-    /// The exit record, when there is one. The record of another attempt is none: directories are used again, and a file system
-    /// without a journal may have lost, with the host's power, that it was taken away.
+    /// The exit record, when there is one. The record of another attempt is none, nor are zeros: directories are used again, and a file
+    /// system may have lost, with the host's power, that it was taken away.
     ///
     /// # Errors
     /// The record cannot be read or is not one.
     pub fn exit_record(&self) -> io::Result<Option<ExitRecord>> {
         let record: ExitRecord = match fs_err::read(self.exit()) {
+            Ok(bytes) if bytes.iter().all(|byte| *byte == 0) && !bytes.is_empty() => return Ok(None),
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::other)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -310,7 +312,13 @@ pub(crate) fn reserve_record(dir: &Path) -> io::Result<()> {
     if file.metadata()?.blocks() * 512 >= u64::from(RECORD_BYTES) {
         return Ok(());
     }
-    match fallocate(&file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, RECORD_BYTES.into()) {
+    let take = |flags| fallocate(&file, flags, 0, RECORD_BYTES.into());
+    let kept = match take(FallocateFlags::FALLOC_FL_KEEP_SIZE) {
+        // NFS can only lengthen the file.
+        Err(Errno::EOPNOTSUPP) => take(FallocateFlags::empty()),
+        done => done,
+    };
+    match kept {
         Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
         Err(errno) => Err(errno.into()),
     }
@@ -331,10 +339,11 @@ pub(crate) fn write_record(dir: &Path, mut json: Vec<u8>) -> io::Result<()> {
     }
     file.sync_data()?;
     std::fs::rename(&room, dir.join(RECORD))?;
-    File::open(dir)?.sync_data()
+    sync_dir(dir)
 }
 
-/// Leaves nothing of an earlier record in the room for one but its size: zeros.
+/// Leaves nothing of an earlier record in the room for one but its size, zeros; not even that where what is overwritten is written
+/// elsewhere, and needs new room.
 ///
 /// # Errors
 /// The disk refuses.
@@ -344,9 +353,19 @@ pub(crate) fn blank_record(room: &Path) -> io::Result<()> {
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(room)?;
     match usize::try_from(file.metadata()?.len()) {
-        Ok(length) if length <= RECORD_BYTES as usize => file.write_all_at(&vec![0; length], 0),
+        Ok(length) if length <= RECORD_BYTES as usize && is_overwritten_in_place(&file)? => {
+            file.write_all_at(&vec![0; length], 0)
+        }
         _ => file.set_len(0),
     }
+}
+
+/// bcachefs' magic number (the kernel's `BCACHEFS_SUPER_MAGIC`); nix has the other.
+const BCACHEFS: libc::c_long = 0xca45_1a4e;
+
+fn is_overwritten_in_place(file: &File) -> io::Result<bool> {
+    let kind = fstatfs(file)?.filesystem_type();
+    Ok(kind != BTRFS_SUPER_MAGIC && kind.0 != BCACHEFS)
 }
 
 /// Makes a directory's entries durable.
@@ -367,4 +386,41 @@ pub(crate) fn start_time(pid: i32) -> Option<u64> {
         return None;
     }
     fields.nth(18)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    /// One whose message makes it about so long, in bytes.
+    fn record(bytes: usize) -> Vec<u8> {
+        let message = "x".repeat(bytes);
+        let start_error = Some(crate::StartError::new(crate::StartErrorKind::Runtime, message));
+        serde_json::to_vec(&ExitRecord {
+            start_error,
+            ..ExitRecord::default()
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_record_longer_or_shorter_than_the_one_before_in_its_room_is_read_as_it_was_written() {
+        let tmp = tempfile::tempdir().unwrap();
+        let files = AttemptDir::new(tmp.path());
+        for bytes in [10, 6_000, 10, 12_000, 3_000] {
+            reserve_record(tmp.path()).unwrap();
+            let room = tmp.path().join(RECORD_ROOM);
+            assert!(std::fs::metadata(&room).unwrap().blocks() * 512 >= RECORD_BYTES.into());
+            write_record(tmp.path(), record(bytes)).unwrap();
+            let read = files.exit_record().unwrap().unwrap();
+            assert_eq!(read.start_error.unwrap().message.len(), bytes);
+            std::fs::rename(files.exit(), &room).unwrap();
+            blank_record(&room).unwrap();
+            // As it is when the host lost its power between the two.
+            std::fs::rename(&room, files.exit()).unwrap();
+            assert!(files.exit_record().unwrap().is_none());
+            std::fs::rename(files.exit(), &room).unwrap();
+        }
+    }
 }

@@ -13,7 +13,7 @@
 //! | `lock` | `flock` held by the shim for its life; its pid and start time |
 //! | `job.json` | the [`ContainerSpec`] as started; never a secret |
 //! | `files/N` | the bytes of the step's Nth file, put there before the start |
-//! | `started` | there before the container may execute anything: with it and without `exit.json` the attempt is *lost*. Not synced: whoever adopts knows in which boot of the host it started the attempt, and believes nothing of another |
+//! | `started` | durable before the container may execute anything: with it and without `exit.json` the attempt is *lost* |
 //! | `out`, `err` | the step's streams, capped; see [`StreamRecord`] for what was dropped and where |
 //! | `run/output`, `run/degraded` | what the step wrote to `$FIREHALL_OUTPUT` and `$FIREHALL_DEGRADED`, copied at its end |
 //! | `artifacts` | what is kept of the step, one after the other; the record says which bytes are whose |

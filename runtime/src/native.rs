@@ -113,8 +113,7 @@ pub struct Handle {
 pub enum Ended {
     /// With its record.
     Finished(Box<ExitRecord>),
-    /// Certainly without executing anything since the host was booted: if it was begun in this boot, it may be started again. The
-    /// shim's last words, if any.
+    /// Certainly without executing anything: it may be started again. The shim's last words, if any.
     NeverStarted(String),
     /// It may have run, and nobody knows how it ended. Its processes are gone.
     Lost,
@@ -485,9 +484,8 @@ impl Native {
         let Whose::Ours(lock) = self.whose(&files)? else {
             return Err(NativeError::Running);
         };
-        // What a lost one left is ended before its files go.
-        self.ended(&files)?;
         let id = job_id(&files);
+        // What a lost one left is ended before its files go. How it ended does not matter any more, nor whether that can be read.
         if let Some(id) = &id {
             self.end_all(id, dir)?;
         }

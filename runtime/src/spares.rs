@@ -16,7 +16,7 @@ use fs_err as fs;
 use crate::attempt_dir::{LOCK, RECORD_ROOM, UNSTARTED, blank_record};
 
 /// How many are kept: what comes and goes at once on a busy host.
-const MOST: usize = 128;
+const MOST: usize = 64;
 /// The files of a directory that are kept with it. Each of them means nothing when it is empty; the room for the record never does.
 const KEPT: [&str; 7] = [LOCK, "job.json", "shim.log", "out", "err", UNSTARTED, RECORD_ROOM];
 
@@ -123,7 +123,7 @@ impl Spares {
 }
 
 /// Leaves nothing in it but some empty files. The record of the end becomes the room for the next one, by its name before it is
-/// emptied: a record is whole or none. The marker of the start waits under another name, too.
+/// emptied. The marker of the start waits under another name, too.
 fn empty(dir: &Path) -> io::Result<()> {
     for (name, kept) in [("exit.json", RECORD_ROOM), ("started", UNSTARTED)] {
         match fs::rename(dir.join(name), dir.join(kept)) {

@@ -111,6 +111,7 @@ impl Stream {
 
     pub(super) fn finish(&mut self, end: StreamEnd) {
         self.end = Some(end);
+        self.ended_size = None;
         self.ended_at = Some(Instant::now());
     }
 
@@ -124,9 +125,11 @@ impl Stream {
         self.end.is_some() && !self.next.done && !self.refused
     }
 
-    /// Its end has waited long enough.
+    /// Its end, and nothing else, has waited long enough.
     pub(super) fn is_due(&self) -> bool {
-        self.lingers() && self.ended_at.is_some_and(|at| at.elapsed() >= LINGER)
+        self.lingers()
+            && self.ended_size.is_none_or(|size| size <= self.next.raw)
+            && self.ended_at.is_some_and(|at| at.elapsed() >= LINGER)
     }
 
     pub(super) fn refuse(&mut self) {

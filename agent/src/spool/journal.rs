@@ -24,9 +24,6 @@ const HEADER: usize = 8;
 /// Room behind the end that is taken ahead, so that results are still written when the disk is full: a dozen of the
 /// largest, thousands of ordinary ones.
 const RESERVE_BYTES: u64 = 4 * 1024 * 1024;
-/// Zeros behind the end, so that what is appended there changes neither the file's size nor its blocks: a flush then writes the
-/// records and nothing else. A run of a hundred steps takes about as much.
-const ZEROS_BYTES: usize = 256 * 1024;
 /// How the payload of each record begins (`Record`'s tag).
 const BEGIN: &[u8] = b"{\"record\":";
 /// Copies of damaged spools that are kept; the oldest makes room.
@@ -41,8 +38,6 @@ pub(super) struct Journal {
     size: u64,
     /// Up to here the file system has promised room.
     reserved: u64,
-    /// Up to here there are zeros.
-    zeroed: u64,
 }
 
 impl Journal {
@@ -63,7 +58,6 @@ impl Journal {
                     file,
                     size: MAGIC.len() as u64,
                     reserved: 0,
-                    zeroed: 0,
                 },
                 Found::default(),
             ));
@@ -93,28 +87,23 @@ impl Journal {
                  possibly started; the file as it was is kept beside it. Look at the disk"
             );
         }
-        let zeroed = if bytes[whole..].iter().all(|byte| *byte == 0) {
-            bytes.len() as u64
-        } else {
+        if whole < bytes.len() {
             tracing::warn!(spool = %shown, torn = bytes.len() - whole, "the spool's tail was torn and is cut off");
             file.set_len(whole as u64)
                 .and_then(|()| file.sync_all())
                 .map_err(fails("cannot cut the spool"))?;
-            0
-        };
+        }
         Ok((
             Self {
                 path: path.to_owned(),
                 file,
                 size: whole as u64,
                 reserved: 0,
-                zeroed,
             },
             read,
         ))
     }
 
-    /// Without the room behind the last record.
     pub(super) const fn size(&self) -> u64 {
         self.size
     }
@@ -122,20 +111,8 @@ impl Journal {
     /// Appends records by one write, and one flush with `sync`.
     pub(super) fn append(&mut self, payloads: &[Vec<u8>], sync: bool) -> io::Result<()> {
         let frames = framed(payloads);
-        let end = self.size + frames.len() as u64;
-        let ahead = end + ZEROS_BYTES as u64;
-        // Without them it is only slower.
-        if end > self.zeroed
-            && ahead <= self.reserved
-            && self
-                .file
-                .write_all_at(&vec![0; frames.len() + ZEROS_BYTES], self.size)
-                .is_ok()
-        {
-            self.zeroed = ahead;
-        }
         self.file.write_all_at(&frames, self.size)?;
-        self.size = end;
+        self.size += frames.len() as u64;
         if sync { self.file.sync_data() } else { Ok(()) }
     }
 
@@ -173,7 +150,6 @@ impl Journal {
         self.file = file;
         self.size = (MAGIC.len() + frames.len()) as u64;
         self.reserved = 0;
-        self.zeroed = 0;
         Ok(true)
     }
 }

@@ -129,55 +129,6 @@ fn a_torn_tail_is_cut_wherever_it_is_torn() {
 }
 
 #[test]
-fn zeros_behind_the_end_are_room_and_what_is_torn_before_them_is_cut() {
-    let tmp = tempfile::tempdir().unwrap();
-    let path = tmp.path().join("spool");
-    let mut spool = Spool::open(&path, NOW).unwrap();
-    assert!(spool.reserve().unwrap());
-    spool
-        .commit(vec![met(1, "{}"), lease(1, Phase::Accepted, NOW)], true)
-        .unwrap();
-    let whole = usize::try_from(spool.size()).unwrap();
-    let length = fs_err::metadata(&path).unwrap().len();
-    spool.commit(vec![lease(1, Phase::Starting, NOW)], true).unwrap();
-    let end = usize::try_from(spool.size()).unwrap();
-    assert_eq!(
-        fs_err::metadata(&path).unwrap().len(),
-        length,
-        "nothing but its bytes changed"
-    );
-    drop(spool);
-    let bytes = fs_err::read(&path).unwrap();
-    assert!(bytes.len() > end && bytes[end..].iter().all(|byte| *byte == 0));
-
-    // Nothing is torn: the room is used on.
-    let mut spool = Spool::open(&path, NOW).unwrap();
-    assert_eq!(phases(&spool), [(token(1), Phase::Starting)]);
-    assert_eq!(spool.size(), end as u64);
-    spool.commit(vec![lease(1, Phase::Running, NOW)], true).unwrap();
-    assert_eq!(fs_err::metadata(&path).unwrap().len(), length);
-    drop(spool);
-    assert_eq!(
-        phases(&Spool::open(&path, NOW).unwrap()),
-        [(token(1), Phase::Running)]
-    );
-
-    for torn in whole..end {
-        let mut cut = bytes.clone();
-        cut[torn..].fill(0);
-        fs_err::write(&path, &cut).unwrap();
-        let mut spool = Spool::open(&path, NOW).unwrap();
-        assert_eq!(phases(&spool), [(token(1), Phase::Accepted)], "torn at {torn}");
-        spool.commit(vec![lease(1, Phase::Running, NOW)], true).unwrap();
-        drop(spool);
-        assert_eq!(
-            phases(&Spool::open(&path, NOW).unwrap()),
-            [(token(1), Phase::Running)]
-        );
-    }
-}
-
-#[test]
 fn another_file_is_refused_and_kept() {
     let tmp = tempfile::tempdir().unwrap();
     let path = tmp.path().join("spool");

@@ -20,9 +20,9 @@ use crate::{
 
 /// A start that takes longer is announced as accepted.
 const SLOW: Duration = Duration::from_millis(250);
-/// How long a start is kept back, so that the server commits it together with the end of what is quick. Nobody sees the difference;
-/// a container that does next to nothing takes half of it on a busy host.
-const KEPT_BACK: Duration = Duration::from_millis(50);
+/// How long a start is kept back, so that the server commits it together with the end of what is quick. Not longer: an agent that dies
+/// meanwhile and loses its disk, too, has told nobody.
+const KEPT_BACK: Duration = Duration::from_millis(20);
 
 /// How long what an attempt left stays: its successor, which starts now, goes first.
 const REMOVAL: Duration = Duration::from_millis(250);

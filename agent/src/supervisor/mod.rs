@@ -257,10 +257,14 @@ impl Supervisor {
         }
         self.next_suspect(&mut round);
         self.act(round).await?;
-        self.look_at_the_disk()?;
-        let now = !(self.reins.is_empty() && self.logging.is_empty());
-        self.grant();
+        let looked = self.look_at_the_disk();
+        if looked.is_ok() {
+            self.grant();
+        }
+        // What is on the disk is told, whatever is wrong with it now.
         self.send_off();
+        looked?;
+        let now = !(self.reins.is_empty() && self.logging.is_empty());
         self.pace();
         self.busy
             .send_if_modified(|busy| std::mem::replace(busy, now) != now);

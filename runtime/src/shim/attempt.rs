@@ -17,7 +17,7 @@ use super::stage::{self, Stage};
 use super::status::{Said, Status};
 use super::watch::{self, Seen, Streams};
 use crate::artifacts::{collect as collect_all, refuse_all};
-use crate::attempt_dir::{RUN_FILE_BYTES, read_small};
+use crate::attempt_dir::{RUN_FILE_BYTES, read_small, sync_dir};
 use crate::cgroup::{Facts, Group, Limits};
 use crate::slot::Ids;
 use crate::{ExitRecord, Hardening, LimitsBy, Network, StartError, StartErrorKind, clock, egress};
@@ -218,26 +218,24 @@ fn in_force(facts: &Facts, limits: Limits) -> bool {
 
 /// From here on the attempt may have run. The marker is an empty file, and is synced all the same: where a file system has
 /// no journal, a check removes the entry of a file that never reached the disk. Then its entry, and the directory's own.
-/// Not synced: it outlives this process and the agent, and of what was started before the host lost its power nobody believes a
-/// directory that says nothing.
 fn mark_started(shim: &Shim) -> io::Result<()> {
     let marker = shim.dir.started();
-    // One of the attempt before in this directory is there to be renamed; whatever is wrong with it, one is made.
-    match renameat2(
+    // The one of an attempt before in this directory, or a new one.
+    let renamed = renameat2(
         AT_FDCWD,
         &shim.dir.unstarted(),
         AT_FDCWD,
         &marker,
         RenameFlags::RENAME_NOREPLACE,
-    ) {
-        Ok(()) => Ok(()),
-        Err(_) => std::fs::File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(marker)
-            .map(drop),
+    );
+    let mut open = std::fs::File::options();
+    open.write(true).mode(0o600);
+    if renamed.is_err() {
+        open.create_new(true);
     }
+    open.open(marker)?.sync_all()?;
+    sync_dir(&shim.dir.path().join(".."))?;
+    sync_dir(shim.dir.path())
 }
 
 /// The ends of the four pipes. `alive` never carries a byte: its write end lives in the shim only.
