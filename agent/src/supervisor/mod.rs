@@ -50,9 +50,6 @@ const TOGETHER: usize = 256;
 const SIBLINGS: usize = 5;
 /// How long it then waits: as PostgreSQL's `commit_delay`. Less than a step takes, more than one event after another.
 const LINGER: Duration = Duration::from_millis(3);
-/// With as many, which wait for the processor longer than for the disk, a flush waits longer too.
-const CROWD: usize = 12;
-const LINGER_IN_CROWD: Duration = Duration::from_millis(6);
 /// How long a leaving agent waits for actions in flight and for its last reports to be acknowledged.
 const LEAVE: Duration = Duration::from_secs(3);
 /// With less room than this for new attempts no new ones are taken.
@@ -207,10 +204,8 @@ impl Supervisor {
                 () = self.tasks.failed().cancelled() => return Err(AgentError::Panicked),
             };
             let Some(first) = first else { return Ok(()) };
-            match self.reins.len() {
-                CROWD.. => tokio::time::sleep(LINGER_IN_CROWD).await,
-                SIBLINGS.. => tokio::time::sleep(LINGER).await,
-                _ => {}
+            if self.reins.len() >= SIBLINGS {
+                tokio::time::sleep(LINGER).await;
             }
             let mut events = vec![first];
             while events.len() < TOGETHER
