@@ -332,7 +332,13 @@ pub(crate) fn reserve_record(dir: &Path) -> io::Result<()> {
 pub(crate) fn write_record(dir: &Path, mut json: Vec<u8>) -> io::Result<()> {
     json.resize(json.len().next_multiple_of(RECORD_STEP), b' ');
     let room = dir.join(RECORD_ROOM);
-    let file = OpenOptions::new().write(true).open(&room)?;
+    // Not truncated: what was reserved for it stays its own on a full disk.
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&room)?;
     file.write_all_at(&json, 0)?;
     if file.metadata()?.len() != json.len() as u64 {
         file.set_len(json.len() as u64)?;

@@ -128,7 +128,9 @@ impl Stream {
     /// Its end, and nothing else, has waited long enough.
     pub(super) fn is_due(&self) -> bool {
         self.lingers()
-            && self.ended_size.is_none_or(|size| size <= self.next.raw)
+            && self
+                .ended_size
+                .is_none_or(|size| self.piece(size) <= self.next.raw)
             && self.ended_at.is_some_and(|at| at.elapsed() >= LINGER)
     }
 
@@ -271,9 +273,13 @@ impl Stream {
     /// Bytes of the file that are one piece of the stream, from its beginning.
     fn whole(&mut self) -> io::Result<u64> {
         let size = self.size()?;
+        Ok(self.piece(size))
+    }
+
+    /// How much of a file of this size that is.
+    fn piece(&self, size: u64) -> u64 {
         // One that was killed as it appended what it had kept of the end counted no loss before it.
-        let most = if self.end_unknown() { HEAD_BYTES } else { u64::MAX };
-        Ok(size.min(most))
+        size.min(if self.end_unknown() { HEAD_BYTES } else { u64::MAX })
     }
 
     /// Where bytes are missing and how many.

@@ -81,6 +81,28 @@ fn to_the_end(stream: &mut Stream, server: &mut Server) {
     }
 }
 
+/// What lies behind the head of a full log is not sent where nobody counted the loss between them: its end waits for nothing there.
+#[test]
+fn the_end_of_a_full_log_is_said_though_its_last_bytes_are_left_out() {
+    let place = Place::new();
+    place.file.set_len(HEAD_BYTES + 10).unwrap();
+    let (mut stream, mut server) = (place.open(), Server::default());
+    // All of it was sent while it was written.
+    let sent = Point {
+        raw: HEAD_BYTES,
+        offset: HEAD_BYTES,
+        done: false,
+    };
+    (stream.next, stream.acked) = (sent, sent);
+    server.lost = HEAD_BYTES;
+    stream.finish(StreamEnd {
+        unknown: true,
+        ..StreamEnd::default()
+    });
+    to_the_end(&mut stream, &mut server);
+    assert!(server.ended && server.end_unknown && server.held.is_empty());
+}
+
 #[test]
 fn a_secret_split_over_two_writes_is_masked_and_held_back_meanwhile() {
     let mut place = Place::new();
