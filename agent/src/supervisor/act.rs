@@ -20,9 +20,10 @@ use crate::{
 
 /// A start that takes longer is announced as accepted.
 const SLOW: Duration = Duration::from_millis(250);
-/// How long a start is kept back, so that the server commits it together with the end of what is quick. Not longer: an agent that dies
-/// meanwhile and loses its disk, too, has told nobody.
-const KEPT_BACK: Duration = Duration::from_millis(20);
+/// How long a start is kept back, so that the server commits it together with the end of what is quick: an action. A container does
+/// not come to its first instruction meanwhile. One that did before it was told would run twice, if its agent were killed in that
+/// moment and lost its spool.
+const KEPT_BACK: Duration = Duration::from_millis(5);
 
 /// How long what an attempt left stays: its successor, which starts now, goes first.
 const REMOVAL: Duration = Duration::from_millis(250);
