@@ -5,7 +5,7 @@ use protocol::{
     Decline, Held,
     agent::{Ending, Message},
 };
-use types::{AttemptKey, AttemptReport};
+use types::{AttemptKey, AttemptReport, LeaseToken};
 
 use crate::{
     context::Context,
@@ -62,6 +62,15 @@ pub(crate) fn item(token: &impl ToString, meta: &Meta, held: Held) -> v1::Invent
         attempt: Some(attempt(&meta.key)),
         token: token.to_string(),
         phase: phase.into(),
+    }
+}
+
+/// One of which only the token is known: it was here, and it is over.
+pub(crate) fn unknown_item(token: &LeaseToken) -> v1::InventoryItem {
+    v1::InventoryItem {
+        attempt: None,
+        token: token.to_string(),
+        phase: v1::AttemptPhase::Done.into(),
     }
 }
 

@@ -13,7 +13,13 @@ use runtime::{Found, RuntimeError, Stray};
 use tokio::sync::{mpsc, oneshot};
 use types::LeaseToken;
 
-use crate::{attempt::pod, context::Context, runtimes::Runtimes, supervisor::Event, sweep};
+use crate::{
+    attempt::pod,
+    context::Context,
+    runtimes::Runtimes,
+    supervisor::{Event, Kept},
+    sweep,
+};
 
 /// Between two looks. What is seen in two of them in a row is left behind: within a minute of its end it is gone.
 const EVERY: Duration = Duration::from_secs(20);
@@ -50,22 +56,26 @@ impl Janitor {
     /// Goes on until it is dropped.
     pub(crate) async fn run(self) {
         // Nothing was begun before the first look, so that nothing on its way can be taken for left behind.
-        let Some(mut seen) = self.look().await else { return };
-        let mut removed = self.take_away(&seen).await;
+        let Some((mut seen, unsaid)) = self.look().await else { return };
+        let mut removed = self.take_away(&seen, &unsaid).await;
         loop {
             if removed > 0 {
                 tracing::info!(removed, "what attempts had left behind on this host is gone");
             }
-            tokio::time::sleep(EVERY).await;
-            let Some(now) = self.look().await else { return };
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                () = self.context.look.notified() => {}
+            }
+            let Some((now, unsaid)) = self.look().await else { return };
             let stayed: BTreeSet<Leftover> = now.intersection(&seen).cloned().collect();
-            removed = self.take_away(&stayed).await;
+            removed = self.take_away(&stayed, &unsaid).await;
             seen = now;
         }
     }
 
-    /// What lies there without a live attempt; nothing when the supervisor is gone.
-    async fn look(&self) -> Option<BTreeSet<Leftover>> {
+    /// What lies there without a live attempt, and of which attempts the directory stays all the same; nothing when the supervisor
+    /// is gone.
+    async fn look(&self) -> Option<(BTreeSet<Leftover>, BTreeSet<LeaseToken>)> {
         // Looked for before the supervisor is asked: an attempt is in its books before anything of it is made.
         let mut found = self.directories();
         for one in self.context.runtimes.iter().flat_map(Runtimes::iter) {
@@ -79,9 +89,9 @@ impl Janitor {
         }
         let (reply, kept) = oneshot::channel();
         self.events.send(Event::Kept(reply)).await.ok()?;
-        let kept = kept.await.ok()?;
-        found.retain(|leftover| !leftover.belongs_to(&kept));
-        Some(found)
+        let Kept { attempts, unsaid } = kept.await.ok()?;
+        found.retain(|leftover| !leftover.belongs_to(&attempts));
+        Some((found, unsaid))
     }
 
     /// Attempts by their directories.
@@ -94,7 +104,7 @@ impl Janitor {
     }
 
     /// How many of them went.
-    async fn take_away(&self, leftovers: &BTreeSet<Leftover>) -> u32 {
+    async fn take_away(&self, leftovers: &BTreeSet<Leftover>, unsaid: &BTreeSet<LeaseToken>) -> u32 {
         let mut gone = 0;
         for leftover in leftovers {
             let (id, what) = match leftover {
@@ -102,6 +112,12 @@ impl Janitor {
                 Leftover::Stray(_, stray) => (stray.id.as_str(), stray.what.as_str()),
             };
             let done = match leftover {
+                Leftover::Attempt(token) if unsaid.contains(token) => {
+                    if let Err(error) = self.end(token).await {
+                        tracing::error!(token = id, %error, "what the spool does not know runs, and cannot be ended; trying again");
+                    }
+                    continue;
+                }
                 Leftover::Attempt(token) => self.bury(token).await,
                 Leftover::Stray(runtime, stray) => self.clear(runtime, stray).await,
             };
@@ -124,6 +140,11 @@ impl Janitor {
     }
 
     async fn bury(&self, token: &LeaseToken) -> Result<(), RuntimeError> {
+        self.end(token).await?;
+        sweep::try_remove(&self.context, token).await
+    }
+
+    async fn end(&self, token: &LeaseToken) -> Result<(), RuntimeError> {
         if let Ok(runtimes) = &self.context.runtimes {
             let dir = self.context.dir.attempt(token);
             let runtime = runtimes.of(&dir)?;
@@ -135,7 +156,7 @@ impl Janitor {
                 }
             }
         }
-        sweep::try_remove(&self.context, token).await
+        Ok(())
     }
 
     async fn clear(&self, runtime: &str, stray: &Stray) -> Result<(), RuntimeError> {

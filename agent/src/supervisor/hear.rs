@@ -1,7 +1,5 @@
 //! What each event means to the desk.
 
-use std::collections::BTreeSet;
-
 use node::clock::{self, Boot};
 use protocol::{
     Decline,
@@ -9,7 +7,11 @@ use protocol::{
 };
 use types::{AttemptKey, LeaseToken, SessionId, limits};
 
-use super::{Event, Link, Round, Supervisor, event::Reply, leases::LEASE_MIN_MS};
+use super::{
+    Event, Link, Round, Supervisor,
+    event::{Kept, Reply},
+    leases::LEASE_MIN_MS,
+};
 use crate::{
     attempt::Told,
     convert,
@@ -50,6 +52,10 @@ impl Supervisor {
                 release,
             } => {
                 self.sessions += 1;
+                // The Hello was taken in before the session is open.
+                if !std::mem::take(&mut self.unsaid).is_empty() {
+                    self.context.look.notify_one();
+                }
                 self.leases.set_heartbeat(heartbeat_ms);
                 self.leases.answered(sent);
                 self.link = Some(Link {
@@ -104,12 +110,15 @@ impl Supervisor {
         }
     }
 
-    /// Attempts that are not over, or whose logs are on their way.
-    fn kept(&self) -> BTreeSet<LeaseToken> {
+    /// Attempts that are not over, or whose logs are on their way; and those that the server is still to hear of.
+    fn kept(&self) -> Kept {
         let leases = self.desk.leases().iter();
         let live = leases.filter(|(_, lease)| lease.phase != Phase::Tombstone);
         let live = live.map(|(token, _)| token.clone());
-        live.chain(self.logging.iter().cloned()).collect()
+        Kept {
+            attempts: live.chain(self.logging.iter().cloned()).collect(),
+            unsaid: self.unsaid.clone(),
+        }
     }
 
     /// All that is live or unacknowledged, then tombstones as far as the message goes: the server can do without the
@@ -123,15 +132,16 @@ impl Supervisor {
             })
             .collect();
         items.sort_by_key(|(is_tomb, ..)| *is_tomb);
-        let mut bytes = 0;
-        items
+        let mut bytes = ITEM_BYTES * self.unsaid.len();
+        let unsaid = self.unsaid.iter().map(convert::unknown_item);
+        let known = items
             .into_iter()
             .take_while(|(is_tomb, _, meta, _)| {
                 bytes += ITEM_BYTES + meta.key.step.len();
                 !is_tomb || bytes < INVENTORY_BYTES
             })
-            .map(|(_, token, meta, held)| convert::item(token, meta, held))
-            .collect()
+            .map(|(_, token, meta, held)| convert::item(token, meta, held));
+        unsaid.chain(known).collect()
     }
 
     fn offer(&mut self, token: LeaseToken, session: SessionId, meta: Meta, round: &mut Round) {

@@ -11,6 +11,7 @@ mod hear;
 mod leases;
 mod recover;
 mod suspects;
+mod unflushed;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,7 +33,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use types::{LeaseToken, SessionId, Timestamp};
 
-pub(crate) use event::{Beat, Event};
+pub(crate) use event::{Beat, Event, Kept};
 
 use crate::{
     attempt::Reins,
@@ -43,6 +44,7 @@ use crate::{
 };
 use leases::Leases;
 use suspects::Suspects;
+use unflushed::Unflushed;
 
 /// Events that are taken together, so that one flush serves them all.
 const TOGETHER: usize = 256;
@@ -104,6 +106,11 @@ pub(crate) struct Supervisor {
     unannounced: BTreeMap<LeaseToken, Timestamp>,
     /// Found running at the start, to be attached.
     found: BTreeMap<LeaseToken, Box<dyn Attached>>,
+    /// Attempts that have a directory and of which the spool says nothing: it was lost, or that part of it. Said as over, so that
+    /// none of them is offered again as one that never came here; until a session is open.
+    unsaid: BTreeSet<LeaseToken>,
+    /// Ends that are told before they are on the disk.
+    unflushed: Unflushed,
     /// Sessions that were opened.
     sessions: u64,
     leaving: bool,
@@ -169,6 +176,8 @@ impl Supervisor {
             removable: BTreeSet::new(),
             unannounced: BTreeMap::new(),
             found: BTreeMap::new(),
+            unsaid: BTreeSet::new(),
+            unflushed: Unflushed::default(),
             sessions: 0,
             leaving: false,
             short: false,
@@ -182,7 +191,8 @@ impl Supervisor {
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), AgentError> {
         self.carry(shutdown).await?;
         let count = self.desk.dial_count();
-        self.write(vec![Record::Dial { count, left: true }], false).await
+        let sync = !self.unflushed.is_empty();
+        self.write(vec![Record::Dial { count, left: true }], sync).await
     }
 
     async fn carry(&mut self, shutdown: CancellationToken) -> Result<(), AgentError> {
@@ -195,6 +205,7 @@ impl Supervisor {
             let first = tokio::select! {
                 event = self.inbox.recv() => event,
                 () = sleep_until(lease_end) => Some(Event::Nothing),
+                () = until(self.unflushed.at()) => Some(Event::Nothing),
                 () = shutdown.cancelled(), if !self.leaving => {
                     self.leaving = true;
                     deadline = Some(tokio::time::Instant::now() + LEAVE);
@@ -256,7 +267,7 @@ impl Supervisor {
         if looked.is_ok() {
             self.grant();
         }
-        // What is on the disk is told, whatever is wrong with it now.
+        // What is written is told, whatever is wrong with the disk now.
         self.send_off();
         looked?;
         let now = !(self.reins.is_empty() && self.logging.is_empty());

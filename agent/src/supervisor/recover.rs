@@ -10,7 +10,7 @@ use types::{AttemptReport, LeaseToken, Work, WorkBody, limits};
 use super::{Round, Supervisor, leases::LEASE_MIN_MS};
 use crate::{
     attempt::{self, pod},
-    error::AgentError,
+    error::{AgentError, tried},
     spool::{Held, StopCause},
     sweep,
 };
@@ -26,6 +26,20 @@ impl Supervisor {
         };
         let held = spool.held().clone();
         self.recall(&held);
+        let mut found = self
+            .context
+            .dir
+            .leases()
+            .map_err(tried("cannot look which attempts have a directory"))?;
+        found.retain(|token| !held.contains_key(token));
+        if !found.is_empty() {
+            let tokens: Vec<_> = found.iter().map(LeaseToken::as_str).collect();
+            tracing::warn!(
+                ?tokens,
+                "the spool does not know these attempts, of which something lies here: the server is told that they may have run"
+            );
+        }
+        self.unsaid = found;
         self.refuse_without_runtime(&held)?;
         let kept = self.leases.kept(&self.context.boot);
         let mut round = Round::default();
@@ -40,6 +54,8 @@ impl Supervisor {
         }
         self.next_suspect(&mut round);
         self.act(round).await?;
+        // What the process before this one left unflushed, before anything is taken away because of it.
+        self.write(Vec::new(), true).await?;
         self.attach_found();
         Ok(())
     }

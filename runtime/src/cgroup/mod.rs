@@ -173,7 +173,8 @@ impl Group {
         }
     }
 
-    /// Does something with this process inside the group, so that its children are born there, and comes back.
+    /// Does something with this process inside the group, so that its children are born there, and comes back. It must have one
+    /// thread.
     pub(crate) fn visit<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
         let own = std::fs::read_to_string("/proc/self/cgroup")?;
         let hierarchies = self.hierarchies();
@@ -184,15 +185,23 @@ impl Group {
             })?;
             homes.push(hierarchy.dir(path)?);
         }
-        let me = std::process::id().to_string();
         for (_, hierarchy) in &hierarchies {
-            write(&hierarchy.group(&self.id).join("cgroup.procs"), &me)?;
+            self.join(&hierarchy.group(&self.id))?;
         }
         let done = work();
         for home in homes {
-            write(&home.join("cgroup.procs"), &me)?;
+            self.join(&home)?;
         }
         Ok(done)
+    }
+
+    /// Moves this process. In version 1 as its only thread, by the number 0: for that alone the kernel does not stop all forks and
+    /// ends of processes, which takes it a grace period of RCU, milliseconds (`cgroup_procs_write_start`). Version 2 has no such way.
+    fn join(&self, dir: &Path) -> io::Result<()> {
+        match &self.kind {
+            Kind::V1 { .. } => write(&dir.join("tasks"), "0"),
+            _ => write(&dir.join("cgroup.procs"), &std::process::id().to_string()),
+        }
     }
 
     /// The hierarchies with the controller that names each in `/proc/self/cgroup`; version 2 has an empty name.

@@ -3,6 +3,7 @@
 use e2e::{
     Stack, Witness,
     ledger::Ledger,
+    proxy::Proxy,
     scene::{Judgement, Scene, cleaned},
     stack::PATIENCE,
     wait,
@@ -49,6 +50,32 @@ fn a_lost_spool_is_a_doubt_and_never_a_second_start() {
     let view = stack.finished(&run);
     let Judgement { row, wrong } = scene.judge(&stack, &witness, &run);
     ledger.add("kill -9, spool removed", row.clone());
+    assert!(wrong.is_empty(), "{wrong:#?}\n{}", stack.said());
+    assert_eq!((row.starts, row.unknown), (1, 1), "{view:#}");
+    cleaned(&stack);
+}
+
+/// Nor where the server had not heard of the start: what lies in its directory says that it was here.
+#[test]
+fn a_lost_spool_of_a_start_that_was_never_told_is_a_doubt_too() {
+    let mut ledger = Ledger::new("the spool is gone before the start was told");
+    let witness = Witness::start();
+    let mut stack = Stack::server();
+    let proxy = Proxy::to(stack.address());
+    stack.agent_through(&proxy.url(), "one", &[], &[]);
+    proxy.set(|rules| rules.up.stalls = true);
+    let scene = Scene::one(60_000);
+    let run = scene.start(&mut stack, &witness, "untold", |_| ());
+    witness.wait_for_prefix(&format!("start {run}"));
+    stack.agent_process("one").kill9();
+    // What the agent has said until now never arrives.
+    proxy.cut();
+    proxy.heal();
+    std::fs::remove_file(stack.agent_dir("one").join("spool")).unwrap();
+    stack.start_agent("one");
+    let view = stack.finished(&run);
+    let Judgement { row, wrong } = scene.judge(&stack, &witness, &run);
+    ledger.add("kill -9 behind a link that stalls, spool removed", row.clone());
     assert!(wrong.is_empty(), "{wrong:#?}\n{}", stack.said());
     assert_eq!((row.starts, row.unknown), (1, 1), "{view:#}");
     cleaned(&stack);

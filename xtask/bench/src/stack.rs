@@ -122,6 +122,8 @@ impl Stack {
         let mut command = if self.traced {
             let mut strace = Command::new("strace");
             strace.args([
+                // Only the calls that are traced stop: else everything between the flushes would be many times slower.
+                "--seccomp-bpf",
                 "-f",
                 "-qq",
                 "-y",

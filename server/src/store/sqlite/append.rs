@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, SqliteConnection, sqlite::SqliteArguments};
+use tokio::time::Instant;
 
 use super::{
     Append, Claim, Evidence, Head, StoreError, StreamAppend, StreamId, check,
@@ -150,6 +151,7 @@ async fn put_stream(tx: &mut Tx<'_>, part: &StreamAppend) -> Result<Option<u64>,
         cursor = Some(done.last_insert_rowid().cast_unsigned());
     }
     tx.seqs.set(part.stream.as_str(), seq);
+    tx.crowd.wrote(part.stream.as_str(), Instant::now());
     Ok(cursor)
 }
 

@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use sqlx::SqliteConnection;
 use tokio::sync::oneshot;
 
-use super::StoreError;
+use super::{StoreError, crowd::Crowd};
 
 /// The transaction that writes share.
 pub(super) struct Tx<'a> {
     pub(super) conn: &'a mut SqliteConnection,
     pub(super) seqs: &'a mut Seqs,
+    pub(super) crowd: &'a mut Crowd,
 }
 
 /// The last seq of streams that were written to by this connection, the only one that writes: what it knows it need not read. To

@@ -13,6 +13,7 @@ mod artifacts;
 pub mod backup;
 mod checkpoint;
 mod connect;
+mod crowd;
 mod database;
 mod error;
 mod flush;

@@ -11,13 +11,17 @@ use std::{
 };
 
 use sqlx::{ConnectOptions, SqliteConnection};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     StoreError,
     checkpoint::Pressure,
     connect,
+    crowd::{Crowd, LINGER},
     error::{is_of_one_write, store_error},
     flush::{Flushes, Guarded},
     job::{Effect, Job, Seqs, Tx, Waiting, Write},
@@ -62,6 +66,7 @@ impl Writer {
             path: plan.path,
             conn: Some(Guarded::new(plan.conn, plan.flushes.clone())),
             seqs: Seqs::default(),
+            crowd: Crowd::default(),
             commits: commits.clone(),
             publish,
             pressure: plan.pressure,
@@ -115,6 +120,7 @@ struct Task {
     /// None after a failure: the next batch opens a new one.
     conn: Option<Guarded>,
     seqs: Seqs,
+    crowd: Crowd,
     commits: Arc<AtomicU64>,
     publish: watch::Sender<u64>,
     pressure: Arc<Pressure>,
@@ -153,6 +159,7 @@ impl Task {
                 () = closing.cancelled(), if !waiting.is_closed() => waiting.close(),
             }
             if !batch.is_empty() {
+                self.more(&mut batch, &mut waiting).await;
                 self.settle(mem::take(&mut batch)).await;
                 if self.flushes.check().is_ok()
                     && let Some(Ok(conn)) = self.conn.as_mut().map(Guarded::get)
@@ -164,6 +171,18 @@ impl Task {
         self.hang_up().await;
         drop(self);
         finish.send_replace(true);
+    }
+
+    /// What comes while a flush waits for it.
+    async fn more(&mut self, batch: &mut Vec<Box<dyn Job>>, waiting: &mut mpsc::Receiver<Box<dyn Job>>) {
+        if self.crowd.is_there(Instant::now()) {
+            tokio::time::sleep(LINGER).await;
+            while batch.len() < GROUP
+                && let Ok(job) = waiting.try_recv()
+            {
+                batch.push(job);
+            }
+        }
     }
 
     async fn settle(&mut self, mut batch: Vec<Box<dyn Job>>) {
@@ -218,6 +237,7 @@ impl Task {
         let mut tx = Tx {
             conn,
             seqs: &mut self.seqs,
+            crowd: &mut self.crowd,
         };
         for job in batch {
             all.add(job.apply(&mut tx).await?);
