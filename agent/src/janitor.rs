@@ -56,7 +56,9 @@ impl Janitor {
     /// Goes on until it is dropped.
     pub(crate) async fn run(self) {
         // Nothing was begun before the first look, so that nothing on its way can be taken for left behind.
-        let Some((mut seen, unsaid)) = self.look().await else { return };
+        let Some((mut seen, unsaid)) = self.look().await else {
+            return;
+        };
         let mut removed = self.take_away(&seen, &unsaid).await;
         loop {
             if removed > 0 {
@@ -66,7 +68,9 @@ impl Janitor {
                 () = tokio::time::sleep(EVERY) => {}
                 () = self.context.look.notified() => {}
             }
-            let Some((now, unsaid)) = self.look().await else { return };
+            let Some((now, unsaid)) = self.look().await else {
+                return;
+            };
             let stayed: BTreeSet<Leftover> = now.intersection(&seen).cloned().collect();
             removed = self.take_away(&stayed, &unsaid).await;
             seen = now;

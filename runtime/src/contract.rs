@@ -6,7 +6,11 @@ use std::path::Path;
 use async_trait::async_trait;
 
 use crate::fetch::Fetched;
+use crate::go::Go;
 use crate::{Adopted, ContainerSpec, Ended, Handle, Native, NativeError, Secrets, Stray};
+
+/// Why nothing began.
+pub(crate) const NOT_GIVEN: &str = "it was made ready, and did not get leave to begin";
 
 /// What runs containers. An attempt is named by its directory; starting it twice is starting it once.
 ///
@@ -31,6 +35,23 @@ pub trait Runtime: Send + Sync {
     /// # Errors
     /// Nothing has run. What is the image's or the step's fault is a start error in a record instead.
     async fn start(&self, dir: &Path, spec: ContainerSpec, secrets: Secrets) -> Result<Found, RuntimeError>;
+    /// As [`Runtime::start`]: makes ready what it can, and begins when it may.
+    ///
+    /// # Errors
+    /// As [`Runtime::start`]; or it may not begin.
+    async fn start_when(
+        &self,
+        dir: &Path,
+        spec: ContainerSpec,
+        secrets: Secrets,
+        go: Go,
+    ) -> Result<Found, RuntimeError> {
+        if go.given().await {
+            self.start(dir, spec, secrets).await
+        } else {
+            Err(RuntimeError(NOT_GIVEN.to_owned()))
+        }
+    }
     /// Finds it after a restart of the agent.
     ///
     /// # Errors
@@ -130,12 +151,22 @@ impl Runtime for Native {
     }
 
     async fn start(&self, dir: &Path, spec: ContainerSpec, secrets: Secrets) -> Result<Found, RuntimeError> {
+        self.start_when(dir, spec, secrets, Go::now()).await
+    }
+
+    async fn start_when(
+        &self,
+        dir: &Path,
+        spec: ContainerSpec,
+        secrets: Secrets,
+        go: Go,
+    ) -> Result<Found, RuntimeError> {
         let rootfs = match self.rootfs(dir, &spec).await? {
             Fetched::Ready(rootfs) => rootfs,
             Fetched::Over(found) => return Ok(found),
         };
         let (native, dir) = (self.clone(), dir.to_owned());
-        blocking(move || Ok(Self::start_on(&native, &dir, &spec, rootfs, &secrets)?.into())).await
+        blocking(move || Ok(Self::start_on(&native, &dir, &spec, rootfs, &secrets, go)?.into())).await
     }
 
     async fn adopt(&self, dir: &Path) -> Result<Found, RuntimeError> {

@@ -17,8 +17,10 @@ use types::Secret;
 use crate::attempt_dir::{AttemptDir, create_empty, empty, start_time};
 use crate::cannot::{Cannot, cannot, looser};
 use crate::cgroup::{self, Group, Layout};
+use crate::contract::NOT_GIVEN;
 use crate::forked::Forked;
 use crate::forks::Forks;
+use crate::go::Go;
 use crate::ledger::{Ledger, Made};
 use crate::shim::Job;
 use crate::spares::Spares;
@@ -137,6 +139,9 @@ pub enum NativeError {
     /// This host has no cgroups that we can use.
     #[error("no usable cgroups: {0}")]
     Cgroups(String),
+    /// It may not begin.
+    #[error("{NOT_GIVEN}")]
+    NotGiven,
     /// The attempt's shim lives: stop it first.
     #[error("the attempt is still running")]
     Running,
@@ -209,19 +214,20 @@ impl Native {
     /// # Errors
     /// The spec or a secret's name is refused, or no shim can be started: nothing has run then.
     pub fn start(&self, dir: &Path, spec: &ContainerSpec, secrets: &Secrets) -> Result<Adopted, NativeError> {
-        self.start_on(dir, spec, None, secrets)
+        self.start_on(dir, spec, None, secrets, Go::now())
     }
 
-    /// As [`Native::start`], on an image's root, with the lock on it.
+    /// As [`Native::start`], on an image's root, with the lock on it, when it may begin.
     ///
     /// # Errors
-    /// As [`Native::start`].
+    /// As [`Native::start`]; or it may not begin.
     pub fn start_on(
         &self,
         dir: &Path,
         spec: &ContainerSpec,
         rootfs: Option<(Rootfs, File)>,
         secrets: &Secrets,
+        go: Go,
     ) -> Result<Adopted, NativeError> {
         spec.validate()?;
         self.can(spec)?;
@@ -261,6 +267,9 @@ impl Native {
         let job = self
             .prepare(&files, spec, rootfs.as_ref(), secrets)
             .map_err(failed("cannot start the shim"))?;
+        if !go.given_blocking() {
+            return Err(NativeError::NotGiven);
+        }
         let started = self.launch(&files, lock, &job)?;
         failpoint::reach("create.spawned");
         match started {

@@ -1,8 +1,8 @@
 //! An attempt in a container.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use runtime::{Attached, ContainerSpec, Ended, Found, Runtime, RuntimeError, Secrets};
+use runtime::{Attached, ContainerSpec, Ended, Found, Go, Runtime, RuntimeError, Secrets};
 use types::{Failure, FailureKind, Work, WorkBody};
 
 use super::{
@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Tries to learn how it ended.
 const TRIES: u32 = 5;
 
-pub(super) async fn start(job: &Job, work: &Work) {
+pub(super) async fn start(job: &Job, work: &Work, mut go: Go) {
     let WorkBody::Container(container) = &work.body else {
         return;
     };
@@ -90,6 +90,11 @@ pub(super) async fn start(job: &Job, work: &Work) {
         return job.fail(failure).await;
     }
     if !beside.is_empty() {
+        // They are containers, too.
+        if !go.given().await {
+            return;
+        }
+        go = Go::now();
         match pod::up(&job.context, runtime.as_ref(), &dir, beside, &job.reins.stop).await {
             Ok(()) => {}
             Err(NotUp::Stopped) => {
@@ -99,7 +104,7 @@ pub(super) async fn start(job: &Job, work: &Work) {
             Err(NotUp::Failed(why)) => return job.fail(Failure::new(FailureKind::Start, why)).await,
         }
     }
-    match begin(job, runtime.as_ref(), spec, secrets).await {
+    match begin(job, runtime.as_ref(), spec, secrets, go).await {
         Ok(Found::Running(running)) => {
             job.tell(Told::Started).await;
             attend(job, work, runtime.as_ref(), running).await;
@@ -119,9 +124,10 @@ async fn begin(
     runtime: &dyn Runtime,
     spec: ContainerSpec,
     secrets: Secrets,
+    go: Go,
 ) -> Result<Found, RuntimeError> {
     let dir = job.dir();
-    let mut starting = runtime.start(&dir, spec, secrets);
+    let mut starting = runtime.start_when(&dir, spec, secrets, go);
     tokio::select! {
         found = &mut starting => found,
         () = stop(job, runtime) => starting.await,
@@ -178,18 +184,17 @@ async fn over(job: &Job, work: &Work, ended: Ended) {
     match ended {
         Ended::Finished(record) => {
             let services = pod::down(&job.context, &job.dir(), Some(record.finished_at_ms)).await;
-            job.logs_end();
-            let (context, dir, done) = (Arc::clone(&job.context), job.dir(), work.clone());
-            let cause = job.reins.cause().cloned();
-            let left = record.artifacts.clone();
             let made =
-                node::blocking::run(move || of_exit(&context, &done, &dir, &record, cause.as_ref())).await;
+                node::blocking::here(|| of_exit(&job.context, work, &job.dir(), &record, job.reins.cause()));
+            let left = &record.artifacts;
             match made {
                 Ok(mut report) => {
                     report.verdict = pod::judged(report.verdict, &services);
                     report.services = services;
-                    artifacts::deliver(job, work, &left, &mut report).await;
+                    artifacts::deliver(job, work, left, &mut report).await;
                     job.tell(Told::Ended(Box::new(report))).await;
+                    // What follows it in the run does not wait for its logs.
+                    job.logs_end();
                 }
                 Err(error) => {
                     let message = format!("the report could not be made: {error}");

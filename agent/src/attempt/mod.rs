@@ -16,7 +16,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use runtime::{Attached, Ended, ExitRecord, RuntimeError};
+use runtime::{Attached, Ended, ExitRecord, Go, RuntimeError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use types::{AttemptReport, Failure, LeaseToken, Usage, Verdict, Work, WorkBody};
@@ -91,8 +91,8 @@ pub(crate) enum Told {
 }
 
 impl Job {
-    /// Starts it and stays until its end.
-    pub(crate) async fn start(self) {
+    /// Starts it and stays until its end. Makes ready what it needs meanwhile, and begins when it may.
+    pub(crate) async fn start(self, go: Go) {
         match admit::admit(&self.context, &self.meta) {
             Err(failure) => self.fail(failure).await,
             Ok(Work {
@@ -101,9 +101,11 @@ impl Job {
                 outputs,
                 ..
             }) => {
-                action::run(&self, action, &outputs, timeout_ms).await;
+                if go.given().await {
+                    action::run(&self, action, &outputs, timeout_ms).await;
+                }
             }
-            Ok(work) => container::start(&self, &work).await,
+            Ok(work) => container::start(&self, &work, go).await,
         }
     }
 

@@ -108,12 +108,17 @@ impl Journal {
         self.size
     }
 
-    /// Appends records by one write, and one flush with `sync`.
-    pub(super) fn append(&mut self, payloads: &[Vec<u8>], sync: bool) -> io::Result<()> {
+    /// Appends records by one write.
+    pub(super) fn append(&mut self, payloads: &[Vec<u8>]) -> io::Result<()> {
         let frames = framed(payloads);
         self.file.write_all_at(&frames, self.size)?;
         self.size += frames.len() as u64;
-        if sync { self.file.sync_data() } else { Ok(()) }
+        Ok(())
+    }
+
+    /// Flushes what was appended.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
     }
 
     /// Takes room ahead where there is less than half of it; false when the disk has none. Where the file system cannot

@@ -110,22 +110,31 @@ impl Spool {
         !self.left
     }
 
-    /// Appends records in one write; with `sync` they are on disk when this returns.
+    /// Appends records in one write, which does not wait for the disk.
     ///
     /// # Errors
     /// After one nothing is known of the file's end: the agent must not go on.
-    pub(crate) fn commit(&mut self, records: Vec<Record>, sync: bool) -> io::Result<()> {
+    pub(crate) fn write(&mut self, records: Vec<Record>) -> io::Result<()> {
         let mut payloads = Vec::with_capacity(records.len());
         for record in &records {
             payloads.push(serde_json::to_vec(record)?);
         }
-        self.journal.append(&payloads, sync)?;
+        self.journal.append(&payloads)?;
         for (record, payload) in records.into_iter().zip(&payloads) {
             self.fold(record, Journal::framed(payload.len()));
         }
+        Ok(())
+    }
+
+    /// Waits until all that was written is on the disk.
+    ///
+    /// # Errors
+    /// As [`Spool::write`].
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.journal.sync()?;
         let size = self.journal.size();
-        // Only with a sync: that is when the caller expects to wait for the disk.
-        if sync && size > COMPACT_BYTES && size - self.live_bytes.min(size) > size / 2 {
+        // Here the caller expects to wait for the disk.
+        if size > COMPACT_BYTES && size - self.live_bytes.min(size) > size / 2 {
             self.compact()?;
         }
         Ok(())

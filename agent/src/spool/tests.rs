@@ -56,6 +56,14 @@ fn phases(spool: &Spool) -> Vec<(LeaseToken, Phase<types::AttemptReport>)> {
         .collect()
 }
 
+impl Spool {
+    /// Writes records, and flushes with `sync`.
+    fn commit(&mut self, records: Vec<Record>, sync: bool) -> io::Result<()> {
+        self.write(records)?;
+        if sync { self.flush() } else { Ok(()) }
+    }
+}
+
 #[test]
 fn what_was_written_is_there_after_reopening() {
     let tmp = tempfile::tempdir().unwrap();

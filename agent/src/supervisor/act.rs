@@ -1,13 +1,15 @@
-//! Carries out what the desk wants: everything on disk first, by one write and at most one flush, then the rest in its
-//! order.
+//! Carries out what the desk wants: everything is written first, by one write and at most one flush, then comes the rest in
+//! its order.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use node::clock;
 use protocol::{
     agent::{Ending, Message, Phase},
     ids::{Action, DeskLease},
 };
+use runtime::Go;
+use tokio::sync::oneshot;
 use types::{AttemptReport, LeaseToken, Timestamp, WorkBody};
 
 use super::{Event, Round, Supervisor, event::Reply};
@@ -20,16 +22,20 @@ use crate::{
 
 /// A start that takes longer is announced as accepted.
 const SLOW: Duration = Duration::from_millis(250);
-/// How long a start is kept back, so that the server commits it together with the end of what is quick: an action. A container does
-/// not come to its first instruction meanwhile. One that did before it was told would run twice, if its agent were killed in that
-/// moment and lost its spool.
-const KEPT_BACK: Duration = Duration::from_millis(5);
-
+/// How long a start is kept back, so that the server commits it together with the end of what is quick: an action, or a container
+/// that does next to nothing. An agent that dies meanwhile tells it all the same: from its spool or, where that is lost, by
+/// what lies in the attempt's directory.
+const KEPT_BACK: Duration = Duration::from_millis(20);
+/// What the disk says when it takes nothing any more.
+const UNWRITABLE: &str = "the spool cannot be written: nothing may be started or reported any more";
 /// How long what an attempt left stays: its successor, which starts now, goes first.
 const REMOVAL: Duration = Duration::from_millis(250);
 
+/// What lets go the attempts of a round.
+type Gates = BTreeMap<LeaseToken, oneshot::Sender<()>>;
+
 impl Supervisor {
-    pub(super) async fn act(&mut self, round: Round) -> Result<(), AgentError> {
+    pub(super) fn act(&mut self, round: Round) -> Result<(), AgentError> {
         let Round {
             met,
             dial,
@@ -43,22 +49,39 @@ impl Supervisor {
             sync = true;
         }
         records.extend(met.into_iter().map(|(token, meta)| Record::Met { token, meta }));
-        for action in &actions {
+        // Of a lease that goes through several phases only the last is written: a write that breaks off leaves none between.
+        let last: BTreeMap<LeaseToken, usize> = actions
+            .iter()
+            .enumerate()
+            .filter_map(|(n, action)| match action {
+                Action::Persist { token, .. } => Some((token.clone(), n)),
+                _ => None,
+            })
+            .collect();
+        for (n, action) in actions.iter().enumerate() {
             match action {
                 Action::Persist { token, lease } => {
                     match flush_of(lease) {
                         // Told to nobody, it is kept nowhere else.
-                        Flush::Soon if self.link.is_some() => self.unflushed.end(token, tokio::time::Instant::now()),
+                        Flush::Soon if self.link.is_some() => {
+                            self.unflushed.end(token, tokio::time::Instant::now())
+                        }
                         Flush::Now | Flush::Soon => sync = true,
                         Flush::Whenever => {}
                     }
-                    records.push(self.record(token, lease));
+                    if last.get(token) == Some(&n) {
+                        records.push(self.record(token, lease));
+                    }
                 }
                 Action::Erase { token } => records.push(Record::Erase { token: token.clone() }),
                 Action::Send { .. } | Action::Start { .. } | Action::Stop { .. } | Action::Remove { .. } => {}
             }
         }
-        self.write(records, sync).await?;
+        self.put(records)?;
+        let mut gates = self.prepare(&actions);
+        if sync {
+            self.flush()?;
+        }
         if actions.iter().any(is_spooled_end) {
             failpoint::reach("spool.post");
         }
@@ -70,7 +93,7 @@ impl Supervisor {
             })
             .collect();
         for action in actions {
-            self.carry_out(action, &started);
+            self.carry_out(action, &started, &mut gates);
         }
         for reply in replies {
             match reply {
@@ -82,7 +105,7 @@ impl Supervisor {
     }
 
     /// One action, once everything is on disk.
-    fn carry_out(&mut self, action: Action, started: &[LeaseToken]) {
+    fn carry_out(&mut self, action: Action, started: &[LeaseToken], gates: &mut Gates) {
         match action {
             Action::Persist { token, lease } => self.settle(&token, &lease),
             Action::Erase { token } => self.forget(&token),
@@ -103,7 +126,9 @@ impl Supervisor {
                 if let Some(meta) = self.metas.get(&token) {
                     failpoint::reach_of("create.pre", &meta.key.step);
                 }
-                self.start(token);
+                if let Some(gate) = gates.remove(&token) {
+                    self.start(token, gate);
+                }
             }
             Action::Stop { token } => self.end(&token),
             // Only noted: what is left is removed when the logs are out, after a restart too.
@@ -127,36 +152,47 @@ impl Supervisor {
         }
     }
 
-    pub(super) async fn write(&mut self, records: Vec<Record>, sync: bool) -> Result<(), AgentError> {
-        if records.is_empty() && !sync {
+    /// Writes records, and waits for the disk with `sync`.
+    pub(super) fn write(&mut self, records: Vec<Record>, sync: bool) -> Result<(), AgentError> {
+        self.put(records)?;
+        if sync { self.flush() } else { Ok(()) }
+    }
+
+    fn put(&mut self, records: Vec<Record>) -> Result<(), AgentError> {
+        if records.is_empty() {
             return Ok(());
         }
-        let Some(mut spool) = self.spool.take() else {
-            return Err(AgentError::Panicked);
-        };
-        let (spool, written) = if sync {
-            // A flush takes milliseconds: not on this thread.
-            node::blocking::run(move || {
-                failpoint::reach("spool.flush");
-                let written = spool.commit(records, true);
-                (spool, written)
-            })
-            .await
+        self.spool.write(records).map_err(tried(UNWRITABLE))
+    }
+
+    fn flush(&mut self) -> Result<(), AgentError> {
+        let spool = &mut self.spool;
+        let flushed = node::blocking::here(|| {
+            failpoint::reach("spool.flush");
+            spool.flush()
+        });
+        flushed
             .map_err(|_| AgentError::Panicked)?
-        } else {
-            let written = spool.commit(records, false);
-            (spool, written)
-        };
-        self.spool = Some(spool);
-        written.map_err(tried(
-            "the spool cannot be written: nothing may be started or reported any more",
-        ))?;
-        if sync {
-            for token in self.unflushed.flushed() {
-                self.remove(token);
-            }
+            .map_err(tried(UNWRITABLE))?;
+        for token in self.unflushed.flushed() {
+            self.remove(token);
         }
         Ok(())
+    }
+
+    /// What starts is made ready while the disk flushes that it was meant, and not begun before.
+    fn prepare(&mut self, actions: &[Action]) -> Gates {
+        let mut gates = Gates::new();
+        for action in actions {
+            if let Action::Start { token } = action
+                && let Some(job) = self.job(token)
+            {
+                let (gate, go) = Go::gate();
+                self.tasks.spawn("attempt", self.over.clone(), job.start(go));
+                gates.insert(token.clone(), gate);
+            }
+        }
+        gates
     }
 
     /// A lease has come into a phase.
@@ -186,7 +222,7 @@ impl Supervisor {
         self.unannounced.insert(token.clone(), clock::wall());
         let events = self.events.clone();
         self.tasks.spawn("announcement", self.over.clone(), async move {
-            tokio::time::sleep(std::env::var("FH_KB").ok().and_then(|x| x.parse().ok()).map_or(KEPT_BACK, Duration::from_millis)).await;
+            tokio::time::sleep(KEPT_BACK).await;
             drop(events.send(Event::Announce(token)).await);
         });
     }
@@ -212,10 +248,10 @@ impl Supervisor {
         }
     }
 
-    fn start(&mut self, token: LeaseToken) {
-        let Some(job) = self.job(&token) else { return };
+    fn start(&self, token: LeaseToken, gate: oneshot::Sender<()>) {
         tracing::debug!(attempt = %self.shown(&token), "starts");
-        self.tasks.spawn("attempt", self.over.clone(), job.start());
+        // Without anybody to hear it, it was ended meanwhile.
+        let _ended = gate.send(());
         let events = self.events.clone();
         self.tasks.spawn("slow start", self.over.clone(), async move {
             tokio::time::sleep(SLOW).await;

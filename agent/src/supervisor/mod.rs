@@ -78,8 +78,7 @@ pub(crate) struct Parts {
 
 pub(crate) struct Supervisor {
     context: Arc<Context>,
-    /// Taken while it writes on another thread.
-    spool: Option<Spool>,
+    spool: Spool,
     desk: Desk,
     inbox: mpsc::Receiver<Event>,
     events: mpsc::Sender<Event>,
@@ -162,7 +161,7 @@ impl Supervisor {
             suspects: Suspects::restore(held.iter().map(|(token, held)| (token.clone(), held.crashes))),
             crashed: parts.spool.crashed(),
             context: parts.context,
-            spool: Some(parts.spool),
+            spool: parts.spool,
             inbox: parts.inbox,
             events: parts.events,
             logs: parts.logs,
@@ -192,7 +191,7 @@ impl Supervisor {
         self.carry(shutdown).await?;
         let count = self.desk.dial_count();
         let sync = !self.unflushed.is_empty();
-        self.write(vec![Record::Dial { count, left: true }], sync).await
+        self.write(vec![Record::Dial { count, left: true }], sync)
     }
 
     async fn carry(&mut self, shutdown: CancellationToken) -> Result<(), AgentError> {
@@ -224,7 +223,7 @@ impl Supervisor {
             {
                 events.push(event);
             }
-            self.round(events).await?;
+            self.round(events)?;
         }
     }
 
@@ -244,7 +243,7 @@ impl Supervisor {
         !self.desk.leases().iter().any(waits)
     }
 
-    async fn round(&mut self, events: Vec<Event>) -> Result<(), AgentError> {
+    fn round(&mut self, events: Vec<Event>) -> Result<(), AgentError> {
         let mut round = Round::default();
         // Renewals first, then the judgement: after a pause nothing else may come before it.
         let (renewals, rest): (Vec<_>, Vec<_>) = events
@@ -262,7 +261,7 @@ impl Supervisor {
             self.hear(event, &mut round);
         }
         self.next_suspect(&mut round);
-        self.act(round).await?;
+        self.act(round)?;
         let looked = self.look_at_the_disk();
         if looked.is_ok() {
             self.grant();
@@ -287,10 +286,10 @@ impl Supervisor {
 
     /// Takes room ahead for results; without it nothing new is taken.
     fn look_at_the_disk(&mut self) -> Result<(), AgentError> {
-        let Some(spool) = &mut self.spool else {
-            return Err(AgentError::Panicked);
-        };
-        let reserved = spool.reserve().map_err(tried("cannot take room for the spool"))?;
+        let reserved = self
+            .spool
+            .reserve()
+            .map_err(tried("cannot take room for the spool"))?;
         let (bytes, files) = self.context.dir.room();
         let short = !reserved || bytes < FREE_BYTES || files < FREE_FILES;
         if short && !self.short {
@@ -368,7 +367,7 @@ impl Supervisor {
     fn beat(&self) -> Beat {
         let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
         let mut stats = v1::AgentStats {
-            spool_bytes: self.spool.as_ref().map_or(0, Spool::size),
+            spool_bytes: self.spool.size(),
             sessions: self.sessions,
             resident_bytes: node::memory::resident_bytes(),
             leftovers_removed: count(&self.context.leftovers_removed),

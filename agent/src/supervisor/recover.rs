@@ -21,10 +21,7 @@ impl Supervisor {
     /// # Errors
     /// Containers are in this agent's care and it has no runtime, or the spool cannot be written.
     pub(crate) async fn recover(&mut self) -> Result<(), AgentError> {
-        let Some(spool) = &self.spool else {
-            return Err(AgentError::Panicked);
-        };
-        let held = spool.held().clone();
+        let held = self.spool.held().clone();
         self.recall(&held);
         let mut found = self
             .context
@@ -53,9 +50,9 @@ impl Supervisor {
             }
         }
         self.next_suspect(&mut round);
-        self.act(round).await?;
+        self.act(round)?;
         // What the process before this one left unflushed, before anything is taken away because of it.
-        self.write(Vec::new(), true).await?;
+        self.write(Vec::new(), true)?;
         self.attach_found();
         Ok(())
     }

@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(unflushed.or_later(one.clone()), None);
         // The first of them says when.
         assert!(unflushed.is_due(begin + SOON));
-        assert_eq!(unflushed.flushed(), [one.clone()]);
+        assert_eq!(unflushed.flushed(), std::slice::from_ref(&one));
         assert!(unflushed.is_empty() && unflushed.at().is_none());
         assert_eq!(unflushed.or_later(one.clone()), Some(one));
     }

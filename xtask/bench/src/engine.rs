@@ -40,8 +40,7 @@ pub(crate) fn measure(rounds: usize) -> Result<Row> {
     // The first of each warms caches and is not counted.
     for round in 0..=rounds {
         let peer_ms = tokio.block_on(async { tokio::time::timeout(PATIENCE, seven(&client)).await })??;
-        let run = stack.cli(&["run", &file])?;
-        let run = stack.ended(&run)?;
+        let run = stack.run(&file)?;
         ensure!(
             run["outcome"] == "succeeded",
             "a measured run did not succeed: {run}"

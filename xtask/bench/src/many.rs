@@ -43,8 +43,7 @@ pub(crate) fn measure(rounds: usize) -> Result<Vec<Row>> {
         let begun = Instant::now();
         peer::loops(AT_ONCE, CONTAINERS / AT_ONCE)?;
         let peer_ms = begun.elapsed().as_secs_f64() * 1_000.0;
-        let run = stack.cli(&["run", &file])?;
-        let run = stack.ended(&run)?;
+        let run = stack.run(&file)?;
         ensure!(
             run["outcome"] == "succeeded",
             "a measured run did not succeed: {run}"

@@ -240,6 +240,14 @@ impl Stack {
         )?)
     }
 
+    /// Runs a definition by one client, which watches it to its end: a second one, that starts in the middle, would take a core from
+    /// what is measured. Answers it from the history.
+    pub(crate) fn run(&self, file: &str) -> Result<Value> {
+        let said = self.cli(&["run", "--watch", file])?;
+        let run = said.split_whitespace().find(|word| word.starts_with("run_"));
+        self.json(&["show", run.with_context(|| format!("no run: {said}"))?])
+    }
+
     /// Waits for a run's end; answers it from the history.
     pub(crate) fn ended(&self, run: &str) -> Result<Value> {
         self.cli(&["watch", run])?;

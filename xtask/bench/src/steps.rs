@@ -42,8 +42,7 @@ pub(crate) fn measure(rounds: usize) -> Result<Vec<Row>> {
     for round in 0..=rounds {
         let docker_ms = docker.as_ref().ok().map(|docker| docker.run(STEPS)).transpose()?;
         let bare_ms = bare.run(STEPS)?;
-        let run = stack.cli(&["run", &file])?;
-        let run = stack.ended(&run)?;
+        let run = stack.run(&file)?;
         ensure!(
             run["outcome"] == "succeeded",
             "a measured run did not succeed: {run}"

@@ -23,23 +23,24 @@ impl Write for Append {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(u64, Effect), Stop> {
         check::append(self).map_err(Stop::Refused)?;
         for claim in &self.claims {
-            check_claim(tx.conn, claim).await?;
+            check_claim(tx.conn().await?, claim).await?;
         }
         for part in &self.streams {
             check_seq(tx, part).await?;
         }
         let mut bytes = 0;
         for claim in &self.claims {
-            put_claim(tx.conn, claim).await?;
+            put_claim(tx.conn().await?, claim).await?;
             bytes += claim.answer.len();
         }
         for evidence in &self.evidence {
-            put_evidence(tx.conn, evidence).await?;
+            put_evidence(tx.conn().await?, evidence).await?;
             bytes += evidence.body.len();
         }
         let mut cursor = 0;
-        for part in &self.streams {
-            cursor = put_stream(tx, part).await?.unwrap_or(cursor);
+        for (n, part) in self.streams.iter().enumerate() {
+            let is_last = n + 1 == self.streams.len();
+            cursor = put_stream(tx, part, is_last).await?.unwrap_or(cursor);
             bytes += part.events.iter().map(|event| event.body.len()).sum::<usize>();
         }
         let wrote = !(self.claims.is_empty() && self.evidence.is_empty() && self.streams.is_empty());
@@ -74,7 +75,7 @@ async fn check_seq(tx: &mut Tx<'_>, part: &StreamAppend) -> Result<(), Stop> {
         None => {
             sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM events WHERE stream = ?")
                 .bind(stream)
-                .fetch_one(&mut *tx.conn)
+                .fetch_one(tx.conn().await?)
                 .await?
         }
     };
@@ -128,14 +129,20 @@ async fn put_evidence(conn: &mut SqliteConnection, evidence: &Evidence) -> Resul
 }
 
 /// The head and the events, in as few steps as go: each is a way to the connection's thread and back. Answers the last cursor.
-async fn put_stream(tx: &mut Tx<'_>, part: &StreamAppend) -> Result<Option<u64>, Stop> {
+async fn put_stream(tx: &mut Tx<'_>, part: &StreamAppend, is_last: bool) -> Result<Option<u64>, Stop> {
     let mut seq = part.expected_seq;
     let mut cursor = None;
     let mut head = Some(head_of(part)?);
-    for events in part.events.chunks(TOGETHER) {
-        let (mut sql, args) = head.take().unwrap_or_default();
+    let mut chunks = part.events.chunks(TOGETHER).peekable();
+    while let Some(events) = chunks.next() {
+        let (put_head, args) = head.take().unwrap_or_default();
+        let mut sql = tx.begin_with().to_owned();
+        sql.push_str(&put_head);
         sql.push_str("INSERT INTO events (stream, seq, at, kind, version, body) VALUES (?, ?, ?, ?, ?, ?)");
         sql.push_str(&", (?, ?, ?, ?, ?, ?)".repeat(events.len() - 1));
+        if is_last && chunks.peek().is_none() {
+            sql.push_str(tx.end_with());
+        }
         let mut query = sqlx::query_with(AssertSqlSafe(sql), args);
         for event in events {
             seq += 1;
@@ -147,7 +154,7 @@ async fn put_stream(tx: &mut Tx<'_>, part: &StreamAppend) -> Result<Option<u64>,
                 .bind(event.version)
                 .bind(&event.body);
         }
-        let done = query.execute(&mut *tx.conn).await?;
+        let done = query.execute(tx.conn().await?).await?;
         cursor = Some(done.last_insert_rowid().cast_unsigned());
     }
     tx.seqs.set(part.stream.as_str(), seq);

@@ -22,7 +22,7 @@ impl Write for KeepArtifact {
     type Answer = ();
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<((), Effect), Stop> {
-        let conn = &mut *tx.conn;
+        let conn = tx.conn().await?;
         let ArtifactRow {
             run,
             token,
@@ -58,7 +58,7 @@ impl Write for ObjectRemoved {
     type Answer = ();
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<((), Effect), Stop> {
-        let conn = &mut *tx.conn;
+        let conn = tx.conn().await?;
         sqlx::query("INSERT OR REPLACE INTO artifacts_removed (sha256, removed_at) VALUES (?, ?)")
             .bind(&self.0)
             .bind(self.1.unix_ms())

@@ -8,11 +8,87 @@ use tokio::sync::oneshot;
 
 use super::{StoreError, crowd::Crowd};
 
-/// The transaction that writes share.
+/// The transaction that writes share. It begins with the first statement and, where it is of one write, ends with the last: each
+/// statement by itself is a way to the connection's thread and back.
 pub(super) struct Tx<'a> {
-    pub(super) conn: &'a mut SqliteConnection,
+    conn: &'a mut SqliteConnection,
     pub(super) seqs: &'a mut Seqs,
     pub(super) crowd: &'a mut Crowd,
+    state: State,
+    /// Of one write, with where a test lets the process die before it is committed.
+    alone: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Due,
+    Begun,
+    Committed,
+}
+
+impl<'a> Tx<'a> {
+    pub(super) const fn new(
+        conn: &'a mut SqliteConnection,
+        seqs: &'a mut Seqs,
+        crowd: &'a mut Crowd,
+        alone: Option<&'static str>,
+    ) -> Self {
+        Self {
+            conn,
+            seqs,
+            crowd,
+            state: State::Due,
+            alone,
+        }
+    }
+
+    /// The connection, in the transaction.
+    pub(super) async fn conn(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        if self.state == State::Due {
+            sqlx::query("BEGIN IMMEDIATE").execute(&mut *self.conn).await?;
+            self.state = State::Begun;
+        }
+        Ok(self.conn)
+    }
+
+    /// How the next statement begins.
+    pub(super) fn begin_with(&mut self) -> &'static str {
+        match self.state {
+            State::Due => {
+                self.state = State::Begun;
+                "BEGIN IMMEDIATE; "
+            }
+            State::Begun | State::Committed => "",
+        }
+    }
+
+    /// How the last statement of a write ends.
+    pub(super) fn end_with(&mut self) -> &'static str {
+        match self.alone {
+            Some(before) => {
+                failpoint::reach(before);
+                self.state = State::Committed;
+                "; COMMIT"
+            }
+            None => "",
+        }
+    }
+
+    /// Ends it; without `keep`, or where nothing was written, as if it had not been.
+    pub(super) async fn end(self, keep: bool, before: &'static str) -> Result<bool, sqlx::Error> {
+        match self.state {
+            State::Due => Ok(false),
+            State::Committed => Ok(true),
+            State::Begun => {
+                if keep {
+                    failpoint::reach(before);
+                }
+                let sql = if keep { "COMMIT" } else { "ROLLBACK" };
+                sqlx::query(sql).execute(self.conn).await?;
+                Ok(keep)
+            }
+        }
+    }
 }
 
 /// The last seq of streams that were written to by this connection, the only one that writes: what it knows it need not read. To

@@ -39,7 +39,7 @@ impl Write for WriteLogs {
     type Answer = Vec<u64>;
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(Vec<u64>, Effect), Stop> {
-        let conn = &mut *tx.conn;
+        let conn = tx.conn().await?;
         let mut logs: BTreeMap<(&AttemptKey, LogStream), Log> = BTreeMap::new();
         let mut held = Vec::with_capacity(self.0.len());
         let mut effect = Effect::default();

@@ -32,7 +32,7 @@ impl Write for PutWorkflow {
     type Answer = bool;
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(bool, Effect), Stop> {
-        let conn = &mut *tx.conn;
+        let conn = tx.conn().await?;
         let Self(row) = self;
         let newest: Option<String> =
             sqlx::query_scalar("SELECT version FROM newest_workflows WHERE name = ?")
@@ -74,7 +74,7 @@ impl Write for AgentSession {
     type Answer = Option<u64>;
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(Option<u64>, Effect), Stop> {
-        let conn = &mut *tx.conn;
+        let conn = tx.conn().await?;
         let Self { agent, dial } = self;
         check::number("the dial", *dial).map_err(Stop::Refused)?;
         let highest: Option<u64> = sqlx::query_scalar("SELECT dial FROM agents WHERE id = ?")
@@ -110,7 +110,7 @@ impl Write for Drain {
     type Answer = ();
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<((), Effect), Stop> {
-        let conn = &mut *tx.conn;
+        let conn = tx.conn().await?;
         let Self(drained) = self;
         sqlx::query("INSERT OR REPLACE INTO drained (agent, by, reason, at) VALUES (?, ?, ?, ?)")
             .bind(drained.agent.as_str())
@@ -131,7 +131,7 @@ impl Write for Undrain {
     type Answer = ();
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<((), Effect), Stop> {
-        let conn = &mut *tx.conn;
+        let conn = tx.conn().await?;
         sqlx::query("DELETE FROM drained WHERE agent = ?")
             .bind(self.0.as_str())
             .execute(conn)

@@ -232,24 +232,16 @@ impl Task {
     async fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
         self.connect().await?;
         let conn = self.conn.as_mut().ok_or(sqlx::Error::WorkerCrashed)?.get()?;
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+        let (before, after) = self.database.failpoints();
         let mut all = Effect::default();
-        let mut tx = Tx {
-            conn,
-            seqs: &mut self.seqs,
-            crowd: &mut self.crowd,
-        };
+        let alone = (batch.len() == 1).then_some(before);
+        let mut tx = Tx::new(conn, &mut self.seqs, &mut self.crowd, alone);
         for job in batch {
             all.add(job.apply(&mut tx).await?);
         }
-        let conn = tx.conn;
-        if !all.wrote {
-            sqlx::query("ROLLBACK").execute(conn).await?;
+        if !tx.end(all.wrote, before).await? {
             return Ok(());
         }
-        let (before, after) = self.database.failpoints();
-        failpoint::reach(before);
-        sqlx::query("COMMIT").execute(conn).await?;
         failpoint::reach(after);
         self.commits.fetch_add(1, Ordering::Relaxed);
         match self.database {

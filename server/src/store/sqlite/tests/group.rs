@@ -79,7 +79,7 @@ impl Write for Bad {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<((), Effect), Stop> {
         let sql = "INSERT INTO events (stream, seq, at, kind, version, body) VALUES ('bad', ?, 0, '', 1, '')";
         for seq in [1, 1] {
-            sqlx::query(sql).bind(seq).execute(&mut *tx.conn).await?;
+            sqlx::query(sql).bind(seq).execute(tx.conn().await?).await?;
         }
         Ok(((), Effect::wrote(0)))
     }
