@@ -6,7 +6,6 @@ use std::{
 };
 
 use node::config::Place;
-use tokio::sync::Notify;
 use types::{AgentId, Labels, Policy};
 
 use crate::{
@@ -46,8 +45,6 @@ pub(crate) struct Context {
     pub registries: Registries,
     pub actions: actions::Registry,
     pub vendors: Vendors,
-    /// Something that was kept can be taken away now: the janitor looks at once.
-    pub look: Notify,
     /// Leftovers of attempts that were found and removed since this process began.
     pub leftovers_removed: AtomicU64,
     /// What logs of acknowledged attempts may take of the disk while the server does not have them.

@@ -27,6 +27,7 @@ const LOCK_AGAIN: Duration = Duration::from_millis(10);
 /// | `lock` | locked by the agent for its life |
 /// | `agent-id` | made once: an agent that loses its disk is another agent |
 /// | `spool` | leases, results, the dial counter, tombstones |
+/// | `unrecorded` | attempts of which something lay there and nothing in the spool |
 /// | `renewed` | when leases were renewed last; may be lost |
 /// | `attempts/TOKEN/` | one attempt: the runtime's files and how much of its logs is acknowledged |
 /// | `native/`, `docker/` | each runtime's own |
@@ -110,6 +111,11 @@ impl DataDir {
             u64::MAX
         };
         (fs.blocks_available().saturating_mul(fs.fragment_size()), files)
+    }
+
+    /// Attempts that the spool did not know.
+    pub(crate) fn unrecorded(&self) -> PathBuf {
+        self.path.join("unrecorded")
     }
 
     /// When leases were renewed last.

@@ -13,13 +13,7 @@ use runtime::{Found, RuntimeError, Stray};
 use tokio::sync::{mpsc, oneshot};
 use types::LeaseToken;
 
-use crate::{
-    attempt::pod,
-    context::Context,
-    runtimes::Runtimes,
-    supervisor::{Event, Kept},
-    sweep,
-};
+use crate::{attempt::pod, context::Context, runtimes::Runtimes, supervisor::Event, sweep};
 
 /// Between two looks. What is seen in two of them in a row is left behind: within a minute of its end it is gone.
 const EVERY: Duration = Duration::from_secs(20);
@@ -56,30 +50,22 @@ impl Janitor {
     /// Goes on until it is dropped.
     pub(crate) async fn run(self) {
         // Nothing was begun before the first look, so that nothing on its way can be taken for left behind.
-        let Some((mut seen, unsaid)) = self.look().await else {
-            return;
-        };
-        let mut removed = self.take_away(&seen, &unsaid).await;
+        let Some(mut seen) = self.look().await else { return };
+        let mut removed = self.take_away(&seen).await;
         loop {
             if removed > 0 {
                 tracing::info!(removed, "what attempts had left behind on this host is gone");
             }
-            tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
-                () = self.context.look.notified() => {}
-            }
-            let Some((now, unsaid)) = self.look().await else {
-                return;
-            };
+            tokio::time::sleep(EVERY).await;
+            let Some(now) = self.look().await else { return };
             let stayed: BTreeSet<Leftover> = now.intersection(&seen).cloned().collect();
-            removed = self.take_away(&stayed, &unsaid).await;
+            removed = self.take_away(&stayed).await;
             seen = now;
         }
     }
 
-    /// What lies there without a live attempt, and of which attempts the directory stays all the same; nothing when the supervisor
-    /// is gone.
-    async fn look(&self) -> Option<(BTreeSet<Leftover>, BTreeSet<LeaseToken>)> {
+    /// What lies there without a live attempt; nothing when the supervisor is gone.
+    async fn look(&self) -> Option<BTreeSet<Leftover>> {
         // Looked for before the supervisor is asked: an attempt is in its books before anything of it is made.
         let mut found = self.directories();
         for one in self.context.runtimes.iter().flat_map(Runtimes::iter) {
@@ -93,9 +79,9 @@ impl Janitor {
         }
         let (reply, kept) = oneshot::channel();
         self.events.send(Event::Kept(reply)).await.ok()?;
-        let Kept { attempts, unsaid } = kept.await.ok()?;
-        found.retain(|leftover| !leftover.belongs_to(&attempts));
-        Some((found, unsaid))
+        let kept = kept.await.ok()?;
+        found.retain(|leftover| !leftover.belongs_to(&kept));
+        Some(found)
     }
 
     /// Attempts by their directories.
@@ -108,7 +94,7 @@ impl Janitor {
     }
 
     /// How many of them went.
-    async fn take_away(&self, leftovers: &BTreeSet<Leftover>, unsaid: &BTreeSet<LeaseToken>) -> u32 {
+    async fn take_away(&self, leftovers: &BTreeSet<Leftover>) -> u32 {
         let mut gone = 0;
         for leftover in leftovers {
             let (id, what) = match leftover {
@@ -116,12 +102,6 @@ impl Janitor {
                 Leftover::Stray(_, stray) => (stray.id.as_str(), stray.what.as_str()),
             };
             let done = match leftover {
-                Leftover::Attempt(token) if unsaid.contains(token) => {
-                    if let Err(error) = self.end(token).await {
-                        tracing::error!(token = id, %error, "what the spool does not know runs, and cannot be ended; trying again");
-                    }
-                    continue;
-                }
                 Leftover::Attempt(token) => self.bury(token).await,
                 Leftover::Stray(runtime, stray) => self.clear(runtime, stray).await,
             };
@@ -144,11 +124,6 @@ impl Janitor {
     }
 
     async fn bury(&self, token: &LeaseToken) -> Result<(), RuntimeError> {
-        self.end(token).await?;
-        sweep::try_remove(&self.context, token).await
-    }
-
-    async fn end(&self, token: &LeaseToken) -> Result<(), RuntimeError> {
         if let Ok(runtimes) = &self.context.runtimes {
             let dir = self.context.dir.attempt(token);
             let runtime = runtimes.of(&dir)?;
@@ -160,7 +135,7 @@ impl Janitor {
                 }
             }
         }
-        Ok(())
+        sweep::try_remove(&self.context, token).await
     }
 
     async fn clear(&self, runtime: &str, stray: &Stray) -> Result<(), RuntimeError> {

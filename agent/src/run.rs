@@ -204,7 +204,6 @@ async fn context(
         registries,
         actions: config.actions,
         vendors: config.vendors,
-        look: tokio::sync::Notify::new(),
         leftovers_removed: AtomicU64::new(0),
         logs_waiting_bytes: config.file.logs_waiting_bytes,
         log_bytes_waiting: AtomicU64::new(0),

@@ -9,9 +9,6 @@ use crate::fetch::Fetched;
 use crate::go::Go;
 use crate::{Adopted, ContainerSpec, Ended, Handle, Native, NativeError, Secrets, Stray};
 
-/// Why nothing began.
-pub(crate) const NOT_GIVEN: &str = "it was made ready, and did not get leave to begin";
-
 /// What runs containers. An attempt is named by its directory; starting it twice is starting it once.
 ///
 /// Below that directory lie what the step writes (see [`crate::AttemptDir`]) and, once it has ended, its exit record,
@@ -35,21 +32,21 @@ pub trait Runtime: Send + Sync {
     /// # Errors
     /// Nothing has run. What is the image's or the step's fault is a start error in a record instead.
     async fn start(&self, dir: &Path, spec: ContainerSpec, secrets: Secrets) -> Result<Found, RuntimeError>;
-    /// As [`Runtime::start`]: makes ready what it can, and begins when it may.
+    /// As [`Runtime::start`]: makes ready what it can, and begins when it may; none when it may not.
     ///
     /// # Errors
-    /// As [`Runtime::start`]; or it may not begin.
+    /// As [`Runtime::start`].
     async fn start_when(
         &self,
         dir: &Path,
         spec: ContainerSpec,
         secrets: Secrets,
         go: Go,
-    ) -> Result<Found, RuntimeError> {
+    ) -> Result<Option<Found>, RuntimeError> {
         if go.given().await {
-            self.start(dir, spec, secrets).await
+            Ok(Some(self.start(dir, spec, secrets).await?))
         } else {
-            Err(RuntimeError(NOT_GIVEN.to_owned()))
+            Ok(None)
         }
     }
     /// Finds it after a restart of the agent.
@@ -151,7 +148,8 @@ impl Runtime for Native {
     }
 
     async fn start(&self, dir: &Path, spec: ContainerSpec, secrets: Secrets) -> Result<Found, RuntimeError> {
-        self.start_when(dir, spec, secrets, Go::now()).await
+        let found = self.start_when(dir, spec, secrets, Go::now()).await?;
+        found.ok_or_else(|| NativeError::NotGiven.into())
     }
 
     async fn start_when(
@@ -160,13 +158,20 @@ impl Runtime for Native {
         spec: ContainerSpec,
         secrets: Secrets,
         go: Go,
-    ) -> Result<Found, RuntimeError> {
+    ) -> Result<Option<Found>, RuntimeError> {
         let rootfs = match self.rootfs(dir, &spec).await? {
             Fetched::Ready(rootfs) => rootfs,
-            Fetched::Over(found) => return Ok(found),
+            Fetched::Over(found) => return Ok(Some(found)),
         };
         let (native, dir) = (self.clone(), dir.to_owned());
-        blocking(move || Ok(Self::start_on(&native, &dir, &spec, rootfs, &secrets, go)?.into())).await
+        blocking(
+            move || match Self::start_on(&native, &dir, &spec, rootfs, &secrets, go) {
+                Ok(adopted) => Ok(Some(adopted.into())),
+                Err(NativeError::NotGiven) => Ok(None),
+                Err(error) => Err(error.into()),
+            },
+        )
+        .await
     }
 
     async fn adopt(&self, dir: &Path) -> Result<Found, RuntimeError> {

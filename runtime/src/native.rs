@@ -17,7 +17,6 @@ use types::Secret;
 use crate::attempt_dir::{AttemptDir, create_empty, empty, start_time};
 use crate::cannot::{Cannot, cannot, looser};
 use crate::cgroup::{self, Group, Layout};
-use crate::contract::NOT_GIVEN;
 use crate::forked::Forked;
 use crate::forks::Forks;
 use crate::go::Go;
@@ -140,7 +139,7 @@ pub enum NativeError {
     #[error("no usable cgroups: {0}")]
     Cgroups(String),
     /// It may not begin.
-    #[error("{NOT_GIVEN}")]
+    #[error("it was made ready, and did not get leave to begin")]
     NotGiven,
     /// The attempt's shim lives: stop it first.
     #[error("the attempt is still running")]

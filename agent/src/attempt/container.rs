@@ -105,11 +105,13 @@ pub(super) async fn start(job: &Job, work: &Work, mut go: Go) {
         }
     }
     match begin(job, runtime.as_ref(), spec, secrets, go).await {
-        Ok(Found::Running(running)) => {
+        Ok(Some(Found::Running(running))) => {
             job.tell(Told::Started).await;
             attend(job, work, runtime.as_ref(), running).await;
         }
-        Ok(Found::Ended(ended)) => over(job, work, ended).await,
+        Ok(Some(Found::Ended(ended))) => over(job, work, ended).await,
+        // The agent cannot say that it was meant: it ends, and the next one on this directory starts it.
+        Ok(None) => {}
         Err(error) => {
             job.fail(Failure::new(FailureKind::Start, error.to_string()))
                 .await
@@ -125,7 +127,7 @@ async fn begin(
     spec: ContainerSpec,
     secrets: Secrets,
     go: Go,
-) -> Result<Found, RuntimeError> {
+) -> Result<Option<Found>, RuntimeError> {
     let dir = job.dir();
     let mut starting = runtime.start_when(&dir, spec, secrets, go);
     tokio::select! {

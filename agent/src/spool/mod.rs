@@ -87,10 +87,13 @@ impl Spool {
         spool.left = left;
         if read.damaged > 0 {
             spool.doubt();
-            // Else the damage would be met again at each start.
-            spool
-                .compact()
-                .map_err(tried("cannot write the spool anew without what is damaged"))?;
+        }
+        // Damage would be met again at each start. And what a process that crashed had not flushed, or what the disk did not take and
+        // the kernel calls written, is on the disk before anything is taken away because of it.
+        if read.damaged > 0 || !left {
+            // Where there is no room for a second one, this one stays.
+            spool.journal.sync().map_err(tried("cannot flush the spool"))?;
+            spool.compact().map_err(tried("cannot write the spool anew"))?;
         }
         Ok(spool)
     }

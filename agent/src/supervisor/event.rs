@@ -63,18 +63,9 @@ pub(crate) enum Event {
     /// The logs of an attempt are acknowledged or not wanted.
     LogsDone(LeaseToken),
     /// Which attempts still need what lies on this host?
-    Kept(oneshot::Sender<Kept>),
+    Kept(oneshot::Sender<BTreeSet<LeaseToken>>),
     /// Look at the clock.
     Nothing,
-}
-
-/// What still needs what lies on this host.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    /// All of it.
-    pub attempts: BTreeSet<LeaseToken>,
-    /// Of these what runs is ended, and their directories stay.
-    pub unsaid: BTreeSet<LeaseToken>,
 }
 
 /// What a heartbeat says.

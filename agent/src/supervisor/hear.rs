@@ -1,5 +1,7 @@
 //! What each event means to the desk.
 
+use std::collections::BTreeSet;
+
 use node::clock::{self, Boot};
 use protocol::{
     Decline,
@@ -7,11 +9,7 @@ use protocol::{
 };
 use types::{AttemptKey, LeaseToken, SessionId, limits};
 
-use super::{
-    Event, Link, Round, Supervisor,
-    event::{Kept, Reply},
-    leases::LEASE_MIN_MS,
-};
+use super::{Event, Link, Round, Supervisor, event::Reply, leases::LEASE_MIN_MS};
 use crate::{
     attempt::Told,
     convert,
@@ -52,10 +50,6 @@ impl Supervisor {
                 release,
             } => {
                 self.sessions += 1;
-                // The Hello was taken in before the session is open.
-                if !std::mem::take(&mut self.unsaid).is_empty() {
-                    self.context.look.notify_one();
-                }
                 self.leases.set_heartbeat(heartbeat_ms);
                 self.leases.answered(sent);
                 self.link = Some(Link {
@@ -89,7 +83,10 @@ impl Supervisor {
             Event::Ack(token) => self.tell(Input::Ack { token }, round),
             // Without its record its logs would be swept at the next start; the server says it again in the next session.
             Event::Forget(token) if self.logging.contains(&token) => {}
-            Event::Forget(token) => self.tell(Input::Forget { token }, round),
+            Event::Forget(token) => {
+                self.unrecorded.forget(&token);
+                self.tell(Input::Forget { token }, round);
+            }
             Event::Stop { token, key, reason } => self.stop(token, key, &reason, round),
             Event::Beat { reply } => round.replies.push(Reply::Live(reply)),
             Event::Renewed { tokens, sent, stop } => {
@@ -110,15 +107,12 @@ impl Supervisor {
         }
     }
 
-    /// Attempts that are not over, or whose logs are on their way; and those that the server is still to hear of.
-    fn kept(&self) -> Kept {
+    /// Attempts that are not over, or whose logs are on their way.
+    fn kept(&self) -> BTreeSet<LeaseToken> {
         let leases = self.desk.leases().iter();
         let live = leases.filter(|(_, lease)| lease.phase != Phase::Tombstone);
         let live = live.map(|(token, _)| token.clone());
-        Kept {
-            attempts: live.chain(self.logging.iter().cloned()).collect(),
-            unsaid: self.unsaid.clone(),
-        }
+        live.chain(self.logging.iter().cloned()).collect()
     }
 
     /// All that is live or unacknowledged, then tombstones as far as the message goes: the server can do without the
@@ -132,8 +126,9 @@ impl Supervisor {
             })
             .collect();
         items.sort_by_key(|(is_tomb, ..)| *is_tomb);
-        let mut bytes = ITEM_BYTES * self.unsaid.len();
-        let unsaid = self.unsaid.iter().map(convert::unknown_item);
+        let unrecorded = self.unrecorded.tokens();
+        let mut bytes = ITEM_BYTES * unrecorded.len();
+        let unrecorded = unrecorded.iter().map(convert::unknown_item);
         let known = items
             .into_iter()
             .take_while(|(is_tomb, _, meta, _)| {
@@ -141,7 +136,7 @@ impl Supervisor {
                 !is_tomb || bytes < INVENTORY_BYTES
             })
             .map(|(_, token, meta, held)| convert::item(token, meta, held));
-        unsaid.chain(known).collect()
+        unrecorded.chain(known).collect()
     }
 
     fn offer(&mut self, token: LeaseToken, session: SessionId, meta: Meta, round: &mut Round) {

@@ -12,6 +12,7 @@ mod leases;
 mod recover;
 mod suspects;
 mod unflushed;
+mod unrecorded;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,7 +34,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use types::{LeaseToken, SessionId, Timestamp};
 
-pub(crate) use event::{Beat, Event, Kept};
+pub(crate) use event::{Beat, Event};
 
 use crate::{
     attempt::Reins,
@@ -45,6 +46,7 @@ use crate::{
 use leases::Leases;
 use suspects::Suspects;
 use unflushed::Unflushed;
+use unrecorded::Unrecorded;
 
 /// Events that are taken together, so that one flush serves them all.
 const TOGETHER: usize = 256;
@@ -105,9 +107,8 @@ pub(crate) struct Supervisor {
     unannounced: BTreeMap<LeaseToken, Timestamp>,
     /// Found running at the start, to be attached.
     found: BTreeMap<LeaseToken, Box<dyn Attached>>,
-    /// Attempts that have a directory and of which the spool says nothing: it was lost, or that part of it. Said as over, so that
-    /// none of them is offered again as one that never came here; until a session is open.
-    unsaid: BTreeSet<LeaseToken>,
+    /// Of which the spool says nothing.
+    unrecorded: Unrecorded,
     /// Ends that are told before they are on the disk.
     unflushed: Unflushed,
     /// Sessions that were opened.
@@ -175,7 +176,7 @@ impl Supervisor {
             removable: BTreeSet::new(),
             unannounced: BTreeMap::new(),
             found: BTreeMap::new(),
-            unsaid: BTreeSet::new(),
+            unrecorded: Unrecorded::default(),
             unflushed: Unflushed::default(),
             sessions: 0,
             leaving: false,
@@ -190,8 +191,9 @@ impl Supervisor {
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), AgentError> {
         self.carry(shutdown).await?;
         let count = self.desk.dial_count();
-        let sync = !self.unflushed.is_empty();
-        self.write(vec![Record::Dial { count, left: true }], sync)
+        // What is flushed may be written anew, and the last word comes last.
+        self.write(Vec::new(), !self.unflushed.is_empty())?;
+        self.write(vec![Record::Dial { count, left: true }], false)
     }
 
     async fn carry(&mut self, shutdown: CancellationToken) -> Result<(), AgentError> {

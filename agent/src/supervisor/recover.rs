@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use node::clock::Boot;
+use node::clock::{self, Boot};
 use protocol::agent::{Ending, Input, Phase, Seen};
 use runtime::{Ended, Found};
 use types::{AttemptReport, LeaseToken, Work, WorkBody, limits};
 
-use super::{Round, Supervisor, leases::LEASE_MIN_MS};
+use super::{Round, Supervisor, leases::LEASE_MIN_MS, unrecorded::Unrecorded};
 use crate::{
     attempt::{self, pod},
     error::{AgentError, tried},
@@ -23,20 +23,7 @@ impl Supervisor {
     pub(crate) async fn recover(&mut self) -> Result<(), AgentError> {
         let held = self.spool.held().clone();
         self.recall(&held);
-        let mut found = self
-            .context
-            .dir
-            .leases()
-            .map_err(tried("cannot look which attempts have a directory"))?;
-        found.retain(|token| !held.contains_key(token));
-        if !found.is_empty() {
-            let tokens: Vec<_> = found.iter().map(LeaseToken::as_str).collect();
-            tracing::warn!(
-                ?tokens,
-                "the spool does not know these attempts, of which something lies here: the server is told that they may have run"
-            );
-        }
-        self.unsaid = found;
+        self.meet_unrecorded(&held)?;
         self.refuse_without_runtime(&held)?;
         let kept = self.leases.kept(&self.context.boot);
         let mut round = Round::default();
@@ -51,8 +38,6 @@ impl Supervisor {
         }
         self.next_suspect(&mut round);
         self.act(round)?;
-        // What the process before this one left unflushed, before anything is taken away because of it.
-        self.write(Vec::new(), true)?;
         self.attach_found();
         Ok(())
     }
@@ -68,6 +53,28 @@ impl Supervisor {
                 self.context.kept.forget(&token);
             }
         }
+    }
+
+    /// What lies in the attempts' directory and is in no record: the server is told that they may have run.
+    fn meet_unrecorded(
+        &mut self,
+        held: &std::collections::BTreeMap<LeaseToken, Held>,
+    ) -> Result<(), AgentError> {
+        let dir = &self.context.dir;
+        let mut found = dir
+            .leases()
+            .map_err(tried("cannot look which attempts have a directory"))?;
+        found.retain(|token| !held.contains_key(token));
+        if !found.is_empty() {
+            let tokens: Vec<_> = found.iter().map(LeaseToken::as_str).collect();
+            tracing::warn!(
+                ?tokens,
+                "the spool does not know these attempts, of which something lies here: the server is told that they may have run"
+            );
+        }
+        self.unrecorded = Unrecorded::open(dir.unrecorded(), found, clock::wall())
+            .map_err(tried("cannot note which attempts the spool does not know"))?;
+        Ok(())
     }
 
     fn refuse_without_runtime(

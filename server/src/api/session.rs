@@ -377,6 +377,10 @@ fn strangers(core: &Core, agent: &AgentId, held: Inventories) -> Vec<Down> {
     };
     // Of a run that could not be loaded for a defect nobody knows the leases yet: a moment's defect ends no work.
     let waits = |attempt: &Option<v1::AttemptRef>| {
+        // Of one without a name it may be.
+        if attempt.is_none() {
+            return core.runs.any_unowned();
+        }
         let run = attempt.as_ref().and_then(|attempt| attempt.run_id.parse().ok());
         run.is_some_and(|run| {
             let waits = core.runs.is_unowned(&run);

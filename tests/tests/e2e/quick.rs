@@ -10,8 +10,8 @@ const STEPS: usize = 8;
 #[test]
 fn the_start_of_what_is_quick_is_stored_with_its_end() {
     let stack = Stack::with_agent();
-    // Whoever told a start at once would have told it so long before the end, which is flushed first.
-    stack.arm("spool.flush", "every sleep 300");
+    // Whoever told a start at once would have told it so long before the end.
+    stack.arm("exit.post", "every sleep 8");
     let mut definition = "name: quick\non: { alert: {} }\nsteps:\n".to_owned();
     for n in 1..=STEPS {
         let needs = if n > 1 {

@@ -63,6 +63,9 @@ fn a_lost_spool_of_a_start_that_was_never_told_is_a_doubt_too() {
     let mut stack = Stack::server();
     let proxy = Proxy::to(stack.address());
     stack.agent_through(&proxy.url(), "one", &[], &[]);
+    // By then the server has heard what the agent would take.
+    let first = Scene::one(0).start(&mut stack, &witness, "first", |_| ());
+    drop(stack.finished(&first));
     proxy.set(|rules| rules.up.stalls = true);
     let scene = Scene::one(60_000);
     let run = scene.start(&mut stack, &witness, "untold", |_| ());
