@@ -104,7 +104,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// One action, once everything is on disk.
+    /// One action, once all that must be is on the disk.
     fn carry_out(&mut self, action: Action, started: &[LeaseToken], gates: &mut Gates) {
         match action {
             Action::Persist { token, lease } => self.settle(&token, &lease),

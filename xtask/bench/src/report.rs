@@ -37,14 +37,15 @@ What counts is the ratio, or the count: both sides of a row take turns within on
 durability on (an fsync before every acknowledgement) and, where containers run, the same hardening on our own floor. \
 Docker's side has what `docker run --network none --read-only --cap-drop ALL --security-opt no-new-privileges` gives.
 
-- Rows 2 and 3: our time is from the run's start to its end in its own history (server's clock, whole milliseconds). \
+- Rows 2 and 3: our time is from the run's start to its end in its own history (server's clock, whole milliseconds); one \
+client starts it and watches it. \
 The bare loop starts seven such containers one after the other through the crate `runtime`, with the same shim, and \
 waits for each: what a step costs without any control plane.
 - Row 4: the same run on an agent with `--runtime docker`, an image of one busybox; the peer asks the Engine API over \
 the same socket and through the same crate, with the same limits and hardening, for create, start, wait and remove, one \
 container after the other. Ours also brings its own pid 1, passes outputs and logs, and lives through the agent's death.
 - Row 7: `fsync`, `fdatasync`, `sync_file_range` and `msync` calls of server and agent together, counted by strace, \
-from the webhook until nothing more comes. Timings under strace mean nothing and are not used.
+which stops at these alone (a filter of system calls), from the webhook until nothing more comes. Timings under strace mean nothing and are not used.
 - Row 8: a fan-out of 40 items, four at once, on one agent. libcontainer runs as many in four \
 processes that do nothing else, with our namespaces, mounts and limits, and without a filter of system calls, logs or a record \
 of how each ended; the bare runtime, which has them, in four threads.
