@@ -44,6 +44,10 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for module in conformance::modules() {
         for (who, part) in [(As::Root, "version_2"), (As::User, "version_2_that_was_given")] {
+            // What stands beside a step needs an agent that is root: there is no case of it (`conformance::main`).
+            if matches!(who, As::User) && module == "beside" {
+                continue;
+            }
             let all = vec![format!("{module}::")];
             trials.push(trial(format!("full_{module}_on_cgroup_{part}"), who, all));
         }

@@ -112,7 +112,13 @@ fn an_images_user_is_the_steps_where_the_step_names_none(place: &Place) {
                 Ids::Agent => expected.replace(" 77", ""),
                 Ids::Range | Ids::Same => expected.to_owned(),
             };
-            assert_eq!(ran.out(), expected, "{says:?} {own:?}: {}", ran.err());
+            assert_eq!(
+                ran.out(),
+                expected,
+                "{says:?} {own:?}: {} {:?}",
+                ran.err(),
+                ran.record
+            );
         });
     }
 }

@@ -25,6 +25,8 @@ const AUFS: &[u8] = b".wh..wh.";
 /// Ids of a step's user namespace; beyond them a file is nobody's.
 const ID_MAX: u64 = 65_535;
 const NOBODY: u32 = 65_534;
+/// How often a path is looked up again, as libpathrs does.
+const TRIES: usize = 128;
 /// What is remembered of directories' paths, in bytes; the times of those beyond are the time of unpacking.
 const DIRS_BYTES: usize = 32 * 1024 * 1024;
 
@@ -104,7 +106,7 @@ impl Place {
                 cause: cause.into(),
             };
             // One that a later entry replaced is gone or something else: its time is not ours to set.
-            match openat2(&self.root, path.as_slice(), DIR, Mode::empty(), BENEATH) {
+            match self.below(path.as_slice()) {
                 Ok(dir) => rustix::fs::futimens(&dir, &times(*mtime)).map_err(failed)?,
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
                 Err(error) => return Err(failed(error)),
@@ -116,21 +118,33 @@ impl Place {
         })
     }
 
+    /// A directory below the root. While something is mounted or moved anywhere on the host, the kernel may not be able to say that
+    /// a path stays there: then it is to be asked again (openat2(2), EAGAIN).
+    fn below(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
+        let mut tries = 0..TRIES;
+        loop {
+            match openat2(&self.root, path, DIR, Mode::empty(), BENEATH) {
+                Err(Errno::AGAIN) if tries.next().is_some() => std::thread::yield_now(),
+                other => return other,
+            }
+        }
+    }
+
     /// The directory of an entry, made where the archive does not bring it. Links on the way are followed within the
     /// layer, as if its directory were `/`.
     fn parent(&mut self, names: &[&[u8]]) -> io::Result<OwnedFd> {
         let whole = names.join(&b'/');
         let path = if whole.is_empty() { b".".to_vec() } else { whole };
-        match openat2(&self.root, path.as_slice(), DIR, Mode::empty(), BENEATH) {
+        match self.below(path.as_slice()) {
             Ok(dir) => return Ok(dir),
             Err(Errno::NOENT | Errno::NOTDIR) => {}
             Err(error) => return Err(error.into()),
         }
         let mut so_far = Vec::new();
-        let mut dir = openat2(&self.root, ".", DIR, Mode::empty(), BENEATH)?;
+        let mut dir = self.below(b".")?;
         for name in names {
             so_far.extend_from_slice(name);
-            match openat2(&self.root, so_far.as_slice(), DIR, Mode::empty(), BENEATH) {
+            match self.below(&so_far) {
                 Ok(next) => dir = next,
                 Err(Errno::NOENT | Errno::NOTDIR) => {
                     make_dir(&dir, name)?;
@@ -237,7 +251,7 @@ impl Place {
                 cause: cause.into(),
             },
         };
-        let from = openat2(&self.root, dirs.as_slice(), DIR, Mode::empty(), BENEATH).map_err(failed)?;
+        let from = self.below(&dirs).map_err(failed)?;
         let found = statat(&from, *file, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
         if FileType::from_raw_mode(found.st_mode).is_char_device() {
             // One of our whiteouts.

@@ -9,10 +9,11 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{OFlag, ResolveFlag};
 use nix::mount::{MsFlags, mount};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
+use super::inside;
 use super::setup::Shim;
 use super::stage::make_dir;
 use crate::{AttemptDir, SpecFile};
@@ -143,11 +144,9 @@ impl Files {
 
 /// Whether a file lies there that can be bound over.
 fn is_there(root: &File, path: &str) -> io::Result<bool> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
     let wrong = |what: &str| io::Error::other(format!("{path} {what}: write another path in `files`"));
-    match openat2(root, path, how) {
+    match inside::open(root, path, flags, ResolveFlag::RESOLVE_NO_SYMLINKS) {
         Ok(found) => {
             let kind = File::from(found).metadata()?.file_type();
             if kind.is_dir() {
@@ -164,21 +163,18 @@ fn is_there(root: &File, path: &str) -> io::Result<bool> {
 
 /// An empty file in the upper layer; its directories have the permissions that they have in the image.
 fn make_place(root: &File, top: &Path, path: &str) -> io::Result<()> {
-    let mut inside = String::new();
+    let mut so_far = String::new();
     let mut names: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let last = names.pop().unwrap_or_default();
     for name in names {
-        inside.push('/');
-        inside.push_str(name);
-        let how = OpenHow::new()
-            .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
-        let mode = match openat2(root, inside.as_str(), how) {
+        so_far.push('/');
+        so_far.push_str(name);
+        let mode = match inside::open(root, &so_far, OFlag::O_PATH, ResolveFlag::RESOLVE_NO_SYMLINKS) {
             Ok(found) => File::from(found).metadata()?.permissions().mode() & 0o7777,
             Err(nix::Error::ENOENT) => 0o755,
             Err(error) => return Err(error.into()),
         };
-        make_dir(&top.join(inside.trim_start_matches('/')), mode)?;
+        make_dir(&top.join(so_far.trim_start_matches('/')), mode)?;
     }
-    File::create(top.join(inside.trim_start_matches('/')).join(last)).map(drop)
+    File::create(top.join(so_far.trim_start_matches('/')).join(last)).map(drop)
 }

@@ -6,6 +6,7 @@ mod container;
 mod files;
 mod ground;
 mod init;
+mod inside;
 mod line;
 mod oci;
 mod overlay;

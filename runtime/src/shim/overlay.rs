@@ -10,10 +10,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{OFlag, ResolveFlag};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use super::files::Files;
+use super::inside;
 use super::stage::make_dir;
 use crate::Rootfs;
 
@@ -144,11 +145,9 @@ fn mount_over<'a>(top: &Path, below: impl Iterator<Item = BorrowedFd<'a>>, at: &
 
 /// Opens a path of the image as the step would see it: links lead no further than its root.
 fn open_in(root: &File, path: &str, flags: OFlag) -> io::Result<File> {
-    let how = OpenHow::new()
-        .flags(flags | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
     let path = if path.is_empty() { "." } else { path };
-    Ok(File::from(openat2(root, path, how)?))
+    let opened = inside::open(root, path, flags, ResolveFlag::RESOLVE_NO_MAGICLINKS)?;
+    Ok(File::from(opened))
 }
 
 /// A text file of the image; empty when there is none.
