@@ -73,7 +73,7 @@ impl Supervisor {
             );
         }
         self.unrecorded = Unrecorded::open(dir.unrecorded(), found, clock::wall())
-            .map_err(tried("cannot note which attempts the spool does not know"))?;
+            .map_err(tried("cannot read which attempts the spool did not know"))?;
         Ok(())
     }
 

@@ -19,10 +19,11 @@ pub(super) struct Unrecorded {
 }
 
 impl Unrecorded {
-    /// Those that were known, and those that were found now; on the disk when it returns.
+    /// Those that were known, and those that were found now; on the disk when it returns. Where the disk is full, an agent starts all
+    /// the same, and says them for as long as it lives.
     ///
     /// # Errors
-    /// The file cannot be read or written.
+    /// The file cannot be read.
     pub(super) fn open(file: PathBuf, found: BTreeSet<LeaseToken>, now: Timestamp) -> io::Result<Self> {
         let text = match fs_err::read_to_string(&file) {
             Ok(text) => text,
@@ -34,8 +35,14 @@ impl Unrecorded {
         let mut tokens: BTreeSet<LeaseToken> = known.union(&found).cloned().collect();
         tokens.retain(|token| found.contains(token) || now.since(token.at()) < KEPT_MS);
         let this = Self { file, tokens };
-        if this.tokens != known {
-            write_durably(&this.file, this.text().as_bytes())?;
+        if this.tokens != known
+            && let Err(error) = write_durably(&this.file, this.text().as_bytes())
+        {
+            tracing::error!(
+                %error,
+                "cannot note which attempts the spool does not know: an agent after this one does not say them, unless the server \
+                 hears of them before"
+            );
         }
         Ok(this)
     }
@@ -90,5 +97,15 @@ mod tests {
             1,
             "it lies here"
         );
+    }
+
+    #[test]
+    fn what_cannot_be_noted_is_said_all_the_same() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (file, one) = (dir.path().join("missing/unrecorded"), token(1));
+        let mut open = Unrecorded::open(file, [one.clone()].into(), Timestamp::from_unix_ms(2_000)).unwrap();
+        assert!(open.tokens().contains(&one));
+        open.forget(&one);
+        assert!(open.tokens().is_empty());
     }
 }

@@ -14,16 +14,11 @@ pub(super) fn open(root: impl AsFd, path: &str, flags: OFlag, more: ResolveFlag)
     let how = OpenHow::new()
         .flags(flags | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | more);
-    let mut last = nix::Error::EAGAIN;
-    for _ in 0..TRIES {
+    let mut tries = 0..TRIES;
+    loop {
         match openat2(root.as_fd(), Path::new(path), how) {
-            Err(nix::Error::EAGAIN) => std::thread::yield_now(),
-            Err(error) => {
-                last = error;
-                break;
-            }
-            opened => return opened,
+            Err(nix::Error::EAGAIN) if tries.next().is_some() => std::thread::yield_now(),
+            other => return other,
         }
     }
-    Err(last)
 }
