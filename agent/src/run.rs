@@ -8,7 +8,7 @@ use std::{
 use node::{clock, tasks::Tasks};
 use runtime::Runtime;
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use types::limits;
 
 use crate::{
@@ -132,7 +132,9 @@ pub async fn run_in(
         channel,
     };
     tasks.spawn("session", over.clone(), session.run());
-    let ended = supervisor.run(shutdown).await;
+    // A task like those it talks with: what it says to one of them needs no other thread to wake.
+    let supervisor = AbortOnDropHandle::new(tokio::spawn(supervisor.run(shutdown)));
+    let ended = supervisor.await.map_err(|_| AgentError::Panicked).flatten();
     over.cancel();
     if !tasks.ended(LEAVE).await {
         tracing::warn!("some tasks of the agent did not end in time");
