@@ -13,10 +13,13 @@ const SECRET_FILE_BYTES: u64 = 128 * 1024;
 /// The most open files and processes that Podman is asked to allow: its service may have less than this process.
 const PODMAN_MOST: u64 = 16_384;
 
-/// By their place inside, the options of each.
+/// By their place inside, the options of each. Podman knows no limit of files.
 pub(crate) fn systems(spec: &ContainerSpec, who: &Who, podman: bool) -> HashMap<String, String> {
-    let tmp = format!("rw,exec,nosuid,nodev,mode=1777,size={}", spec.tmp_bytes);
-    // For the step's user alone. Podman has a word of its own for that, and knows no limit of files.
+    let mut tmp = format!("rw,exec,nosuid,nodev,mode=1777,size={}", spec.tmp_bytes);
+    if !podman {
+        tmp.push_str(&format!(",nr_inodes={}", spec.tmp_files()));
+    }
+    // For the step's user alone. Podman has a word of its own for that.
     let own = |bytes: u64, files: u64| {
         let plain = format!("rw,noexec,nosuid,nodev,mode=0700,size={bytes}");
         if podman {

@@ -60,7 +60,7 @@ pub struct ContainerSpec {
     pub pids: u32,
     /// Thousandths of a core, at least 10; none means no limit.
     pub cpu_millis: Option<u32>,
-    /// Size of `/tmp` and of `/dev/shm`, each.
+    /// Size of `/tmp` and of `/dev/shm`, each; how many files they hold follows from it, see [`Self::tmp_files`].
     pub tmp_bytes: u64,
     /// Network.
     pub network: Network,
@@ -160,6 +160,15 @@ pub(crate) fn fault(field: &'static str, reason: impl Into<String>) -> SpecError
 }
 
 impl ContainerSpec {
+    /// How many files, directories and links `/tmp` holds, and `/dev/shm`: one for each KiB, and some. A file that is not empty takes
+    /// 4 KiB of their size. Of the others the kernel keeps about 1 KiB each, which nobody bounds where memory is not limited; where it
+    /// is, a step would be ended for it, or read its program from disk again and again. Not in Podman, nor for Docker's `/dev/shm`: they
+    /// have no such limit.
+    #[must_use]
+    pub const fn tmp_files(&self) -> u64 {
+        64 + self.tmp_bytes / 1024
+    }
+
     /// Checks everything that can be checked without the machine.
     ///
     /// # Errors

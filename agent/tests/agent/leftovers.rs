@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use types::Work;
+
 use super::{
     fake::{Fake, PATIENCE, token},
     process::{Agent, Witness, swept},
@@ -131,7 +133,12 @@ async fn full_what_appears_while_it_runs_is_gone_within_a_minute() {
     let (fake, tmp) = (Fake::start().await, tempfile::tempdir().unwrap());
     let _agent = Agent::spawn(&fake.url(), tmp.path());
     let live = token();
-    fake.offer(&live, &script("sleep 600")).await;
+    // It lives longer than what is waited for.
+    let work = Work {
+        timeout_ms: 120_000,
+        ..script("sleep 600")
+    };
+    fake.offer(&live, &work).await;
     fake.started(&live).await;
     let attempts = tmp.path().join("attempts");
     let left = token();

@@ -90,11 +90,11 @@ pub(super) fn config(shim: &Shim, stage: &Stage, ids: &Ids, who: &Who) -> Value 
 fn mounts(shim: &Shim, stage: &Stage) -> Vec<Value> {
     let memory = |flags: &[&str]| {
         let mut options: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        options.extend(["mode=1777".to_owned(), format!("size={}", shim.spec.tmp_bytes)]);
-        if shim.rootless {
-            // Nobody counts what the kernel keeps of each file.
-            options.push(format!("nr_inodes={}", 64 + shim.spec.tmp_bytes / 1024));
-        }
+        options.extend([
+            "mode=1777".to_owned(),
+            format!("size={}", shim.spec.tmp_bytes),
+            format!("nr_inodes={}", shim.spec.tmp_files()),
+        ]);
         options
     };
     let mut mounts = vec![

@@ -260,11 +260,8 @@ pub(super) fn kept_tmp(shim: &Shim, root: u32) -> io::Result<Option<PathBuf>> {
     }
     let dir = make_dir(&Path::new(STAGE).join("tmp"), 0o755)?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    let mut options = format!("mode=1777,size={}", shim.spec.tmp_bytes);
-    if shim.rootless {
-        // Nobody counts what the kernel keeps of each file.
-        options.push_str(&format!(",nr_inodes={}", 64 + shim.spec.tmp_bytes / 1024));
-    }
+    let spec = &shim.spec;
+    let options = format!("mode=1777,size={},nr_inodes={}", spec.tmp_bytes, spec.tmp_files());
     mount(Some("tmpfs"), &dir, Some("tmpfs"), flags, Some(options.as_str()))?;
     chown(&dir, Some(root), Some(root))?;
     Ok(Some(dir))
