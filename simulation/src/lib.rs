@@ -15,16 +15,20 @@
 //! TCP ([`net`]); the clock and the randomness are those of libc ([`machine`]). Server and agents run in slices of time
 //! beside turmoil ([`process`]), whose hosts are their kernels ([`kernel`]): a crash drops a whole process between two
 //! polls, a stop gives it no slice while the world goes on. One process runs one seed, and the same seed gives the same
-//! record to the letter. Beside the seeds, [`cut`] is one conversation over a cable in memory, cut after each of its bytes.
+//! record to the letter. Beside the seeds, one server and one agent live over a cable in memory ([`pair`]): [`cut`] is one
+//! conversation, cut after each of its bytes, [`hours`] are a day of theirs.
 
+pub mod cable;
 pub mod cut;
 pub mod disk;
 pub mod faults;
 pub mod hosts;
+pub mod hours;
 pub mod judge;
 pub mod kernel;
 pub mod machine;
 pub mod net;
+pub mod pair;
 pub mod planted;
 pub mod process;
 pub mod record;

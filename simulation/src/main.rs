@@ -1,10 +1,12 @@
 //! `simulation SEED [PLANTED]`: one seed's record on standard output; 1 when something happened that must not.
 //! `simulation cut [CONNECTION WAY STEP]`: a conversation that is cut after every STEP bytes of one connection.
+//! `simulation hours N`: so many hours without a fault. `simulation outage N`: a step ends while the cable is out for so many.
 
 use std::{process::ExitCode, str::FromStr};
 
 use simulation::{
     cut::{self, Sweep},
+    hours,
     planted::Planted,
     world::{self, Outcome},
 };
@@ -17,7 +19,7 @@ fn main() -> ExitCode {
         Err(why) => {
             let planted = Planted::ALL.map(|one| one.to_string()).join("|");
             eprintln!(
-                "{why}\nusage: simulation SEED [{planted}]\n       simulation cut [CONNECTION up|down STEP]"
+                "{why}\nusage: simulation SEED [{planted}]\n       simulation cut [CONNECTION up|down STEP]\n       simulation hours|outage N"
             );
             return ExitCode::from(2);
         }
@@ -43,6 +45,8 @@ fn run(args: &[&str]) -> Result<Outcome, String> {
             way: way.parse()?,
             step: number(step)?,
         }))),
+        ["hours", hours] => Ok(hours::quiet(number(hours)?)),
+        ["outage", hours] => Ok(hours::outage(number(hours)?)),
         [seed] => Ok(world::run(number(seed)?, None)),
         [seed, planted] => Ok(world::run(number(seed)?, Some(planted.parse()?))),
         _ => Err("a seed, or cut".to_owned()),

@@ -10,7 +10,7 @@ use futures::FutureExt;
 use object_store::memory::InMemory;
 use protocol::server::Lost;
 use server::store::{LogStream, Store, StreamId};
-use types::{Artifact, AttemptKey, AttemptReport, LeaseToken, RunId, Verdict};
+use types::{Artifact, AttemptKey, AttemptReport, LeaseToken, RunId, SessionId, Verdict};
 
 use crate::{
     record::{Record, Start},
@@ -28,6 +28,8 @@ struct Told {
     lost: BTreeMap<LeaseToken, Lost>,
     offered: BTreeSet<LeaseToken>,
     artifacts: BTreeMap<LeaseToken, (AttemptKey, Vec<Artifact>)>,
+    /// In which attempts were offered.
+    sessions: BTreeSet<SessionId>,
     events: usize,
 }
 
@@ -71,10 +73,11 @@ pub fn judge(world: &World<'_>, runs: usize, left: &[String]) -> (String, Option
             None => Ok(()),
         });
     let summary = format!(
-        "{} faults, {} runs, {} events, {} starts, {} results, {} artifacts, {} in doubt",
+        "{} faults, {} runs, {} events, {} sessions, {} starts, {} results, {} artifacts, {} in doubt",
         record.faults(),
         record.runs().len(),
         told.events,
+        told.sessions.len(),
         starts.len(),
         told.finished.len(),
         told.artifacts.len(),
@@ -120,8 +123,11 @@ fn read(store: &dyn Store, id: &RunId, told: &mut Told) -> Result<(), String> {
 
 fn note(run: &RunId, event: Event, told: &mut Told) -> Result<(), String> {
     match event {
-        Event::AttemptOffered { placement, .. } if !told.offered.insert(placement.token.clone()) => {
-            return Err(format!("{} was offered twice", placement.token));
+        Event::AttemptOffered { placement, .. } => {
+            told.sessions.insert(placement.session);
+            if !told.offered.insert(placement.token.clone()) {
+                return Err(format!("{} was offered twice", placement.token));
+            }
         }
         Event::ArtifactStored { at, token, artifact } => {
             let (_, artifacts) = told

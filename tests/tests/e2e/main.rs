@@ -28,6 +28,7 @@ mod secrets;
 mod services;
 mod slack_faults;
 mod sources;
+mod system_units;
 mod thread;
 mod upgrade;
 mod user_unit;

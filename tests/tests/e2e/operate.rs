@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use e2e::{Stack, wait};
+use e2e::{Stack, Witness, gate::Gate, http, stack::PATIENCE, wait};
+
+use crate::upgrade::{gated, ran_once};
 
 const BOUND: &str = "\
 name: bound
@@ -212,4 +214,43 @@ fn an_incident_is_opened_as_its_line_says_followed_and_shown() {
         "responders=[\"c@x\"]",
     ]);
     assert_eq!(code, Some(0), "{err}");
+}
+
+/// What `/metrics` says of the only agent.
+fn counted(stack: &Stack, name: &str) -> Option<f64> {
+    let answer = http::request(stack.address(), "GET", "/metrics", &[], b"").ok()?;
+    let series = format!("firehall_agent_{name}{{");
+    let line = answer.body.lines().find(|line| line.starts_with(&series))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+#[test]
+fn what_an_agent_counts_of_itself_reaches_prometheus() {
+    let (witness, gate) = (Witness::start(), Gate::closed());
+    let mut stack = Stack::with_agent();
+    let is = |stack: &Stack, name: &str, wanted: &dyn Fn(f64) -> bool| {
+        wait::until(&format!("{name} to be counted"), PATIENCE, || {
+            counted(stack, name).filter(|value| wanted(*value))
+        })
+    };
+    is(&stack, "sessions", &|value| value == 1.0);
+    let run = stack.start(&gated(&witness, &gate), &[]);
+    witness.wait_for("start");
+    is(&stack, "executing", &|value| value == 1.0);
+    assert_eq!(counted(&stack, "reports_waiting"), Some(0.0));
+    assert!(counted(&stack, "spool_bytes") > Some(0.0));
+    assert!(counted(&stack, "resident_bytes") > Some(1e6));
+
+    // It comes back to another server.
+    stack.server_process().kill9();
+    stack.start_server();
+    is(&stack, "sessions", &|value| value >= 2.0);
+
+    // The server has heard how it ended, and does not say so for longer than from one heartbeat to the next.
+    stack.arm("result.recv", "sleep 12000");
+    gate.open();
+    is(&stack, "reports_waiting", &|value| value == 1.0);
+    assert_eq!(counted(&stack, "executing"), Some(0.0));
+    ran_once(&stack, &witness, &run);
+    is(&stack, "reports_waiting", &|value| value == 0.0);
 }

@@ -2,9 +2,62 @@
 
 use std::path::Path;
 
-use e2e::{Stack, Witness, gate::Gate, previous, process};
+use e2e::{Stack, Witness, gate::Gate, previous, process, stack::PATIENCE, wait};
 
 use crate::upgrade::{gated, ran_once};
+
+/// What one side asks of the other beside a plain step: artifacts, a service with a secret and a file, items, a try more.
+const ALL: &str = r#"
+name: all
+steps:
+  keeps:
+    image: host
+    run: printf 'heap\n' > /tmp/heap; echo 'size=5' >> "$FIREHALL_OUTPUT"
+    outputs: { size: int }
+    artifacts: { heap: /tmp/heap }
+  gets:
+    image: host
+    files: { /data/heap: { artifact: keeps.heap } }
+    env: { SIZE: "${{ steps.keeps.outputs.size }}" }
+    run: test "$(wc -c < /data/heap)" = "$SIZE"; cat /data/heap
+  asks:
+    image: host
+    services:
+      web:
+        image: host
+        files: { /srv/firehall-test/index.html: "hello\n" }
+        secrets: { PASSWORD: WEB_PASSWORD }
+        run: |
+          echo "the password is $PASSWORD"
+          exec busybox httpd -f -p 8080 -h /srv/firehall-test
+        ready: { tcp: 8080 }
+    run: busybox wget -q -O - http://web:8080/index.html
+  each:
+    foreach: ${{ [1, 2, 3] }}
+    image: host
+    env: { N: "${{ each.value }}" }
+    run: echo "item $N"
+  again:
+    image: host
+    retry: { limit: 1, delay: 1s, jitter: false }
+    run: test "$FIREHALL_ATTEMPT" = 2
+"#;
+
+/// A run of all that, to its end.
+fn all(stack: &Stack) {
+    let run = stack.start(ALL, &[]);
+    let view = stack.finished(&run);
+    assert_eq!(view["outcome"], "succeeded", "{view:#}\n{}", stack.said());
+    for (step, said) in [("gets", "heap\n"), ("asks", "hello\n")] {
+        wait::until("the log", PATIENCE, || {
+            (stack.logs(&run, step) == said.as_bytes()).then_some(())
+        });
+    }
+    wait::until("the service's log", PATIENCE, || {
+        let logs = stack.cli(&["logs", &run, "asks", "--service", "web"]);
+        (logs.stdout == b"the password is ***\n").then_some(())
+    });
+}
 
 /// A server and an agent of these binaries, on a store that no other made.
 fn stack_of(server: &Path, agent: &Path) -> Stack {
@@ -14,16 +67,18 @@ fn stack_of(server: &Path, agent: &Path) -> Stack {
     stack.server_is(server);
     stack.agents_are(agent);
     stack.start_server();
-    stack.agent("one", &[], &[]);
+    let secret = ("WEB_PASSWORD".to_owned(), "hunter2-of-the-web".to_owned());
+    stack.agent("one", &["--secret-env", "WEB_PASSWORD"], &[secret]);
     stack
 }
 
-/// They run a step in a container to its end.
+/// They run what there is to its end, and a step that goes on meanwhile.
 fn work(server: &Path, agent: &Path) {
     let (witness, gate) = (Witness::start(), Gate::closed());
-    let mut stack = stack_of(server, agent);
+    let stack = stack_of(server, agent);
     let run = stack.start(&gated(&witness, &gate), &[]);
     witness.wait_for("start");
+    all(&stack);
     gate.open();
     ran_once(&stack, &witness, &run);
 }
@@ -59,6 +114,8 @@ fn full_a_run_lives_through_an_upgrade_and_a_rollback() {
         stack.server_process().stop();
         stack.start_server();
         stack.start_agent("one");
+        stack.connected("one");
+        all(&stack);
     }
     assert_eq!(witness.count("end"), 0, "the step went on all the while");
     gate.open();

@@ -192,14 +192,7 @@ fn full_a_daemon_that_hangs_for_longer_than_its_callers_wait() {
 fn kill_9_of_the_agent_while_a_container_is_made() {
     let mut ledger = Ledger::new("kill -9 of an agent with Docker");
     let witness = Witness::start();
-    let mut stack = Stack::server();
-    let operator = Operator::shared();
-    stack.agent(
-        "one",
-        &["--runtime", "docker", "--docker-host", &operator.host()],
-        &[],
-    );
-    let agent = Swept(id(&stack));
+    let (mut stack, agent) = shared();
     for (point, starts) in [
         ("docker.create.post", 1..=1),
         ("docker.start.post", 1..=1),
@@ -235,13 +228,29 @@ fn kill_9_of_the_agent_while_a_container_is_made() {
         }
     }
     cleaned(&stack);
-    wait::until("the containers to be gone", LONG, || {
-        operator.containers(&agent.0).is_empty().then_some(())
-    });
+    agent.gone();
+}
+
+/// One agent that has nothing but the daemon that all tests share, and what it will have left there.
+pub(crate) fn shared() -> (Stack, Swept) {
+    let mut stack = Stack::server();
+    let host = Operator::shared().host();
+    stack.agent("one", &["--runtime", "docker", "--docker-host", &host], &[]);
+    let swept = Swept(id(&stack));
+    (stack, swept)
 }
 
 /// What an agent left on the daemon that all tests share.
-struct Swept(String);
+pub(crate) struct Swept(String);
+
+impl Swept {
+    /// Waits until nothing is left there.
+    pub(crate) fn gone(&self) {
+        wait::until("the containers to be gone", LONG, || {
+            Operator::shared().containers(&self.0).is_empty().then_some(())
+        });
+    }
+}
 
 impl Drop for Swept {
     fn drop(&mut self) {
@@ -253,14 +262,8 @@ impl Drop for Swept {
 fn behind_our_back(deeds: &[(&str, &str, &str)]) {
     let mut ledger = Ledger::new("an operator beside us");
     let witness = Witness::start();
-    let mut stack = Stack::server();
     let operator = Operator::shared();
-    stack.agent(
-        "one",
-        &["--runtime", "docker", "--docker-host", &operator.host()],
-        &[],
-    );
-    let agent = Swept(id(&stack));
+    let (mut stack, agent) = shared();
     for (method, path, word) in deeds {
         let mut scene = Scene::one(60_000);
         scene.more = "timeout: 8s\n    grace: 1s".to_owned();

@@ -10,6 +10,8 @@ use e2e::{
     wait,
 };
 
+use crate::docker;
+
 /// In the order of an attempt's life (`failpoint`: who calls `reach`).
 const AGENT: [&str; 9] = [
     "assign.recv",
@@ -65,10 +67,9 @@ fn revive(stack: &mut Stack) {
 }
 
 /// Kills once at each place, and expects a run of two steps to go through as if nothing had been.
-fn at_each(title: &str, places: &[&str], visits: u32) {
+fn at_each(title: &str, mut stack: Stack, places: &[&str], visits: u32) {
     let mut ledger = Ledger::new(title);
     let witness = Witness::start();
-    let mut stack = Stack::with_agent();
     for place in places {
         // A new one: an agent that lost its server often takes longer to try again.
         stack.agent_process("one").kill9();
@@ -91,12 +92,31 @@ fn at_each(title: &str, places: &[&str], visits: u32) {
 
 #[test]
 fn kill_9_of_the_agent_at_each_point_of_an_attempt() {
-    at_each("kill -9 of the agent", &AGENT, 1);
+    at_each("kill -9 of the agent", Stack::with_agent(), &AGENT, 1);
 }
 
 #[test]
 fn kill_9_of_the_server_at_each_point_of_an_attempt() {
-    at_each("kill -9 of the server", &SERVER, 1);
+    at_each("kill -9 of the server", Stack::with_agent(), &SERVER, 1);
+}
+
+/// All but the place that only a shim has; what a daemon has instead is in `docker`.
+#[test]
+fn kill_9_of_the_agent_at_each_point_of_an_attempt_in_docker() {
+    let places: Vec<&str> = AGENT
+        .into_iter()
+        .filter(|place| *place != "create.spawned")
+        .collect();
+    let (stack, agent) = docker::shared();
+    at_each("kill -9 of the agent, with Docker", stack, &places, 1);
+    agent.gone();
+}
+
+#[test]
+fn full_kill_9_of_the_server_at_each_point_of_an_attempt_in_docker() {
+    let (stack, agent) = docker::shared();
+    at_each("kill -9 of the server, with Docker", stack, &SERVER, 1);
+    agent.gone();
 }
 
 /// The step has written more than is kept, and the shim that knows how much is killed before it has said so.
@@ -130,9 +150,14 @@ fn a_log_whose_shim_was_killed_says_that_its_end_is_not_known() {
 
 #[test]
 fn full_kill_9_at_each_point_of_a_second_attempt_too() {
-    at_each("kill -9 of the agent, two visits", &AGENT, 2);
+    at_each("kill -9 of the agent, two visits", Stack::with_agent(), &AGENT, 2);
     // `advance` comes once in a run of two steps.
-    at_each("kill -9 of the server, two visits", &SERVER[..7], 2);
+    at_each(
+        "kill -9 of the server, two visits",
+        Stack::with_agent(),
+        &SERVER[..7],
+        2,
+    );
 }
 
 /// A shim that dies before it could start anything fails its step and says so; one that dies after is a doubt; one that

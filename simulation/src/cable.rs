@@ -1,5 +1,5 @@
-//! A cable in memory between an agent and its server. It carries bytes at once and in order, counts them, and is cut after
-//! the one that it is told.
+//! A cable in memory between an agent and its server. It carries bytes at once and in order, counts them, is cut after the one
+//! that it is told, and can be pulled out.
 
 use std::{
     fmt, io,
@@ -13,6 +13,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::mpsc,
 };
+use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint, Error};
 
 use crate::socket::{self, Outlet, Socket};
@@ -76,6 +77,8 @@ struct State {
     is_cut: bool,
     /// By connection, in the order of their opening.
     carried: Vec<Carried>,
+    /// Until it is pulled out.
+    plugged: CancellationToken,
 }
 
 /// The cable. Cheap to clone.
@@ -137,7 +140,21 @@ impl Cable {
         self.state().carried.clone()
     }
 
+    /// Resets what is connected and refuses what is dialled, until it is plugged in.
+    pub fn pull(&self) {
+        self.state().plugged.cancel();
+    }
+
+    /// Carries again.
+    pub fn plug(&self) {
+        self.state().plugged = CancellationToken::new();
+    }
+
     fn connect(&self) -> io::Result<Socket> {
+        let plugged = self.state().plugged.clone();
+        if plugged.is_cancelled() {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
         let (ours, agent) = socket::pair();
         let (theirs, server) = socket::pair();
         self.server
@@ -151,28 +168,31 @@ impl Cable {
                 at: state.carried.len() - 1,
             }
         };
-        tokio::spawn(self.clone().carry(connection, agent, server));
+        tokio::spawn(self.clone().carry(connection, agent, server, plugged));
         Ok(ours)
     }
 
-    async fn carry(self, connection: Connection, mut agent: Outlet, mut server: Outlet) {
-        let both = {
+    async fn carry(
+        self,
+        connection: Connection,
+        mut agent: Outlet,
+        mut server: Outlet,
+        plugged: CancellationToken,
+    ) {
+        let carried = {
             let (from_agent, to_agent) = tokio::io::split(&mut agent.stream);
             let (from_server, to_server) = tokio::io::split(&mut server.stream);
-            tokio::try_join!(
-                pump(from_agent, to_server, |bytes| self.pass(
-                    connection,
-                    Way::Up,
-                    bytes
-                )),
-                pump(from_server, to_agent, |bytes| self.pass(
-                    connection,
-                    Way::Down,
-                    bytes
-                )),
-            )
+            let up = pump(from_agent, to_server, |bytes| {
+                self.pass(connection, Way::Up, bytes)
+            });
+            let down = pump(from_server, to_agent, |bytes| {
+                self.pass(connection, Way::Down, bytes)
+            });
+            plugged
+                .run_until_cancelled(async { tokio::try_join!(up, down) })
+                .await
         };
-        if both.is_err() {
+        if !matches!(carried, Some(Ok(_))) {
             agent.reset();
             server.reset();
         }
