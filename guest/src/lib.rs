@@ -60,6 +60,19 @@ pub fn run(script: &str, patience: Duration) -> io::Result<Told> {
     Ok(Told { text, code })
 }
 
+/// Runs a script that lets test programs run one after the other.
+///
+/// # Errors
+/// It did not end well, or not so many of them passed with a test or more; all that was said.
+pub fn passes(script: &str, programs: usize, patience: Duration) -> Result<(), String> {
+    let told = run(script, patience).map_err(|error| error.to_string())?;
+    let passed = told.text.matches("test result: ok. ").count() - told.text.matches("ok. 0 passed").count();
+    if told.code == Some(0) && passed == programs {
+        return Ok(());
+    }
+    Err(format!("{:?} after\n{}", told.code, told.text))
+}
+
 /// It and its own processes, which are one group; all ended when it is dropped.
 struct Kernel(Child);
 

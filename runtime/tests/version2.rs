@@ -110,12 +110,7 @@ fn in_guest(who: As, runs: &[String]) -> Result<(), Failed> {
     }
     script += "left=$(busybox find /sys/fs/cgroup -type d -name firehall)\n\
                test -z \"$left\" || { echo \"a cgroup stays: $left\"; exit 1; }\n";
-    let told = guest::run(&script, PATIENCE)?;
-    let passed = told.text.matches("test result: ok. ").count() - told.text.matches("ok. 0 passed").count();
-    if told.code == Some(0) && passed == runs.len() {
-        return Ok(());
-    }
-    Err(format!("{:?} after\n{}", told.code, told.text).into())
+    Ok(guest::passes(&script, runs.len(), PATIENCE)?)
 }
 
 /// Makes a group with all controllers the user's.

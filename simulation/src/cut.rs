@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 pub use crate::cable::{Carried, Cut, Way};
 use crate::{
@@ -112,12 +111,10 @@ async fn swept(pair: &Pair<'_>, sweep: Option<Sweep>) -> Result<String, String> 
 /// spool holds of others would have to be read each time.
 async fn conversation(pair: &Pair<'_>, cut: Option<Cut>) -> Result<(), String> {
     pair.cable.begin(cut);
-    let leave = CancellationToken::new();
-    let dir = pair.record.runs().len().to_string();
-    let agent = pair.agent(&dir, leave.clone());
+    let agent = pair.agent(&pair.record.runs().len().to_string());
     let run = pair.start().await?;
     for look in 0.. {
-        if pair.ended(&run, &dir).is_some() {
+        if pair.ended(&run, &agent).is_some() {
             break;
         }
         if look == LOOKS {
@@ -125,9 +122,5 @@ async fn conversation(pair: &Pair<'_>, cut: Option<Cut>) -> Result<(), String> {
         }
         sleep(LOOK).await;
     }
-    leave.cancel();
-    let ended = agent.await;
-    ended
-        .map_err(|error| format!("the agent: {error}"))?
-        .map_err(|error| format!("the agent: {error}"))
+    agent.leave().await
 }

@@ -1,15 +1,14 @@
 //! Hours of one agent and its server: sessions and connections grow old and are replaced by new ones, and a result waits for as
 //! long as it must.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 use types::{RunId, RunOutcome};
 
 use crate::{
     machine,
-    pair::{AGENT, Pair},
+    pair::{AGENT, Agent, Pair},
     work::WORKFLOW,
     world::{Outcome, on_a_thread},
 };
@@ -29,18 +28,23 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// When the cable is pulled out: what the step does takes longer.
 const BEFORE: Duration = Duration::from_secs(30);
 
-/// So many hours without a fault, less than a day, in which one step runs all the time, and another every ten minutes.
+/// How many [`quiet`] takes: a step's timeout, which is longer, is a day at most.
+pub const QUIET: RangeInclusive<u8> = 1..=23;
+/// How many [`outage`] takes: longer than the step goes on without a server, and no longer than it waits for an answer.
+pub const OUTAGE: RangeInclusive<u8> = 2..=24;
+
+/// So many hours without a fault, in which one step runs all the time, and another every ten minutes.
 #[must_use]
-pub fn quiet(hours: u32) -> Outcome {
+pub fn quiet(hours: u8) -> Outcome {
     on_a_thread(SEED, move |dirs| {
         Pair::live(dirs, steady(hours), SLICE, async |pair| {
-            let (leave, run) = begun(pair).await?;
-            sleep(HOUR * hours).await;
-            over(pair, &run).await?;
+            let (agent, run) = begun(pair).await?;
+            sleep(HOUR * u32::from(hours)).await;
+            over(pair, &run, &agent).await?;
             let connections = pair.cable.carried().len();
-            left(leave).await?;
+            agent.leave().await?;
             let (starts, doubts) = (pair.record.starts().len(), pair.record.doubts().len());
-            let wanted = usize::try_from(hours).unwrap_or_default() * 6;
+            let wanted = usize::from(hours) * 6;
             if (starts, doubts) == (wanted, 0) {
                 Ok(format!("{connections} connections in {hours} hours"))
             } else {
@@ -52,20 +56,20 @@ pub fn quiet(hours: u32) -> Outcome {
 
 /// A step ends while the cable is out, for so many hours: its result is delivered by the first session after them.
 #[must_use]
-pub fn outage(hours: u32) -> Outcome {
+pub fn outage(hours: u8) -> Outcome {
     on_a_thread(SEED, move |dirs| {
         Pair::live(dirs, waits(hours), SLICE, async |pair| {
-            let (leave, run) = begun(pair).await?;
+            let (agent, run) = begun(pair).await?;
             sleep(BEFORE).await;
-            let long = HOUR * hours;
+            let long = HOUR * u32::from(hours);
             pair.record.fault(format_args!("the cable is out for {hours} h"));
             pair.record.trouble(AGENT, machine::elapsed() + long);
             pair.cable.pull();
             sleep(long).await;
             let doubts = pair.record.doubts().len();
             pair.cable.plug();
-            over(pair, &run).await?;
-            left(leave).await?;
+            over(pair, &run, &agent).await?;
+            agent.leave().await?;
             let starts = pair.record.starts().len();
             if (starts, doubts) == (1, 1) {
                 Ok(format!("a result came {hours} hours late"))
@@ -76,9 +80,9 @@ pub fn outage(hours: u32) -> Outcome {
     })
 }
 
-fn steady(hours: u32) -> String {
-    let long = (HOUR * hours).as_millis();
-    let often: Vec<u32> = (1..hours * 6).collect();
+fn steady(hours: u8) -> String {
+    let long = (HOUR * u32::from(hours)).as_millis();
+    let often: Vec<u8> = (1..hours * 6).collect();
     format!(
         "name: {WORKFLOW}
 steps:
@@ -102,7 +106,7 @@ steps:
 }
 
 /// A step that is in doubt once its disconnect budget of an hour is over, and waits there for as long as the cable is out.
-fn waits(hours: u32) -> String {
+fn waits(hours: u8) -> String {
     format!(
         "name: {WORKFLOW}
 steps:
@@ -117,35 +121,21 @@ steps:
     )
 }
 
-type Leave = (
-    CancellationToken,
-    tokio::task::JoinHandle<Result<(), agent::AgentError>>,
-);
-
-async fn begun(pair: &Pair<'_>) -> Result<(Leave, RunId), String> {
-    let leave = CancellationToken::new();
-    let agent = pair.agent(DIR, leave.clone());
+async fn begun(pair: &Pair<'_>) -> Result<(Agent, RunId), String> {
+    let agent = pair.agent(DIR);
     let run = pair.start().await?;
-    Ok(((leave, agent), run))
+    Ok((agent, run))
 }
 
 /// It has succeeded, soon.
-async fn over(pair: &Pair<'_>, run: &RunId) -> Result<(), String> {
+async fn over(pair: &Pair<'_>, run: &RunId, agent: &Agent) -> Result<(), String> {
     let begun = machine::elapsed();
     loop {
-        match pair.ended(run, DIR) {
+        match pair.ended(run, agent) {
             Some(RunOutcome::Succeeded) => return Ok(()),
             Some(other) => return Err(format!("{run} ended as {other:?}")),
             None if machine::elapsed() > begun + SETTLED => return Err(format!("{run} is not over")),
             None => sleep(LOOK).await,
         }
     }
-}
-
-async fn left((leave, agent): Leave) -> Result<(), String> {
-    leave.cancel();
-    let ended = agent.await;
-    ended
-        .map_err(|error| format!("the agent: {error}"))?
-        .map_err(|error| format!("the agent: {error}"))
 }

@@ -2,7 +2,7 @@
 //! `simulation cut [CONNECTION WAY STEP]`: a conversation that is cut after every STEP bytes of one connection.
 //! `simulation hours N`: so many hours without a fault. `simulation outage N`: a step ends while the cable is out for so many.
 
-use std::{process::ExitCode, str::FromStr};
+use std::{ops::RangeInclusive, process::ExitCode, str::FromStr};
 
 use simulation::{
     cut::{self, Sweep},
@@ -45,8 +45,8 @@ fn run(args: &[&str]) -> Result<Outcome, String> {
             way: way.parse()?,
             step: number(step)?,
         }))),
-        ["hours", hours] => Ok(hours::quiet(number(hours)?)),
-        ["outage", hours] => Ok(hours::outage(number(hours)?)),
+        ["hours", hours] => Ok(hours::quiet(within(&hours::QUIET, hours)?)),
+        ["outage", hours] => Ok(hours::outage(within(&hours::OUTAGE, hours)?)),
         [seed] => Ok(world::run(number(seed)?, None)),
         [seed, planted] => Ok(world::run(number(seed)?, Some(planted.parse()?))),
         _ => Err("a seed, or cut".to_owned()),
@@ -55,4 +55,11 @@ fn run(args: &[&str]) -> Result<Outcome, String> {
 
 fn number<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("{text:?} is no number"))
+}
+
+fn within(range: &RangeInclusive<u8>, text: &str) -> Result<u8, String> {
+    match number(text)? {
+        hours if range.contains(&hours) => Ok(hours),
+        _ => Err(format!("{text} hours: from {} to {}", range.start(), range.end())),
+    }
 }

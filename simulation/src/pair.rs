@@ -112,18 +112,17 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// An agent with a directory of this name, until it is to leave.
-    pub fn agent(&self, dir: &str, leave: CancellationToken) -> JoinHandle<Result<(), agent::AgentError>> {
+    /// An agent with a directory of this name.
+    #[must_use]
+    pub fn agent(&self, dir: &str) -> Agent {
         let surroundings = agent::Surroundings {
             dial: Arc::new(self.cable.clone()),
             runtime: Some(Arc::new(self.yard.clone())),
         };
-        let config = hosts::agent(AGENT, self.data_dir(dir));
-        tokio::spawn(agent::run_in(surroundings, config, leave))
-    }
-
-    fn data_dir(&self, name: &str) -> PathBuf {
-        self.dir.join(name)
+        let (dir, leave) = (self.dir.join(dir), CancellationToken::new());
+        let config = hosts::agent(AGENT, dir.clone());
+        let task = tokio::spawn(agent::run_in(surroundings, config, leave.clone()));
+        Agent { dir, leave, task }
     }
 
     /// Starts another run, by a cable of its own.
@@ -137,14 +136,35 @@ impl<'a> Pair<'a> {
         Ok(run)
     }
 
-    /// How a run ended, once it has and nothing is left of its attempts on the agent's host.
+    /// How a run ended, once it has and nothing is left of its attempts on this agent's host.
     #[must_use]
-    pub fn ended(&self, run: &RunId, dir: &str) -> Option<RunOutcome> {
+    pub fn ended(&self, run: &RunId, agent: &Agent) -> Option<RunOutcome> {
         let head = self.disk.run(run).now_or_never().and_then(Result::ok).flatten();
         let ended = head.and_then(|head| head.outcome)?;
-        let mut attempts = std::fs::read_dir(self.data_dir(dir).join("attempts"))
+        let mut attempts = std::fs::read_dir(agent.dir.join("attempts"))
             .into_iter()
             .flatten();
         (self.yard.left().is_empty() && attempts.next().is_none()).then_some(ended)
+    }
+}
+
+/// An agent that runs.
+pub struct Agent {
+    dir: PathBuf,
+    leave: CancellationToken,
+    task: JoinHandle<Result<(), agent::AgentError>>,
+}
+
+impl Agent {
+    /// Lets it leave, and waits for that.
+    ///
+    /// # Errors
+    /// It ended otherwise.
+    pub async fn leave(self) -> Result<(), String> {
+        self.leave.cancel();
+        let ended = self.task.await;
+        ended
+            .map_err(|error| format!("the agent: {error}"))?
+            .map_err(|error| format!("the agent: {error}"))
     }
 }
